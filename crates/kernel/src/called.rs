@@ -23,6 +23,8 @@ pub const MAX_BEGUN: usize = 32;
 pub enum Peer {
     /// It begins one. Under a key that its turn used before, it is the one that was begun then.
     New(Spawn),
+    /// It would begin one, and no instance of its agent takes one here. Under such a key it is as above.
+    Nobody,
     /// It is about one that its turn began.
     Begun(TurnId),
 }
@@ -38,6 +40,15 @@ pub struct Spawn {
     pub deadline_ms: Option<u64>,
     /// What it may do, of what its agent may; `None`: all of that.
     pub delegated: Option<Vec<Delegated>>,
+}
+
+/// The turn that a call began or is about, as its driver is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerTurn {
+    /// Which.
+    pub turn: TurnId,
+    /// Of its input, while it has not ended.
+    pub input: Option<BodyDigest>,
 }
 
 /// A part of what a called turn may do.
@@ -102,6 +113,12 @@ pub struct Begun {
 }
 
 impl Called {
+    /// Whether every caller lets this be done. What the agent itself may is another question.
+    #[must_use]
+    pub fn allows(&self, kind: Kind, target: &str) -> bool {
+        self.forbids(kind.right(), Some(&target.into())).is_none()
+    }
+
     /// The caller that does not let this be done, if one does not.
     pub(crate) fn forbids(&self, kind: Kind, target: Option<&Name>) -> Option<TurnId> {
         if !is_narrowed(kind) {

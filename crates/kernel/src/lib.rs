@@ -52,7 +52,8 @@
 //! 9. **A turn is called once, and within its caller.** A call under a key begins one turn at most, however often it is
 //!    made again; no agent stands twice in a chain of callers, and no chain is longer than [`MAX_DEPTH`]. What is called does
 //!    nothing that one of its callers does not let it do, its tokens count against the quota of each of them, and it
-//!    ends when they do. A turn that waits for another holds no slot, and no turn lends more than one.
+//!    ends when they do. A turn that waits for another holds no slot, no turn lends more than one, and none comes to wait
+//!    for itself.
 //! 10. **Facts are the state.** Folding them, from the start or from a snapshot, gives the state that was live.
 
 #![forbid(unsafe_code)]
@@ -88,7 +89,7 @@ mod timers;
 pub use apply::ApplyError;
 pub use approval::{Answered, ApprovalRow, Scope, StandingWord, Unheard, Word};
 pub use body::{Body, BodyDigest};
-pub use called::{Begun, Called, CalledBy, Delegated, MAX_BEGUN, MAX_DEPTH, Peer, Spawn};
+pub use called::{Begun, Called, CalledBy, Delegated, MAX_BEGUN, MAX_DEPTH, Peer, PeerTurn, Spawn};
 pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};

@@ -79,11 +79,20 @@ pub enum Refusal {
         /// The call that has it.
         recorded: CallId,
     },
-    /// The agent stands above in the chain of callers.
-    #[error("the chain of callers would be a cycle: {path}")]
+    /// The agent stands above in the chain of callers, or works on turns that wait for the one that asks.
+    #[error("{}: {path}", cycle(*waits))]
     AgentCycle {
-        /// The chain, from the first caller to the agent that stands in it.
+        /// The chain, to the agent that stands in it already.
         path: Name,
+        /// It is one of turns that would wait for each other, and passes with them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waits: bool,
+    },
+    /// A turn of the agent was to be begun, and nobody takes it.
+    #[error("agent {agent} is not ready: no instance of it can take a turn on this node")]
+    NobodyReady {
+        /// Whose.
+        agent: Name,
     },
     /// As many turns are above it, or were begun by its turn, as may.
     #[error("{bound}: {limit} are the most")]
@@ -188,6 +197,13 @@ pub enum Queue {
     ResourceCalls,
     /// Turns that wait for others, and lend their workers' slots.
     LentSlots,
+}
+
+fn cycle(waits: bool) -> &'static str {
+    match waits {
+        true => "turns would wait for each other",
+        false => "the chain of callers would be a cycle",
+    }
 }
 
 fn somebody(by: Option<&Name>) -> &str {

@@ -11,12 +11,12 @@ use aion_abi::{
     syscall::{Syscall, agent::AskRequest},
 };
 use aion_api::{AgentInstanceSpec, GrantEffect};
-use aion_kernel::{Delegated, GrantRule, Peer, Spawn};
+use aion_kernel::{Call, Delegated, GrantRule, InstanceUid, InstanceView, Name, Peer, Spawn};
 use aion_policy::{Capability, delegated};
 
 use crate::{
     call::{Begin, Caller},
-    instance::{Instance, Instances},
+    instance::{Instance, Instances, PREPARING},
     shell::Handle,
     turns::{Turns, turn_rights},
 };
@@ -32,30 +32,57 @@ pub(crate) struct Callees {
 impl Callees {
     /// The agent's instance with the fewest turns.
     pub(crate) async fn idlest(&self, namespace: &str, agent: &str) -> Option<Arc<Instance>> {
-        let instances = self.instances.of_agent(namespace, agent);
-        let uids: Vec<_> = instances.iter().map(|it| it.uid).collect();
-        let counted = self.shell.look(move |kernel| {
-            let turns = kernel.state().turns();
-            let turns: Vec<_> = turns.map(|(_, row)| row.instance).collect();
-            let count = |uid| turns.iter().filter(|it| **it == uid).count();
-            uids.into_iter().map(count).collect::<Vec<_>>()
-        });
-        let counted = counted.await.unwrap_or_default();
-        let counted = instances.into_iter().zip(counted);
-        let fewest = counted.min_by_key(|(_, count)| *count);
-        fewest.map(|(instance, _)| instance)
+        let all = self.instances.of_agent(namespace, agent);
+        self.fewest(all).await.map(|(instance, _)| instance)
     }
 
-    /// Makes ready what `begin` is to begin. What cannot be is left, and said by its driver: whether the caller may ask
-    /// goes before whether there is anybody.
+    /// Of these the one with the fewest turns, and whether it takes one more.
+    async fn fewest(&self, all: Vec<Arc<Instance>>) -> Option<(Arc<Instance>, bool)> {
+        let uids: Vec<_> = all.iter().map(|it| it.uid).collect();
+        let weighed = self.shell.look(move |kernel| {
+            let turns = kernel.state().turns();
+            let turns: Vec<_> = turns.map(|(_, row)| row.instance).collect();
+            let weigh = |uid: InstanceUid| {
+                let turns = turns.iter().filter(|it| **it == uid).count();
+                (!kernel.takes_a_turn(uid), turns)
+            };
+            uids.into_iter().map(weigh).collect::<Vec<_>>()
+        });
+        let weighed = all.into_iter().zip(weighed.await?);
+        let (instance, (full, _)) = weighed.min_by_key(|(_, weight)| *weight)?;
+        Some((instance, !full))
+    }
+
+    /// One that is there, or comes: after a start the kernel knows instances that are only being prepared.
+    async fn found(&self, caller: &Caller, agent: &str) -> Option<(Arc<Instance>, bool)> {
+        let all = self.instances.of_agent(caller.instance.namespace(), agent);
+        if !all.is_empty() {
+            return self.fewest(all).await;
+        }
+        let (own, agent) = (caller.instance.uid, Name::from(agent));
+        let declared = self.shell.look(move |kernel| {
+            let state = kernel.state();
+            let tenant = &state.instance(own)?.profile.tenant;
+            let of_agent =
+                |it: &InstanceView<'_>| it.profile.agent == agent && it.profile.tenant == *tenant;
+            state.instances().find(of_agent).map(|it| it.uid)
+        });
+        let uid = declared.await.flatten()?;
+        let instance = self.instances.wait(uid, PREPARING).await?;
+        self.fewest(vec![instance]).await
+    }
+
+    /// Makes ready what a call is to begin, where it would begin something: what the kernel refuses, and what it finds
+    /// by the call's key, needs nothing on the disk.
     ///
     /// # Errors
     /// A delegation that is none, a question that is too long, a disk that is full.
     pub(crate) async fn prepare(
         &self,
         caller: &Caller,
+        call: &mut Call,
         begin: &mut Begin,
-    ) -> Result<Option<Peer>, Problem> {
+    ) -> Result<(), Problem> {
         let AskRequest {
             agent,
             input,
@@ -63,13 +90,19 @@ impl Callees {
             deadline_ms,
         } = begin.request.clone();
         let delegated = narrowed(caller.instance.spec(), &agent, delegate.as_deref())?;
-        if !may_ask(caller.instance.spec(), &agent) {
-            return Ok(None);
+        let asked = call.clone();
+        let would = self.shell.look(move |kernel| kernel.would_begin(&asked));
+        if !would.await.unwrap_or_default() {
+            return Ok(());
         }
-        let namespace = caller.instance.namespace();
-        let Some(instance) = self.idlest(namespace, &agent).await else {
-            begin.missing = Some(nobody(&agent));
-            return Ok(None);
+        let instance = match self.found(caller, &agent).await {
+            Some((instance, true)) => instance,
+            // As the kernel sees it by then: too many turns wait.
+            Some((_, false)) => return Ok(()),
+            None => {
+                call.peer = Some(Peer::Nobody);
+                return Ok(());
+            }
         };
         let request = TurnRequest {
             input,
@@ -81,24 +114,15 @@ impl Callees {
             agent: caller.instance.agent(),
         };
         let prepared = self.turns.prepare(&instance, request, by).await?;
-        let spawn = Spawn {
+        call.peer = Some(Peer::New(Spawn {
             instance: instance.uid,
             input: prepared.input,
             deadline_ms,
             delegated,
-        };
+        }));
         begin.prepared = Some(Arc::new(prepared));
-        Ok(Some(Peer::New(spawn)))
+        Ok(())
     }
-}
-
-/// There is no instance of it that takes a turn here.
-pub(crate) fn nobody(agent: &str) -> Problem {
-    let what =
-        format!("agent {agent} is not ready: no instance of it can take a turn on this node");
-    Problem::new(Code::Unreachable, what).remedy(format!(
-        "aionctl why {agent} says what is missing; in a cluster, place it on the node of the agent that asks it (nodeSelector)"
-    ))
 }
 
 /// Whether any grant is about asking this agent. What it says the kernel knows.
@@ -125,8 +149,12 @@ fn narrowed(
         return Ok(None);
     };
     let right = |text: &String| {
-        Capability::parse(text).ok_or_else(|| {
-            Problem::new(Code::BadRequest, format!("delegate: {text} is not a right"))
+        // One that is of no syscall would be left out without a word, and the callee denied what it was given.
+        let right = Capability::parse(text).filter(|it| delegated(&it.to_string()).is_some());
+        right.ok_or_else(|| {
+            let shown: String = text.chars().take(100).collect();
+            let what = format!("delegate: {shown} is not a right that can be passed on");
+            Problem::new(Code::BadRequest, what)
                 .remedy("write rights as under permissions, such as calendar.read or fs.read:notes")
         })
     };
@@ -209,8 +237,10 @@ mod tests {
             Some(vec![exact("mail.read")])
         );
         assert_eq!(tools(Some(&["mail.read"]), Some(&[])), Some(vec![]));
-        let wrong = narrowed(&spec(None), "clerk", Some(&["everything".into()]));
-        assert_eq!(wrong.unwrap_err().code, Code::BadRequest);
+        for wrong in ["everything", "memory.*", "mail"] {
+            let refused = narrowed(&spec(None), "clerk", Some(&[wrong.into()]));
+            assert_eq!(refused.unwrap_err().code, Code::BadRequest, "{wrong}");
+        }
     }
 
     #[test]

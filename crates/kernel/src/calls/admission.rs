@@ -62,7 +62,11 @@ impl Kernel {
         let caller = match self.authorise(&call, instance) {
             Ok(caller) => caller,
             Err(Refusal::ApprovalRequired { rule, .. }) => {
-                return self.ask(call, instance, rule, step);
+                // Nobody is asked about what cannot be.
+                return match self.cannot_begin(&call) {
+                    Some(refusal) => self.refuse(&call, refusal, step),
+                    None => self.ask(call, instance, rule, step),
+                };
             }
             Err(refusal) => return self.refuse(&call, refusal, step),
         };
@@ -75,7 +79,7 @@ impl Kernel {
         }
     }
 
-    fn calling_instance(&self, call: &Call) -> Option<InstanceUid> {
+    pub(super) fn calling_instance(&self, call: &Call) -> Option<InstanceUid> {
         let row = self.state.turns.get(&call.turn)?;
         let runs = matches!(row.phase, Phase::Running { .. });
         let runs = runs && row.stopping.is_none() && !row.pausing;

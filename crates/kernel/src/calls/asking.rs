@@ -38,6 +38,18 @@ impl<'a> From<&'a Call> for Request<'a> {
     }
 }
 
+impl<'a> From<&'a LiveCall> for Request<'a> {
+    fn from(live: &'a LiveCall) -> Self {
+        Self {
+            turn: live.turn,
+            kind: live.kind,
+            target: live.target.as_ref(),
+            key: live.key.as_ref(),
+            digest: live.body.digest,
+        }
+    }
+}
+
 impl Kernel {
     /// Asks a person about a call, which is held meanwhile.
     pub(super) fn ask(&mut self, call: Call, instance: InstanceUid, rule: Name, step: &mut Step) {

@@ -1,7 +1,6 @@
 //! From the queue to the driver.
 
 use crate::{
-    approval::Request,
     effect::{Barrier, Effect, Step},
     fact::Fact,
     ids::CallId,
@@ -46,14 +45,7 @@ impl Kernel {
             return;
         };
         // The grant may have been taken back while the call waited.
-        let request = Request {
-            turn,
-            kind,
-            target: live.target.as_ref(),
-            key: live.key.as_ref(),
-            digest: live.body.digest,
-        };
-        if let Err(mut refusal) = self.granted(instance, request) {
+        if let Err(mut refusal) = self.granted(instance, live.into()) {
             if let Refusal::ApprovalRequired { why, .. } = &mut refusal {
                 *why = Unasked::WordEnded;
             }

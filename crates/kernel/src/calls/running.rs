@@ -8,7 +8,7 @@ use crate::{
     live::{CallPhase, Holder, LiveCall},
     outcome::{CancelCause, Finish, Outcome, Usage},
     refusal::Refusal,
-    syscall::Class,
+    syscall::{Class, Kind},
     timers::Timer,
 };
 
@@ -28,7 +28,7 @@ impl Kernel {
         let outcome = match (finish, live.kind.class()) {
             (Finish::Ok { body }, _) => Outcome::Ok { body },
             (Finish::Failed(failure), _) => Outcome::Failed(failure.shortened()),
-            (Finish::Stopped, _) => told.map_or(Outcome::Interrupted, stopped),
+            (Finish::Stopped, _) => told.map_or(Outcome::Interrupted, |by| stopped(live, by)),
             (Finish::Unknown, Class::Observe) => Outcome::Interrupted,
             (Finish::Unknown, Class::Effect) => Outcome::Unknown,
         };
@@ -66,6 +66,12 @@ impl Kernel {
                     return;
                 };
                 live.tickets.retain(|other| *other != ticket);
+                if live.opened_by == ticket
+                    && let Some(other) = live.tickets.first()
+                {
+                    // Its driver is to have a body that is there. One that runs has its own.
+                    live.opened_by = *other;
+                }
                 let (alone, turn) = (live.tickets.is_empty(), live.turn);
                 let pausing = self.state.turns.get(&turn).is_some_and(|row| row.pausing);
                 match (alone, pausing) {
@@ -129,7 +135,10 @@ impl Kernel {
             CallPhase::Running(_) => self.tell_to_stop(id, None, step),
             CallPhase::Stopping(_, by) => {
                 let (outcome, usage) = match kind.class() {
-                    Class::Observe => (stopped(by), live.seen),
+                    Class::Observe => (stopped(live, by), live.seen),
+                    Class::Effect if stopped(live, by) == Outcome::Interrupted => {
+                        (Outcome::Interrupted, live.seen)
+                    }
                     Class::Effect => (Outcome::Unknown, self.presumed(id, live.seen)),
                 };
                 step.release(driver_barrier(kind), Effect::AbortDriver { call: id });
@@ -260,6 +269,19 @@ pub(crate) fn presumed_usage(held: u64, seen: Usage) -> Usage {
     }
 }
 
-fn stopped(cause: Option<CancelCause>) -> Outcome {
-    cause.map_or(Outcome::DeadlineExceeded, |by| Outcome::Cancelled { by })
+fn stopped(live: &LiveCall, cause: Option<CancelCause>) -> Outcome {
+    match cause {
+        // It is made again by a worker that lost its connection, and finds the turn that it asked.
+        Some(CancelCause::Disconnect)
+            if live.kind == Kind::AgentAsk
+                && live
+                    .key
+                    .as_ref()
+                    .is_some_and(|key| key.is_step_of(live.turn)) =>
+        {
+            Outcome::Interrupted
+        }
+        Some(by) => Outcome::Cancelled { by },
+        None => Outcome::DeadlineExceeded,
+    }
 }

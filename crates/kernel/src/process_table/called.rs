@@ -8,16 +8,15 @@
 
 use crate::{
     effect::Step,
-    ids::TurnId,
+    ids::{CallId, TurnId},
     kernel::Kernel,
-    live::CallPhase,
     outcome::{CancelCause, TurnOutcome},
 };
 
 impl Kernel {
     /// A turn lends its slot while it waits for another, and has one again when it waits no longer.
     pub(crate) fn settle_slot(&mut self, turn: TurnId) {
-        let waits = self.waits_for_a_turn(turn);
+        let waits = !self.asked_by(turn).is_empty();
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
@@ -42,20 +41,6 @@ impl Kernel {
         }
     }
 
-    /// Whether any call of a turn that is under way waits for a turn that has not ended.
-    fn waits_for_a_turn(&self, turn: TurnId) -> bool {
-        let calls = self.live.turns.get(&turn).map(|live| &live.calls);
-        let mut calls = calls.into_iter().flatten();
-        calls.any(|id| {
-            self.live.calls.get(id).is_some_and(|call| {
-                let started = matches!(call.phase, CallPhase::Running(_) | CallPhase::Stopping(..));
-                let other = call.waits_for;
-                let there = other.is_some_and(|it| self.state.turns.contains_key(&it));
-                started && there && call.kind.waits_for_a_turn()
-            })
-        })
-    }
-
     pub(super) fn lend_no_more(&mut self, turn: TurnId) {
         let live = self.live.turns.get_mut(&turn);
         if let Some(live) = live.filter(|live| live.lends) {
@@ -72,6 +57,16 @@ impl Kernel {
         let by = CancelCause::CallerEnded;
         for begun in open.collect::<Vec<_>>() {
             self.stop_turn(begun, TurnOutcome::Cancelled { by }, step);
+        }
+    }
+
+    /// After a restart: turns that were begun by calls which nobody makes again, and whose callers know nothing of them.
+    pub(crate) fn stop_begun_by_calls(&mut self, calls: &[CallId], step: &mut Step) {
+        let begun = self.state.turns.values().flat_map(|row| &row.begun);
+        let begun = begun.filter(|it| it.ended.is_none() && calls.contains(&it.call));
+        let by = CancelCause::CallerEnded;
+        for turn in begun.map(|it| it.turn).collect::<Vec<_>>() {
+            self.stop_turn(turn, TurnOutcome::Cancelled { by }, step);
         }
     }
 

@@ -14,6 +14,7 @@ mod called;
 mod instances;
 mod turns;
 mod waiting;
+mod waits;
 mod workers;
 
 pub(crate) use turns::NewTurn;

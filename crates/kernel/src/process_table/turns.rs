@@ -96,18 +96,13 @@ impl Kernel {
         let Some([_, tenant, _]) = accounts else {
             return Err(Refusal::NoSuchInstance);
         };
-        let workers = &self.live.scheduler.workers;
-        let overloaded = |queue| Refusal::Overloaded {
-            queue,
-            retry_after_ms: workers.retry_after_ms(workers.waiting()),
-        };
         let of_instance = self
             .live
             .waiting_turns
             .get(&instance)
             .map_or(0, std::collections::VecDeque::len);
         if of_instance >= self.limits.turns_per_instance as usize {
-            return Err(overloaded(Queue::InstanceTurns));
+            return Err(self.overloaded(Queue::InstanceTurns));
         }
         let of_tenant = self
             .live
@@ -116,9 +111,19 @@ impl Kernel {
             .copied()
             .unwrap_or(0);
         if of_tenant >= self.limits.turns_per_tenant {
-            return Err(overloaded(Queue::TenantTurns));
+            return Err(self.overloaded(Queue::TenantTurns));
         }
         Ok(tenant)
+    }
+
+    /// There is no room for one turn more.
+    pub(crate) fn overloaded(&self, queue: Queue) -> Refusal {
+        let workers = &self.live.scheduler.workers;
+        let retry_after_ms = workers.retry_after_ms(workers.waiting());
+        Refusal::Overloaded {
+            queue,
+            retry_after_ms,
+        }
     }
 
     pub(crate) fn cancel_turn(&mut self, turn: TurnId, step: &mut Step) {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Body, BodyDigest, CalledBy, Delegated, Fact, IdempotencyKey, InstanceUid, Kernel, Kind,
-    MAX_BEGUN, MAX_DEPTH, Millis, Name, Peer, Spawn, TargetPattern, TurnId,
+    MAX_BEGUN, MAX_DEPTH, Millis, Name, Peer, Phase, Spawn, TargetPattern, TurnId,
 };
 
 /// Who called whom, as the facts say.
@@ -100,8 +100,7 @@ impl Model {
             ensure!(new, "the call of key {key:?} began two turns");
         }
         let within = match (deadline, self.chains.deadlines.get(&by.turn)) {
-            (Some(own), Some(Some(callers))) => own <= callers,
-            (None, _) => false,
+            (own, Some(Some(callers))) => own.is_some_and(|own| own <= *callers),
             _ => true,
         };
         ensure!(within, "turn {turn} may outlive its caller");
@@ -130,13 +129,47 @@ pub(super) fn check(kernel: &Kernel) -> Check {
     for (turn, row) in live.turns.iter().filter(|(_, row)| row.lends) {
         let waits = row.calls.iter().any(|id| {
             let call = live.calls.get(id);
-            call.is_some_and(|it| it.kind.waits_for_a_turn() && it.waits_for.is_some())
+            let there = |it: &TurnId| state.turns.contains_key(it);
+            call.is_some_and(|it| {
+                it.kind.waits_for_a_turn() && it.waits_for.as_ref().is_some_and(there)
+            })
         });
         ensure!(waits, "turn {turn} lends its slot and waits for nobody");
     }
     let lent = live.turns.values().filter(|row| row.lends).count();
     ensure!(live.lent as usize == lent, "{lent} slots are lent");
-    Ok(())
+    nobody_waits_for_itself(kernel)
+}
+
+/// Turns are taken away that wait for none that is left: in the end that is all of them.
+fn nobody_waits_for_itself(kernel: &Kernel) -> Check {
+    let Kernel { state, live, .. } = kernel;
+    let mut waits: BTreeMap<TurnId, BTreeSet<TurnId>> = BTreeMap::new();
+    for (turn, row) in state.turns.iter().filter(|(_, it)| it.stopping.is_none()) {
+        let of = waits.entry(*turn).or_default();
+        let calls = live.turns.get(turn).map(|it| &it.calls);
+        let calls = calls.into_iter().flatten();
+        for call in calls.filter_map(|id| live.calls.get(id)) {
+            if call.kind.waits_for_a_turn() && row.phase.incarnation().is_some() {
+                of.extend(call.waits_for);
+            }
+        }
+        if row.phase == Phase::Queued {
+            let works = state.instances.get(&row.instance).and_then(|it| it.turn);
+            of.extend(works);
+            let others = live.waiting_turns.get(&row.instance);
+            let before = others.into_iter().flatten().take_while(|it| *it != turn);
+            of.extend(before);
+        }
+    }
+    loop {
+        let left: BTreeSet<TurnId> = waits.keys().copied().collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        waits.retain(|_, of| of.iter().any(|it| left.contains(it)));
+        ensure!(waits.len() < left.len(), "{waits:?} wait for each other");
+    }
 }
 
 impl World {
@@ -160,8 +193,12 @@ impl World {
                     deadline_ms: self.random.chance(20).then(|| self.random.below(90_000)),
                     delegated: self.random.chance(30).then(|| self.delegated()),
                 };
-                let new = self.random.chance(95).then_some(Peer::New(spawn));
-                (Some(agent), new)
+                let peer = match self.random.below(40) {
+                    0 => None,
+                    1 => Some(Peer::Nobody),
+                    _ => Some(Peer::New(spawn)),
+                };
+                (Some(agent), peer)
             }
             Kind::AgentWait | Kind::AgentCancel => {
                 let begun = state.turn(turn).map(|row| row.begun.clone());

@@ -55,7 +55,10 @@ impl World {
         let Some(turn) = self.random.pick(&turns) else {
             return self.somebody_asks();
         };
-        let kind = self.random.pick(&Kind::ALL).unwrap_or(Kind::Null);
+        let kind = match self.random.chance(12) {
+            true => Kind::AgentAsk,
+            false => self.random.pick(&Kind::ALL).unwrap_or(Kind::Null),
+        };
         let call = self.call(turn, kind);
         self.feed(Event::Call(call))
     }

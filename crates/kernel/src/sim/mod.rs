@@ -237,7 +237,7 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         "turn-not-running",
         "agent-cycle",
         "not-its-turn",
-        "no-such-instance",
+        "nobody-ready",
         "deadline-exceeded",
         "cancelled",
     ];

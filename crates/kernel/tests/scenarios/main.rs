@@ -4,6 +4,7 @@
 mod approvals;
 mod askers;
 mod called;
+mod callees;
 mod calls;
 mod clocks;
 mod covered;

@@ -75,8 +75,6 @@ pub struct Begin {
     pub request: AskRequest,
     /// Its question on the disk, for the kernel to take.
     pub prepared: Option<Arc<Prepared>>,
-    /// Why there is none.
-    pub missing: Option<Problem>,
 }
 
 /// A request and what the kernel decides by.
@@ -129,7 +127,6 @@ impl Lowered {
             Syscall::AgentAsk | Syscall::AgentSpawn => Request::Begin(Begin {
                 request: json(body)?,
                 prepared: None,
-                missing: None,
             }),
             Syscall::AgentWait | Syscall::AgentCancel => {
                 let BegunRequest { turn } = json(body)?;

@@ -5,42 +5,48 @@ use aion_abi::{
     problem::Problem,
     syscall::agent::{EndedResponse, SpawnResponse},
 };
-use aion_kernel::{Kind, TurnId};
+use aion_kernel::{Failure, Finish, Kind, PeerTurn, TurnId};
 use tokio_util::sync::CancellationToken;
 
 use super::{Dispatch, ending, json};
-use crate::{call::Begin, callees::nobody, shell::Driven};
+use crate::shell::Driven;
 
 impl Dispatch {
     /// A turn that the kernel began for the call, or found that it had.
     pub(super) async fn begun(
         &self,
-        begin: Begin,
         kind: Kind,
-        turn: Option<TurnId>,
+        peer: Option<PeerTurn>,
         cancel: &CancellationToken,
     ) -> Result<Option<Vec<u8>>, Problem> {
-        let Some(turn) = turn else {
-            return Err(begin
-                .missing
-                .unwrap_or_else(|| nobody(&begin.request.agent)));
-        };
-        if let Some(prepared) = begin.prepared.filter(|it| it.is_kept()) {
-            let folder = self.turns.folder(turn, prepared.input.digest).await;
+        let peer = peer.ok_or_else(|| Problem::new(Code::Internal, "no turn was begun"))?;
+        match kind {
+            Kind::AgentSpawn => {
+                self.adopt(peer).await?;
+                json(SpawnResponse { turn: peer.turn.0 }).map(Some)
+            }
+            _ => self.end_of(peer, cancel).await,
+        }
+    }
+
+    /// The folder of a turn that has not ended is known from now on, whoever had it begun: that may have gone meanwhile,
+    /// and its worker has not been started.
+    async fn adopt(&self, PeerTurn { turn, input }: PeerTurn) -> Result<(), Problem> {
+        if let Some(input) = input {
+            let folder = self.turns.folder(turn, input).await;
             folder.map_err(|error| unreadable(turn, &error))?;
         }
-        match kind {
-            Kind::AgentSpawn => json(SpawnResponse { turn: turn.0 }).map(Some),
-            _ => self.end_of(turn, cancel).await,
-        }
+        Ok(())
     }
 
     /// How a turn ended, once it has; `None` where that is waited for no longer.
     pub(super) async fn end_of(
         &self,
-        turn: TurnId,
+        peer: PeerTurn,
         cancel: &CancellationToken,
     ) -> Result<Option<Vec<u8>>, Problem> {
+        self.adopt(peer).await?;
+        let turn = peer.turn;
         let follow = self.turns.follow(turn).await;
         let follow = follow.map_err(|error| unreadable(turn, &error))?;
         let mut follow = follow.ok_or_else(|| gone(turn))?;
@@ -75,6 +81,22 @@ impl Dispatch {
 /// An answer, or that nobody waits for it any more.
 pub(super) fn driven(answer: Option<Vec<u8>>, keyed: bool) -> Driven {
     answer.map_or_else(ending::stopped, |whole| ending::of(Ok(whole), keyed))
+}
+
+/// That nobody knows how a turn ended is how waiting for it ends: it is not made again, as what was interrupted is.
+pub(super) fn waited(answer: Result<Option<Vec<u8>>, Problem>, keyed: bool) -> Driven {
+    let problem = match answer {
+        Ok(answer) => return driven(answer, keyed),
+        Err(problem) => problem,
+    };
+    let failure = Failure {
+        code: problem.code.as_str().into(),
+        detail: problem.detail.as_str().into(),
+    };
+    Driven {
+        finish: Finish::Failed(failure),
+        ..ending::of(Err(problem), keyed)
+    }
 }
 
 fn gone(turn: TurnId) -> Problem {

@@ -25,7 +25,7 @@ use aion_drivers::{
     reserve::Reserve,
     tool::{Told, ToolDriver},
 };
-use aion_kernel::{Class, Finish, Usage};
+use aion_kernel::{Class, Finish, PeerTurn, Usage};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -118,13 +118,14 @@ impl Dispatch {
             Request::Connect(connection) => {
                 return Ok(self.connect(connection, &job.cancel, &job.progress).await);
             }
-            Request::Begin(begin) => {
-                let answer = self.begun(begin, kind, peer, cancel).await?;
+            Request::Begin(_) => {
+                let answer = self.begun(kind, peer, cancel).await?;
                 return Ok(callees::driven(answer, keyed));
             }
             Request::Wait(turn) => {
-                let answer = self.end_of(turn, cancel).await?;
-                return Ok(callees::driven(answer, keyed));
+                let peer = peer.unwrap_or(PeerTurn { turn, input: None });
+                let answer = self.end_of(peer, cancel).await;
+                return Ok(callees::waited(answer, keyed));
             }
             Request::Cancel => json(CancelResponse {})?,
             Request::Null => b"{}".to_vec(),

@@ -86,12 +86,7 @@ async fn serve(
     session.verify(&canonical, signed.signature)?;
     let (bytes, instance) = (taken.bytes.clone(), Arc::clone(&session.caller.instance));
     let mut lowered = beside(size, move || Lowered::read(syscall, &bytes, &instance)).await?;
-    if let Request::Begin(begin) = &mut lowered.request {
-        if lowered.kind.waits_for_a_turn() {
-            lowered.resource = Resource::Turns(session.caller.turn);
-        }
-        lowered.peer = session.callees.prepare(&session.caller, begin).await?;
-    } else if matches!(lowered.request, Request::Wait(_)) {
+    if lowered.kind.waits_for_a_turn() {
         lowered.resource = Resource::Turns(session.caller.turn);
     }
     let streams = lowered.kind == Kind::ModelChat;
@@ -108,7 +103,7 @@ async fn serve(
         false => (None, None),
     };
     let ticket = Ticketed::new(&session.callees.shell);
-    let call = Call {
+    let mut call = Call {
         ticket: ticket.ticket,
         turn: session.caller.turn,
         kind: lowered.kind,
@@ -124,6 +119,10 @@ async fn serve(
         repeatable: lowered.repeatable,
         peer: lowered.peer,
     };
+    if let Request::Begin(begin) = &mut lowered.request {
+        let callees = &session.callees;
+        callees.prepare(&session.caller, &mut call, begin).await?;
+    }
     let verified = Verified {
         caller: session.caller.clone(),
         kind: lowered.kind,

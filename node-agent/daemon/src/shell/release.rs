@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aion_abi::{admin::TurnEvent, code::Code, date::UnixMillis, problem::Problem};
 use aion_journal::Lsn;
-use aion_kernel::{Answer, Barrier, CallId, Effect, Finish, Outcome, Ticket, TurnId, Usage};
+use aion_kernel::{Answer, Barrier, CallId, Effect, Finish, Outcome, PeerTurn, Ticket, Usage};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
@@ -200,7 +200,7 @@ impl Shell {
         call: CallId,
         ticket: Ticket,
         deadline: aion_kernel::Millis,
-        peer: Option<TurnId>,
+        peer: Option<PeerTurn>,
     ) {
         let waiting = self.waiting.get_mut(&ticket);
         let Some(verified) = waiting.and_then(|waiting| waiting.verified.take()) else {

@@ -1,7 +1,7 @@
 //! All turns: those that wait or run, and those that are kept.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -383,19 +383,27 @@ impl Turns {
     }
 
     /// Removes what need not be kept any longer, whenever a turn has ended and from time to time. For ever.
-    pub async fn keep_tidy(self) {
+    /// What a turn that goes on began is kept until that ends: it may wait for the answer still.
+    pub async fn keep_tidy(self, shell: Handle) {
         loop {
-            self.tidy().await;
+            let begun = shell.look(|kernel| {
+                let turns = kernel.state().turns();
+                let begun = turns.flat_map(|(_, row)| row.begun.iter().map(|it| it.turn));
+                begun.collect::<HashSet<_>>()
+            });
+            if let Some(begun) = begun.await {
+                self.tidy(begun).await;
+            }
             let _ = tokio::time::timeout(TIDY, self.shared.untidy.notified()).await;
         }
     }
 
-    pub(super) async fn tidy(&self) {
+    pub(super) async fn tidy(&self, needed: HashSet<TurnId>) {
         let this = self.clone();
         let _ = blocking(move || {
             this.keep_again();
             let now = this.shared.clock.now().0;
-            let gone = this.shared.table.lock().kept.take_superfluous(now);
+            let gone = this.shared.table.lock().kept.take_superfluous(now, &needed);
             for ended in gone {
                 ended.folder.folder(&this.shared.root).remove();
             }
