@@ -1,7 +1,6 @@
 //! Other agents as tools of the model. What one answers is data, as any tool's result is.
 
 use aion_abi::boot::AgentTool;
-use aion_abi::code::Code;
 use aion_abi::problem::Problem;
 use aion_abi::syscall::Syscall;
 use aion_abi::syscall::agent::{AskRequest, EndedResponse};
@@ -23,27 +22,31 @@ pub(super) fn description(agent: &AgentTool) -> String {
     }
 }
 
-/// What the agent answers is a result like any other. That it could not is one, too: whether this turn may go on, its
-/// next call tells.
-pub(super) async fn ask(syscalls: &impl Syscalls, agent: String, arguments: &str) -> String {
-    let asked = async {
-        let Arguments { input } = parse(arguments)?;
-        let request = AskRequest {
-            agent,
-            input,
-            ..AskRequest::default()
-        };
-        let ended: EndedResponse = syscalls.call(Syscall::AgentAsk, &request).await?;
-        let notices = ended.notices.iter().map(|it| format!("[{it}]"));
-        match (ended.answer, ended.problem) {
-            (Some(answer), _) => Ok(std::iter::once(answer)
-                .chain(notices)
-                .collect::<Vec<_>>()
-                .join("\n\n")),
-            (None, Some(problem)) => Err(problem),
-            (None, None) => Err(Problem::new(Code::Unanswered, "the agent gave no answer")),
-        }
+/// What the agent answers is a result like any other, and that it could not is one, too: how its turn ended says nothing of
+/// this one.
+///
+/// # Errors
+/// What became of the call itself: whether this turn goes on then is the toolbox's to say. One that was interrupted must not
+/// be text for the model, which would ask anew while the first turn goes on.
+pub(super) async fn ask(
+    syscalls: &impl Syscalls,
+    agent: String,
+    arguments: &str,
+) -> Result<String, Problem> {
+    let Arguments { input } = parse(arguments)?;
+    let request = AskRequest {
+        agent,
+        input,
+        ..AskRequest::default()
     };
-    let failed = |problem: Problem| format!("error: {problem}. {}", problem.remedy);
-    asked.await.unwrap_or_else(failed)
+    let ended: EndedResponse = syscalls.call(Syscall::AgentAsk, &request).await?;
+    let notices = ended.notices.iter().map(|it| format!("[{it}]"));
+    Ok(match (ended.answer, ended.problem) {
+        (Some(answer), _) => std::iter::once(answer)
+            .chain(notices)
+            .collect::<Vec<_>>()
+            .join("\n\n"),
+        (None, Some(problem)) => format!("error: {problem}. {}", problem.remedy),
+        (None, None) => "error: the agent gave no answer".to_owned(),
+    })
 }

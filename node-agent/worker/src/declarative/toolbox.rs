@@ -109,6 +109,8 @@ impl Toolbox {
                 }),
                 &["query"],
             );
+        }
+        if program.has_memory && !program.remembers_nothing {
             toolbox.built_in(
                 Tool::Remember,
                 "memory_remember",
@@ -305,7 +307,7 @@ impl Toolbox {
     ) -> Result<String, Problem> {
         match tool {
             Tool::Granted(name) => self.operation(syscalls, name, arguments).await,
-            Tool::Agent(agent) => Ok(agents::ask(syscalls, agent, arguments).await),
+            Tool::Agent(agent) => agents::ask(syscalls, agent, arguments).await,
             Tool::ReadLink => self.read_link(syscalls, arguments).await,
             Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
             Tool::ReadFile => {

@@ -3,7 +3,7 @@
 use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::boot::{Boot, Program};
-use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
+use aion_kernel::{Called, Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_policy::count;
 use aion_sandbox::protocol::{Exited, Limits, Role, Rules, Start, WorkerId};
 use tokio::sync::mpsc;
@@ -143,7 +143,8 @@ impl CrewParts {
             store: &self.store,
             mounts: &self.mounts,
         };
-        let opened = programs.open(instance).await;
+        let called = self.called(turn).await;
+        let opened = programs.open(instance, called.as_ref()).await;
         let startable = opened.map_err(|why| failure("not-running", why))?;
         let (boot, asked) = self
             .boot(turn, incarnation, instance, startable.program)
@@ -285,6 +286,14 @@ impl CrewParts {
                 Err(failure("internal", format!("its network: {error}")))
             }
         }
+    }
+
+    /// What the turn bears of those that called it.
+    async fn called(&self, turn: TurnId) -> Option<Called> {
+        let called = self
+            .shell
+            .look(move |kernel| kernel.state().turn(turn)?.called.as_deref().cloned());
+        called.await.flatten()
     }
 
     /// The turn's folder, with the instance kept in it, and how long it may take.
