@@ -142,6 +142,9 @@ pub enum Fact {
     TurnPausing {
         /// Which.
         turn: TurnId,
+        /// Turns that it began and waits for, and that wait for a word themselves.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        behind: Vec<TurnId>,
         /// When.
         at: Millis,
     },

@@ -102,6 +102,9 @@ pub struct TurnRow {
     /// Its worker is being ended: the turn waits for a person's word.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pausing: bool,
+    /// It waits for these to go on, which wait for a word themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) behind: Vec<TurnId>,
     /// Tokens charged so far.
     pub usage: Usage,
     /// Calls admitted so far.
@@ -411,6 +414,18 @@ impl State {
     pub(crate) fn is_asking(&self, turn: TurnId) -> bool {
         let mut rows = self.approvals_of(turn);
         rows.any(|(_, row)| row.is_pending())
+    }
+
+    /// Whether a turn waits for a word: of its own, or of one that it waits for.
+    pub(crate) fn awaits_a_word(&self, turn: TurnId) -> bool {
+        let row = self.turns.get(&turn);
+        let mut behind = row.into_iter().flat_map(|row| &row.behind);
+        self.is_asking(turn) || behind.any(|it| self.is_parked(*it))
+    }
+
+    pub(crate) fn is_parked(&self, turn: TurnId) -> bool {
+        let row = self.turns.get(&turn);
+        row.is_some_and(|row| row.phase == Phase::Parked)
     }
 
     /// What people were asked about a turn that has not ended. Most ask nothing, and cost nothing.

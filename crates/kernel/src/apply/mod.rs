@@ -109,6 +109,7 @@ impl State {
                     phase: Phase::Queued,
                     stopping: None,
                     pausing: false,
+                    behind: Vec::new(),
                     usage: Usage::default(),
                     calls: 0,
                     asked: 0,
@@ -136,7 +137,7 @@ impl State {
                 row.stopping = Some(outcome.clone());
                 Ok(())
             }
-            Fact::TurnPausing { turn, .. } => self.pause_turn(*turn),
+            Fact::TurnPausing { turn, behind, .. } => self.pause_turn(*turn, behind),
             Fact::TurnParked { turn, .. } => self.park_turn(*turn),
             Fact::TurnResumed { turn, .. } => self.resume_turn(*turn),
             Fact::ApprovalAsked {

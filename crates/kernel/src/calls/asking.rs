@@ -21,6 +21,7 @@ use crate::{
     outcome::Usage,
     refusal::{Refusal, Unasked},
     state::Phase,
+    syscall::Kind,
     timers::Timer,
 };
 
@@ -173,7 +174,8 @@ impl Kernel {
         self.live.calls.insert(id, live);
     }
 
-    /// Ends the worker of a turn that can run again and has nothing under way but questions to people.
+    /// Ends the worker of a turn that can run again and has nothing under way but questions to people, its own or those of
+    /// turns that it waits for.
     pub(super) fn pause_if_quiet(&mut self, turn: TurnId, step: &mut Step) {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
@@ -183,22 +185,41 @@ impl Kernel {
         };
         let calls = self.live.turns.get(&turn).map(|live| live.calls.clone());
         let calls = calls.unwrap_or_default();
+        // The turn that a call waits for, where that waits for a word itself.
+        let behind = |live: &LiveCall| {
+            let runs = matches!(live.phase, CallPhase::Running(_));
+            let other = live.waits_for.filter(|it| self.state.is_parked(*it));
+            other.filter(|_| runs && live.kind.waits_for_a_turn())
+        };
         let waits = |id: &CallId| {
             self.live.calls.get(id).is_some_and(|live| {
-                matches!(live.phase, CallPhase::Held(..))
-                    && live.key.as_ref().is_some_and(|key| key.is_step_of(turn))
+                let is_step = live.key.as_ref().is_some_and(|key| key.is_step_of(turn));
+                match live.phase {
+                    CallPhase::Held(..) => is_step,
+                    _ => behind(live).is_some() && (is_step || live.kind == Kind::AgentWait),
+                }
             })
         };
         let quiet = !calls.is_empty() && calls.iter().all(waits);
         if !quiet || !row.replayable || row.pausing || row.stopping.is_some() {
             return;
         }
-        self.record(Fact::TurnPausing { turn, at: self.now }, step);
-        for call in calls {
-            self.live.timers.clear(Timer::Call(call));
-        }
-        step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
+        let lives = calls.iter().filter_map(|id| self.live.calls.get(id));
+        let behind: Vec<TurnId> = lives.filter_map(behind).collect();
         let grace = self.now.plus(self.limits.kill_grace_ms);
+        for call in calls {
+            match self.live.calls.get(&call).map(|live| live.phase) {
+                Some(CallPhase::Held(..)) => self.live.timers.clear(Timer::Call(call)),
+                // Its time does not run out while its worker is being ended: it ends with that.
+                _ => {
+                    let late = grace.plus(self.limits.kill_grace_ms);
+                    self.live.timers.set(Timer::Call(call), late);
+                }
+            }
+        }
+        let at = self.now;
+        self.record(Fact::TurnPausing { turn, behind, at }, step);
+        step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
         self.live.timers.set(Timer::Turn(turn), grace);
     }
 
@@ -216,13 +237,18 @@ impl Kernel {
     /// The turn waits for its word as a row: no worker, no slot, no place in a queue.
     pub(crate) fn park_turn(&mut self, turn: TurnId, step: &mut Step) {
         self.give_up_held(turn, step);
-        let Some(instance) = self.state.turns.get(&turn).map(|row| row.instance) else {
+        self.stop_calls_of(turn, step);
+        let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
+        let (instance, caller) = (row.instance, row.called.as_ref().map(|it| it.by));
         self.record(Fact::TurnParked { turn, at: self.now }, step);
         self.leave_slot(turn, instance);
         self.arm_turn(turn);
         self.resume_if_answered(turn, step);
+        if let Some(caller) = caller {
+            self.pause_if_quiet(caller, step);
+        }
         self.offer_next_turn(instance);
         self.dispatch_turns(step);
     }
@@ -240,16 +266,19 @@ impl Kernel {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
-        if row.phase != Phase::Parked || self.state.is_asking(turn) {
+        if row.phase != Phase::Parked || self.state.awaits_a_word(turn) {
             return;
         }
-        let instance = row.instance;
+        let (instance, caller) = (row.instance, row.called.as_ref().map(|it| it.by));
         if !row.replayable {
             return self.end_unknown(turn, step);
         }
         self.record(Fact::TurnResumed { turn, at: self.now }, step);
         if let Some([_, tenant, _]) = self.accounts_of(instance) {
             self.enqueue_turn(turn, instance, tenant);
+        }
+        if let Some(caller) = caller {
+            self.resume_if_answered(caller, step);
         }
         self.dispatch_turns(step);
     }

@@ -84,5 +84,9 @@ impl Kernel {
             peer,
         };
         step.release(driver_barrier(kind), drive);
+        if kind.waits_for_a_turn() {
+            // What it waits for may wait for a word already.
+            self.pause_if_quiet(turn, step);
+        }
     }
 }

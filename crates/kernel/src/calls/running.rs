@@ -72,12 +72,15 @@ impl Kernel {
                     // Its driver is to have a body that is there. One that runs has its own.
                     live.opened_by = *other;
                 }
-                let (alone, turn) = (live.tickets.is_empty(), live.turn);
+                let (alone, turn, phase) = (live.tickets.is_empty(), live.turn, live.phase);
                 let pausing = self.state.turns.get(&turn).is_some_and(|row| row.pausing);
                 match (alone, pausing) {
                     (false, _) => {}
                     // Its worker is being ended for it.
-                    (true, true) => self.stop_held(call, None, step),
+                    (true, true) if matches!(phase, CallPhase::Held(..)) => {
+                        self.stop_held(call, None, step);
+                    }
+                    (true, true) => self.stop_call(call, CancelCause::TurnEnded, step),
                     (true, false) => self.stop_call(call, CancelCause::Disconnect, step),
                 }
             }
@@ -136,9 +139,8 @@ impl Kernel {
             CallPhase::Stopping(_, by) => {
                 let (outcome, usage) = match kind.class() {
                     Class::Observe => (stopped(live, by), live.seen),
-                    Class::Effect if stopped(live, by) == Outcome::Interrupted => {
-                        (Outcome::Interrupted, live.seen)
-                    }
+                    // The turn is the kernel's, and its driver only waits.
+                    Class::Effect if kind == Kind::AgentAsk => (stopped(live, by), live.seen),
                     Class::Effect => (Outcome::Unknown, self.presumed(id, live.seen)),
                 };
                 step.release(driver_barrier(kind), Effect::AbortDriver { call: id });

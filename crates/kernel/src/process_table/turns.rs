@@ -194,6 +194,7 @@ impl Kernel {
         if let Some(caller) = caller {
             // Before anybody else has the slot that the turn left.
             self.settle_slot(caller);
+            self.resume_if_answered(caller, step);
         }
         let live = self.live.turns.remove(&turn).unwrap_or_default();
         if let Some(ticket) = live.ticket {

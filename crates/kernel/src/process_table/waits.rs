@@ -52,6 +52,7 @@ impl Kernel {
         };
         match row.phase {
             _ if row.stopping.is_some() => Vec::new(),
+            _ if row.pausing => Vec::new(),
             Phase::Starting { .. } => Vec::new(),
             Phase::Running { .. } => self.asked_by(turn),
             Phase::Queued => {

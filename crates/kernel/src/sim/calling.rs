@@ -63,6 +63,10 @@ impl Chains {
 }
 
 impl Model {
+    pub(super) fn is_called_by(&self, turn: TurnId, by: TurnId) -> bool {
+        self.chains.by.get(&turn).is_some_and(|it| it.turn == by)
+    }
+
     pub(super) fn called_fact(&mut self, fact: &Fact) -> Check {
         let Fact::TurnQueued {
             turn,
@@ -150,7 +154,7 @@ fn nobody_waits_for_itself(kernel: &Kernel) -> Check {
         let calls = live.turns.get(turn).map(|it| &it.calls);
         let calls = calls.into_iter().flatten();
         for call in calls.filter_map(|id| live.calls.get(id)) {
-            if call.kind.waits_for_a_turn() && row.phase.incarnation().is_some() {
+            if call.kind.waits_for_a_turn() && row.phase.incarnation().is_some() && !row.pausing {
                 of.extend(call.waits_for);
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::model::{Check, ensure};
 use crate::{
-    Kernel, Level, Millis, Phase,
+    Kernel, Level, Millis, Phase, TurnId,
     live::{CallPhase, Holder, LiveCall},
     timers::Timer,
 };
@@ -52,7 +52,7 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
             "{instance} is idle and its turn asks for no worker"
         );
         // One more, a turn that a restart has put back, and those that waited for a person's word.
-        let asked = limits.approvals_per_agent as usize;
+        let asked = limits.approvals as usize;
         ensure!(
             queue.len() <= limits.turns_per_instance as usize + 1 + asked,
             "too many turns wait for {instance}"
@@ -64,8 +64,14 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
             timed || (row.phase.incarnation().is_none() && row.deadline.is_none()),
             "turn {id} has no end"
         );
+        let parked = |it: &TurnId| {
+            state
+                .turns
+                .get(it)
+                .is_some_and(|it| it.phase == Phase::Parked)
+        };
         ensure!(
-            row.phase != Phase::Parked || state.is_asking(*id),
+            row.phase != Phase::Parked || state.is_asking(*id) || row.behind.iter().any(parked),
             "turn {id} waits for a word that nobody is asked for"
         );
         let has_slot = live

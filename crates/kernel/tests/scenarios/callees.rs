@@ -2,15 +2,18 @@
 
 use aion_kernel::{
     CancelCause, Effect, Event, Fact, Failure, Finish, Incarnation, Kind, Limits, Outcome, Peer,
-    Profile, Refusal, TurnOutcome, Usage, Verdict,
+    Phase, Profile, Refusal, Scope, TurnOutcome, Usage, Verdict,
 };
 
 use crate::{
+    approvals,
     called::{
         about, asking, ended, killed, node_with, peer, restarted, run, running, slots, step_of,
     },
     harness::{Node, driven, effects, facts, profile, refusal, rule, started},
 };
+
+const LAYERS: [&str; 2] = ["seccomp", "landlock"];
 
 fn stopped(node: &mut Node, call: aion_kernel::CallId) -> aion_kernel::Step {
     node.feed(Event::Finished {
@@ -194,7 +197,7 @@ fn what_nobody_can_reach_any_more_is_stopped() {
         let call = asking(&mut node, a, kind, (2, "b"));
         let (_, step) = node.call(step_of(call, kind.as_str()));
         let (call, b) = (driven(&step)[0], started(&step)[0]);
-        node.ready(b.0, b.1.0, &["seccomp", "landlock"]);
+        node.ready(b.0, b.1.0, &LAYERS);
         let failure = Failure {
             code: "internal".into(),
             detail: "the folder cannot be read".into(),
@@ -212,7 +215,7 @@ fn what_nobody_can_reach_any_more_is_stopped() {
     let call = asking(&mut node, a, Kind::AgentAsk, (2, "b"));
     let (_, step) = node.call(call);
     let (b, incarnation) = started(&step)[0];
-    node.ready(b, incarnation.0, &["seccomp", "landlock"]);
+    node.ready(b, incarnation.0, &LAYERS);
     let lives = [(a, 1), (b, incarnation.0)];
     let (_, step) = restarted(&node, slots(4), &lives);
     assert_eq!(killed(&step), [b]);
@@ -222,4 +225,43 @@ fn what_nobody_can_reach_any_more_is_stopped() {
         )
     };
     assert!(kills(&step, incarnation));
+}
+
+#[test]
+fn a_caller_is_set_aside_with_the_turn_that_waits_for_a_person_and_goes_on_with_it() {
+    let mut node = node_with(slots(2), &["a", "x", "c"]);
+    node.apply(2, careful("b"));
+    let a = running(&mut node, 1);
+    let call = asking(&mut node, a, Kind::AgentAsk, (2, "b"));
+    let (_, step) = node.call(step_of(call, "1"));
+    let b = run(&mut node, &step);
+    let call = asking(&mut node, b, Kind::AgentAsk, (3, "c"));
+    node.call(step_of(call, "1"));
+    let step = approvals::killed(&mut node, b, 1);
+    assert_eq!(killed(&step), [a], "it waits for nothing else");
+    approvals::killed(&mut node, a, 1);
+    let parked = |node: &Node, turn| {
+        let row = node.kernel.state().turn(turn);
+        row.is_some_and(|row| row.phase == Phase::Parked)
+    };
+    // Longer than any call may take, and over the death of the daemon.
+    node.wait(10 * 3_600_000);
+    node.feed(Event::Alarm);
+    let (mut node, _) = restarted(&node, slots(2), &[]);
+    assert!(parked(&node, a) && parked(&node, b));
+    let step = approvals::answer(&mut node, 1, Some(Scope::Once));
+    assert!(!parked(&node, a) && !parked(&node, b));
+    let mut again = started(&step);
+    again.sort();
+    let [(_, of_a), (_, of_b)] = again[..] else {
+        unreachable!("{again:?}")
+    };
+    node.ready(a, of_a.0, &LAYERS);
+    let call = asking(&mut node, a, Kind::AgentAsk, (2, "b"));
+    let (_, step) = node.call(step_of(call, "1"));
+    assert_eq!(peer(&step), Some(b));
+    node.ready(b, of_b.0, &LAYERS);
+    let call = asking(&mut node, b, Kind::AgentAsk, (3, "c"));
+    let (_, step) = node.call(step_of(call, "1"));
+    assert!(peer(&step).is_some(), "the word is for it");
 }

@@ -181,3 +181,87 @@ fn agents(spec: &AgentInstanceSpec, called: Option<&Called>) -> Vec<AgentTool> {
 fn guest_memory(mib: u32) -> u32 {
     mib - (mib / 2).min(HOST_MIB)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_api::{ResolvedAgent, ResolvedMemory};
+    use aion_policy::delegated;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Called by one that delegates these.
+    fn called(rights: &[&str]) -> Called {
+        let to: Vec<_> = rights.iter().map(|it| delegated(it).unwrap()).collect();
+        let called = json!({"by": 1, "call": 2, "depth": 1, "narrowed": [{"by": 1, "to": to}]});
+        serde_json::from_value(called).unwrap()
+    }
+
+    fn librarian() -> AgentInstanceSpec {
+        let mount = |name: &str| ResolvedMount {
+            name: name.into(),
+            mode: FileMode::ReadWrite,
+            ..ResolvedMount::default()
+        };
+        AgentInstanceSpec {
+            memory: Some(ResolvedMemory {
+                pool: "books".into(),
+                ..ResolvedMemory::default()
+            }),
+            knowledge: vec!["docs".into()],
+            mounts: vec![mount("docs"), mount("notes")],
+            agents: vec![ResolvedAgent {
+                name: "clerk".into(),
+                ..ResolvedAgent::default()
+            }],
+            grants: vec![aion_api::Grant {
+                capability: "agent.ask:clerk".into(),
+                effect: aion_api::GrantEffect::Allow,
+            }],
+            ..AgentInstanceSpec::default()
+        }
+    }
+
+    fn names(mounts: &[ResolvedMount]) -> Vec<&str> {
+        mounts.iter().map(|it| it.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_program_of_an_image_finds_the_mounts_that_every_caller_lets_it_read() {
+        let spec = librarian();
+        assert_eq!(names(&let_in(&spec, None)), ["docs", "notes"]);
+        let some = called(&["fs.read:notes", "memory.recall"]);
+        assert_eq!(names(&let_in(&spec, Some(&some))), ["notes"]);
+        assert!(let_in(&spec, Some(&called(&[]))).is_empty());
+    }
+
+    #[test]
+    fn the_declarative_loop_is_told_what_its_callers_left_it() {
+        let spec = librarian();
+        let free = declarative(&spec, "", None);
+        assert!(free.has_memory && !free.remembers_nothing && !free.documents_as_known);
+        assert_eq!((free.knowledge.len(), free.agents.len()), (1, 1));
+        let recalls = declarative(&spec, "", Some(&called(&["memory.recall"])));
+        assert!(recalls.has_memory && recalls.remembers_nothing && recalls.documents_as_known);
+        assert_eq!((recalls.knowledge.len(), recalls.agents.len()), (1, 0));
+        let own = |it: &Declarative| {
+            it.mounts
+                .iter()
+                .map(|it| it.name.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(own(&recalls), ["input", "output"]);
+        let nothing = declarative(&spec, "", Some(&called(&[])));
+        assert!(!nothing.has_memory && nothing.knowledge.is_empty());
+        let reads = called(&["fs.read:notes", "agent.ask:clerk"]);
+        let reads = declarative(&spec, "", Some(&reads));
+        assert_eq!((own(&reads).len(), reads.agents.len()), (3, 1));
+        assert!(
+            reads
+                .mounts
+                .iter()
+                .all(|it| !it.writable || it.name == "output")
+        );
+    }
+}
