@@ -40,7 +40,7 @@ fn act(request: &ModelRequest) -> Reply {
         return Reply::text(format!("got {result}"));
     }
     let said = instructions(request);
-    let wanted = ["ask_clerk", "ask_chief", "echo"];
+    let wanted = ["ask_clerk", "ask_chief", "ask_librarian", "echo"];
     let wanted = wanted
         .into_iter()
         .find(|it| said.contains(&format!("use {it}")));
@@ -59,7 +59,7 @@ struct Office {
 }
 
 impl Office {
-    /// A node with these agents: name, instructions, tools.
+    /// A node with these agents: name, instructions, and what else their specs say.
     fn open(model: FakeModel, agents: &[(&str, &str, Value)]) -> anyhow::Result<Self> {
         let server = McpServer::start()?;
         let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -82,10 +82,14 @@ impl Office {
                 "probe",
                 &json!({"mcp": {"http": {"url": server.url()}}}),
             ),
+            object("MemoryPool", "books", &json!({})),
         ];
-        for (name, instructions, tools) in agents {
-            let spec = json!({"description": format!("The {name} of the office."), "instructions": instructions,
-                "model": {"use": "said"}, "tools": tools, "permissions": {"allow": ["probe.echo"]}});
+        for (name, instructions, more) in agents {
+            let mut spec = json!({"description": format!("The {name} of the office."), "instructions": instructions,
+                "model": {"use": "said"}, "permissions": {"allow": ["probe.echo"]}});
+            for (field, value) in more.as_object().into_iter().flatten() {
+                spec[field] = value.clone();
+            }
             objects.push(object("Agent", name, &spec));
         }
         let text: Vec<String> = objects.iter().map(Value::to_string).collect();
@@ -123,12 +127,16 @@ fn an_agent_asks_another_which_may_do_what_it_is_let_do() -> anyhow::Result<()> 
     let office = Office::open(
         FakeModel::answering(act)?,
         &[
-            ("clerk", "use echo", json!([{"name": "probe"}])),
-            ("chief", "use ask_clerk", json!([{"agent": "clerk"}])),
+            ("clerk", "use echo", json!({"tools": [{"name": "probe"}]})),
+            (
+                "chief",
+                "use ask_clerk",
+                json!({"tools": [{"agent": "clerk"}]}),
+            ),
             (
                 "miser",
                 "use ask_clerk",
-                json!([{"agent": "clerk", "delegate": []}]),
+                json!({"tools": [{"agent": "clerk", "delegate": []}]}),
             ),
         ],
     )?;
@@ -148,13 +156,52 @@ fn an_agent_asks_another_which_may_do_what_it_is_let_do() -> anyhow::Result<()> 
     Ok(())
 }
 
+/// The example of `docs/multi-agent.md`, and one that is let do nothing: neither answer is lost to what it may not do.
+#[test]
+fn one_that_may_only_recall_or_only_answer_answers() -> anyhow::Result<()> {
+    let asks = |delegate: Value| json!({"tools": [{"agent": "librarian", "delegate": delegate}]});
+    let office = Office::open(
+        FakeModel::answering(act)?,
+        &[
+            (
+                "librarian",
+                "Answer questions about our books.",
+                json!({"memory": {"pool": "books"}}),
+            ),
+            (
+                "reader",
+                "use ask_librarian",
+                asks(json!(["memory.recall"])),
+            ),
+            ("miser", "use ask_librarian", asks(json!([]))),
+        ],
+    )?;
+    for caller in ["reader", "miser"] {
+        let answer = office.node.aionctl(&["ask", caller, "Where is the key?"])?;
+        assert!(answer.contains("nothing to do"), "{caller}: {answer}");
+    }
+    let facts = office.facts()?;
+    let about = |kind: &str| facts.iter().filter(|it| it["kind"] == kind).count();
+    assert_eq!(about("memory.remember"), 0, "nor was it tried");
+    assert_eq!(about("memory.recall"), 1, "by the one that may");
+    Ok(())
+}
+
 #[test]
 fn agents_that_ask_in_a_circle_are_told_which() -> anyhow::Result<()> {
     let office = Office::open(
         FakeModel::answering(act)?,
         &[
-            ("clerk", "use ask_chief", json!([{"agent": "chief"}])),
-            ("chief", "use ask_clerk", json!([{"agent": "clerk"}])),
+            (
+                "clerk",
+                "use ask_chief",
+                json!({"tools": [{"agent": "chief"}]}),
+            ),
+            (
+                "chief",
+                "use ask_clerk",
+                json!({"tools": [{"agent": "clerk"}]}),
+            ),
         ],
     )?;
     let answer = office.node.aionctl(&["ask", "chief", "Go."])?;
@@ -180,8 +227,12 @@ fn a_daemon_that_is_killed_goes_on_with_the_turn_that_was_called() -> anyhow::Re
     let mut office = Office::open(
         model,
         &[
-            ("clerk", "Be patient.", json!([])),
-            ("chief", "use ask_clerk", json!([{"agent": "clerk"}])),
+            ("clerk", "Be patient.", json!({})),
+            (
+                "chief",
+                "use ask_clerk",
+                json!({"tools": [{"agent": "clerk"}]}),
+            ),
         ],
     )?;
     let asked = std::thread::spawn(office.node.asking(&["ask", "chief", "Go."]));

@@ -150,8 +150,8 @@ fn declarative(
         has_model: spec.model.is_some(),
         without_model: spec.limits.without_model,
         has_memory,
-        remembers_nothing: !remembers(Kind::MemoryRemember),
-        documents_as_known: !(keeps && spec.knowledge.iter().all(looks)),
+        remembers_nothing: has_memory && !remembers(Kind::MemoryRemember),
+        documents_as_known: has_memory && !(keeps && spec.knowledge.iter().all(looks)),
         knowledge: match has_memory {
             true => spec.knowledge.clone(),
             false => Vec::new(),
