@@ -2,13 +2,12 @@
 //! stream of server-sent events.
 //!
 //! Each reader goes at its own pace over the ring of the hub, so what is kept is bounded however many read, and nobody is held up by
-//! another. Which events a caller may see is asked in [`Sight`] and nowhere else.
+//! another. The node judges which events a caller may see: whoever has a key has a connection there in the key's name.
 
 mod catching_up;
 mod commands;
 mod hub;
 mod reader;
-mod sight;
 mod socket;
 mod stream;
 mod subscriptions;
@@ -31,7 +30,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{hub::Hub, sight::Sight};
+use self::hub::Hub;
 pub(crate) use self::{stream::Wanted, wire::Frame};
 
 /// Where it is.
@@ -95,7 +94,6 @@ impl Events {
     /// What is wrong with the request; or the node does not say what is behind a cursor.
     pub(crate) async fn listen(self: &Arc<Self>, request: Request) -> Result<Response, Problem> {
         let (mut parts, _) = request.into_parts();
-        let sight = Sight::of(&parts.extensions);
         if !asks_for_socket(&parts.headers) {
             if !accepts_events(&parts.headers) {
                 let what = "events come over a WebSocket or as a stream, and this asks for neither";
@@ -105,7 +103,7 @@ impl Events {
             let wanted = Query::<Wanted>::from_request_parts(&mut parts, &()).await;
             let Query(wanted) = wanted.map_err(|refused| refused.0)?;
             let place = self.place()?;
-            return stream::follow(self, wanted, &parts.headers, sight, place).await;
+            return stream::follow(self, wanted, &parts.headers, place).await;
         }
         let socket = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
         let socket = socket.map_err(|why: WebSocketUpgradeRejection| {
@@ -119,7 +117,7 @@ impl Events {
             .write_buffer_size(BUFFER);
         let (events, sockets, place) = (Arc::clone(self), self.sockets.clone(), self.place()?);
         let serve = move |socket| {
-            let serving = socket::serve(socket, events, sight);
+            let serving = socket::serve(socket, events);
             sockets.track_future(async move {
                 let _place = place;
                 serving.await;

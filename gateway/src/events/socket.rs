@@ -13,7 +13,6 @@ use super::{
     catching_up::{CatchingUp, Step},
     commands::{self, Pace},
     reader::Reader,
-    sight::Sight,
     subscriptions::{Subscription, Subscriptions, refused},
     wire::{Command, Frame, Named, Subscribe},
 };
@@ -72,12 +71,12 @@ impl From<axum::Error> for End {
     }
 }
 
-pub(super) async fn serve(socket: WebSocket, events: Arc<Events>, sight: Sight) {
+pub(super) async fn serve(socket: WebSocket, events: Arc<Events>) {
     let stop = events.stop.clone();
     let mut socket = Socket {
         events,
         socket,
-        subscriptions: Subscriptions::of(sight),
+        subscriptions: Subscriptions::default(),
         behind: VecDeque::new(),
         reader: None,
         told_at: 0,

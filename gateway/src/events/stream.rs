@@ -17,7 +17,6 @@ use super::{
     catching_up::{CatchingUp, Step},
     hub::Line,
     reader::Reader,
-    sight::Sight,
     subscriptions::{check, is_within, refused},
     wire::Frame,
 };
@@ -47,7 +46,6 @@ pub(crate) struct Wanted {
 struct Following {
     reader: Reader,
     filter: Filter,
-    sight: Sight,
     /// It has everything up to the line of this number, and up to this cursor.
     from: u64,
     has: Option<Cursor>,
@@ -67,14 +65,12 @@ pub(super) async fn follow(
     feed: &Feed,
     wanted: Wanted,
     headers: &HeaderMap,
-    sight: Sight,
     place: OwnedSemaphorePermit,
 ) -> Result<Response, Problem> {
     let (filter, after) = wanted.read(feed, headers)?;
     let reader = Reader::begin(feed.hub.join()).await;
     let mut following = Following {
         filter,
-        sight,
         from: reader.at(),
         has: None,
         catching_up: None,
@@ -146,7 +142,7 @@ impl Following {
     }
 
     fn take(&mut self, line: &Line) {
-        let is_wanted = |event| self.sight.sees(event) && self.filter.wants(event);
+        let is_wanted = |event| self.filter.wants(event);
         if line.event().is_none_or(is_wanted) {
             self.tell(Some(line.told.cursor), &line.text());
         }
@@ -222,7 +218,6 @@ mod tests {
                 kinds: vec![Kind::Turn],
                 ..Filter::default()
             },
-            sight: Sight,
             from: reader.at(),
             has: None,
             catching_up: None,

@@ -8,7 +8,7 @@ use aion_abi::{
     problem::Problem,
 };
 
-use super::{hub::Line, sight::Sight};
+use super::hub::Line;
 
 /// Subscriptions of a socket, at most.
 const MOST: usize = 32;
@@ -24,9 +24,9 @@ const AGENTS: usize = 32;
 const AGENT: usize = 320;
 
 /// See the module.
+#[derive(Default)]
 pub(super) struct Subscriptions {
     all: BTreeMap<String, Subscription>,
-    sight: Sight,
 }
 
 /// One of them.
@@ -60,9 +60,8 @@ impl Subscription {
         }
     }
 
-    fn wants(&self, line: &Line, sight: Sight) -> bool {
-        line.event()
-            .is_none_or(|event| sight.sees(event) && self.filter.wants(event))
+    fn wants(&self, line: &Line) -> bool {
+        line.event().is_none_or(|event| self.filter.wants(event))
     }
 
     fn lacks(&self, number: u64, line: &Line) -> bool {
@@ -72,13 +71,6 @@ impl Subscription {
 }
 
 impl Subscriptions {
-    pub(super) fn of(sight: Sight) -> Self {
-        Self {
-            all: BTreeMap::new(),
-            sight,
-        }
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -128,17 +120,14 @@ impl Subscriptions {
     pub(super) fn frame(&self, number: u64, line: &Line) -> Option<String> {
         let all = self.all.values();
         framed(
-            all.filter(|it| it.lacks(number, line) && it.wants(line, self.sight)),
+            all.filter(|it| it.lacks(number, line) && it.wants(line)),
             line,
         )
     }
 
     /// What is told of a line to one that is to come, and lacks it.
     pub(super) fn frame_of(&self, one: &Subscription, line: &Line) -> Option<String> {
-        framed(
-            [one].into_iter().filter(|it| it.wants(line, self.sight)),
-            line,
-        )
+        framed([one].into_iter().filter(|it| it.wants(line)), line)
     }
 }
 
@@ -274,7 +263,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_event_is_told_once_with_the_names_of_all_that_want_it() {
-        let mut all = Subscriptions::of(Sight);
+        let mut all = Subscriptions::default();
         put(&mut all, "a", agent("d/x"), 0);
         put(&mut all, "\"b\"", Filter::default(), 0);
         assert_eq!(ids(all.frame(1, &line(1, "d/x"))), json!(["\"b\"", "a"]));
@@ -289,7 +278,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_was_caught_up_with_is_not_told_again() {
-        let mut all = Subscriptions::of(Sight);
+        let mut all = Subscriptions::default();
         put(&mut all, "old", Filter::default(), 0);
         let new = Subscription::of("new", agent("d/x"), 0);
         assert_eq!(ids(all.frame_of(&new, &line(4, "d/x"))), json!(["new"]));
@@ -310,7 +299,7 @@ pub(super) mod tests {
 
     #[test]
     fn bounds_are_told_by_name() {
-        let mut all = Subscriptions::of(Sight);
+        let mut all = Subscriptions::default();
         let detail = |all: &Subscriptions, id: &str, filter: Filter| {
             all.check(id, &filter, 0).unwrap_err().detail
         };

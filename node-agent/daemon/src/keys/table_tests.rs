@@ -37,7 +37,7 @@ fn a_key_is_known_after_a_restart_and_is_in_no_file() {
     let holder = keys.of_key(&made.secret).unwrap();
     assert_eq!(
         (holder.name.as_str(), &holder.id),
-        ("the key editor", &made.key.id)
+        ("the key notes", &made.key.id)
     );
     assert!(holder.covers("home", "helper", BTreeMap::new));
     assert!(!holder.covers("office", "helper", BTreeMap::new));

@@ -1,6 +1,11 @@
 //! Keys of programs: each is for agents of one namespace, and what is not for it is not there, by whatever protocol it asks.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Command,
+};
 
 use aion_e2e::cluster::root;
 use aion_testkit::{FakeModel, Reply, or_skip, python_package, until};
@@ -129,6 +134,55 @@ fn a_key_is_for_its_agents_by_every_protocol_and_nothing_else_is_there() -> anyh
         names(&body(&tools)["result"]["tools"], "name"),
         ["ask", "jarvis"]
     );
+    Ok(())
+}
+
+#[test]
+fn a_key_hears_of_the_turns_that_it_began_and_of_nothing_once_it_is_revoked() -> anyhow::Result<()>
+{
+    let model = FakeModel::answering(|_| Reply::text("Felix."))?;
+    let mut door = open(&model)?;
+    let owner = door.token.clone();
+    let key = with_key(&mut door, &["editor", "--agent", "jarvis"])?;
+    let head = door.head("GET /v1/events", "\r\naccept: text/event-stream");
+    let mut lines = BufReader::new(door.send(&head, "")?).lines();
+    let mut heard_until = |word: &str| -> anyhow::Result<Vec<String>> {
+        let mut heard = Vec::new();
+        loop {
+            let line = lines
+                .next()
+                .ok_or_else(|| anyhow::anyhow!("it ended: {heard:?}"))??;
+            let is_last = line.contains(word);
+            heard.push(line);
+            if is_last {
+                return Ok(heard);
+            }
+        }
+    };
+    let ask = |door: &mut Door, token: &String| -> anyhow::Result<String> {
+        door.token.clone_from(token);
+        let asked = json!({"input": "A name for a cat?"});
+        let (status, record) = door.post("/v1/agents/jarvis/turns", "", &asked)?;
+        assert_eq!(status, 200, "{record}");
+        Ok(format!("\"turn\":{},", body(&record)["turn"]))
+    };
+    heard_until("listening")?;
+    let of_owner = ask(&mut door, &owner)?;
+    let own = ask(&mut door, &key)?;
+    let heard = heard_until("\"state\":\"ended\"")?.concat();
+    assert!(
+        heard.contains(&own) && heard.contains("model.chat"),
+        "{heard}"
+    );
+    for others in [&*of_owner, "\"kind\":\"log\"", "\"kind\":\"queue\""] {
+        assert!(!heard.contains(others), "{others}: {heard}");
+    }
+    door.node.aionctl(&["key", "revoke", "editor"])?;
+    // What was judged is believed for a second.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    ask(&mut door, &owner)?;
+    let heard = heard_until("away")?.concat();
+    assert!(!heard.contains("\"turn\""), "{heard}");
     Ok(())
 }
 
