@@ -4,6 +4,7 @@
 node.
 """
 
+from ._core.agents import Ended
 from ._core.boot import Boot, InputFile
 from ._core.chat import ChatCompletion, ChatCompletionChunk, ChatMessage
 from ._core.door import AgentInfo, Answer
@@ -31,6 +32,7 @@ __all__ = [
     "ChatCompletion",
     "ChatCompletionChunk",
     "ChatMessage",
+    "Ended",
     "Entry",
     "EventStream",
     "Gateway",
