@@ -192,6 +192,8 @@ impl Kernel {
         let rule = match table.decide(call.kind.right(), call.target) {
             Decision::Allow => return Ok(()),
             Decision::Deny { rule } => return Err(Refusal::Denied { rule }),
+            // The turn is there: a word for a call is used up as it begins one, and is not asked for again.
+            Decision::Ask { .. } if self.has_begun(call) => return Ok(()),
             Decision::Ask { rule } => rule,
         };
         let said = profile.and_then(|profile| {

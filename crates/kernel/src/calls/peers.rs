@@ -93,6 +93,11 @@ impl Kernel {
         would().unwrap_or_default()
     }
 
+    /// Whether the very call began a turn when it was made before.
+    pub(super) fn has_begun(&self, call: Request<'_>) -> bool {
+        call.kind.begins_a_turn() && matches!(self.may_call(call), Ok(Some(_)))
+    }
+
     fn has_key(&self, (instance, key): &(InstanceUid, IdempotencyKey), call: &Call) -> bool {
         let table = self.state.keys.get(instance);
         table.is_some_and(|it| it.lookup(key, call.kind, call.body.digest, self.now) != Lookup::New)

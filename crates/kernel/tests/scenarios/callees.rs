@@ -265,3 +265,31 @@ fn a_caller_is_set_aside_with_the_turn_that_waits_for_a_person_and_goes_on_with_
     let (_, step) = node.call(step_of(call, "1"));
     assert!(peer(&step).is_some(), "the word is for it");
 }
+
+#[test]
+fn a_word_to_ask_an_agent_is_for_the_turn_that_was_begun_however_often_its_caller_runs() {
+    let mut node = node_with(slots(2), &["x", "b"]);
+    node.apply(1, careful("a"));
+    let a = running(&mut node, 1);
+    let call = asking(&mut node, a, Kind::AgentAsk, (2, "b"));
+    node.call(step_of(call, "1"));
+    approvals::killed(&mut node, a, 1);
+    approvals::answer(&mut node, 1, Some(Scope::Once));
+    node.ready(a, 2, &LAYERS);
+    let call = asking(&mut node, a, Kind::AgentAsk, (2, "b"));
+    let (_, step) = node.call(step_of(call, "1"));
+    let (ask, b) = (driven(&step)[0], run(&mut node, &step));
+    node.feed(Event::WorkerExited {
+        turn: a,
+        incarnation: Incarnation(2),
+        exit: aion_kernel::Exit::Evicted,
+    });
+    stopped(&mut node, ask);
+    node.ready(a, 3, &LAYERS);
+    let again = asking(&mut node, a, Kind::AgentAsk, (2, "b"));
+    let (_, step) = node.call(step_of(again, "1"));
+    assert_eq!(peer(&step), Some(b), "{:?}", facts(&step));
+    let other = asking(&mut node, a, Kind::AgentAsk, (2, "b"));
+    let (_, step) = node.call(step_of(other, "2"));
+    assert_eq!(facts(&step)[0], "approval-asked", "another is another");
+}
