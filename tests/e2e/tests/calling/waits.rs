@@ -49,6 +49,8 @@ fn a_daemon_that_is_killed_goes_on_with_the_turn_that_was_called() -> anyhow::Re
         }
     })?;
     office.node.restart_daemon()?;
+    // With it go the workers now: both turns run again from their start.
+    office.node.replace()?;
     open.store(true, Ordering::Relaxed);
     let answer = asked.join().unwrap()?;
     assert!(answer.contains("the clerk's word"), "{answer}");
