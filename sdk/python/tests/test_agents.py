@@ -1,8 +1,13 @@
 """Agents that ask agents."""
 
+import json
+
 import pytest
 
 from aion_sdk import Agent, AsyncTurn, Turn, Unanswered
+from aion_sdk._core import agents
+from aion_sdk._core.session import Session
+from aion_sdk._core.signing import Key
 from aion_sdk.testing import FakeKernel
 
 
@@ -83,3 +88,8 @@ def test_who_may_not_be_asked_and_what_another_turn_began_is_refused():
         assert kernel.ask(chief(strange), "").failed.startswith("agent.ask stranger: no rule allows it")
         begun = kernel.ask(chief(begin), "").text
         assert "was not begun by this turn" in kernel.ask(chief(wait), begun).failed
+
+
+def test_a_deadline_is_the_calls_and_the_turns():
+    sent = next(agents.ask(Session(Key("00" * 32), 1), "librarian", "Hi", None, 2.0))
+    assert (json.loads(sent.body)["deadlineMs"], sent.headers["aion-deadline-ms"]) == (2000, "2000")

@@ -36,15 +36,13 @@ class Ended:
 
 
 def ask(session: Session, agent: str, text: str, delegate: Iterable[str] | None, deadline: float | None) -> Plan[Ended]:
-    answer = yield from session.call("agent.ask", _asked(agent, text, delegate), _ms(deadline))
+    # The turn's own, too: the call's does not count where both are set aside for a person's word.
+    answer = yield from session.call("agent.ask", _asked(agent, text, delegate, deadline), _ms(deadline))
     return _ended(answer)
 
 
 def spawn(session: Session, agent: str, text: str, delegate: Iterable[str] | None, deadline: float | None) -> Plan[int]:
-    body = _asked(agent, text, delegate)
-    if deadline is not None:
-        body["deadlineMs"] = _ms(deadline)
-    answer = yield from session.call("agent.spawn", body)
+    answer = yield from session.call("agent.spawn", _asked(agent, text, delegate, deadline))
     return int(answer["turn"])
 
 
@@ -56,10 +54,12 @@ def cancel(session: Session, turn: int) -> Plan[None]:
     yield from session.call("agent.cancel", {"turn": turn})
 
 
-def _asked(agent: str, text: str, delegate: Iterable[str] | None) -> dict[str, Any]:
+def _asked(agent: str, text: str, delegate: Iterable[str] | None, deadline: float | None) -> dict[str, Any]:
     body: dict[str, Any] = {"agent": agent, "input": text}
     if delegate is not None:
         body["delegate"] = list(delegate)
+    if deadline is not None:
+        body["deadlineMs"] = _ms(deadline)
     return body
 
 

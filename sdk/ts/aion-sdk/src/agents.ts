@@ -50,8 +50,9 @@ export class Agents {
 
   /** Asks an agent, and gives how its turn ended. */
   async ask(agent: string, input: string, { delegate, deadlineMs }: AskAgentOptions = {}): Promise<Ended> {
+    // The turn's own, too: the call's does not count where both are set aside for a person's word.
     const options = deadlineMs === undefined ? {} : { deadlineMs };
-    return new Ended((await this.#call('agent.ask', { agent, input, delegate }, options)) as Record<string, any>);
+    return new Ended((await this.#call('agent.ask', { agent, input, delegate, ...options }, options)) as Record<string, any>);
   }
 
   /** Begins a turn, and gives its number, for `wait` and `cancel`. */
