@@ -123,6 +123,14 @@ pub struct TurnRow {
     pub begun: Vec<Begun>,
 }
 
+impl TurnRow {
+    /// The turns that it began and that have not ended.
+    pub(crate) fn open_begun(&self) -> Vec<TurnId> {
+        let open = self.begun.iter().filter(|it| it.ended.is_none());
+        open.map(|it| it.turn).collect()
+    }
+}
+
 /// How far a turn is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "kebab-case")]

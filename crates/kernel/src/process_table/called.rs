@@ -50,13 +50,10 @@ impl Kernel {
     }
 
     /// With a turn ends all that it began.
-    pub(super) fn stop_begun_by(&mut self, turn: TurnId, step: &mut Step) {
-        let row = self.state.turns.get(&turn);
-        let begun = row.into_iter().flat_map(|row| &row.begun);
-        let open = begun.filter(|it| it.ended.is_none()).map(|it| it.turn);
+    pub(super) fn stop_begun(&mut self, begun: &[TurnId], step: &mut Step) {
         let by = CancelCause::CallerEnded;
-        for begun in open.collect::<Vec<_>>() {
-            self.stop_turn(begun, TurnOutcome::Cancelled { by }, step);
+        for turn in begun {
+            self.stop_turn(*turn, TurnOutcome::Cancelled { by }, step);
         }
     }
 

@@ -162,7 +162,8 @@ impl Kernel {
             .timers
             .set(Timer::Turn(turn), self.now.plus(self.limits.kill_grace_ms));
         self.stop_calls_of(turn, step);
-        self.stop_begun_by(turn, step);
+        let begun = self.state.turns.get(&turn).map(TurnRow::open_begun);
+        self.stop_begun(&begun.unwrap_or_default(), step);
     }
 
     pub(crate) fn end_turn(&mut self, turn: TurnId, outcome: TurnOutcome, step: &mut Step) {
@@ -177,9 +178,13 @@ impl Kernel {
             ..
         } = *row;
         let caller = row.called.as_ref().map(|it| it.by);
+        let begun = row.open_begun();
         self.stop_calls_of(turn, step);
-        self.stop_begun_by(turn, step);
         self.withdraw_all_of(turn, step);
+        if !self.state.turns.contains_key(&turn) {
+            // It ended with one of these, and ends once.
+            return;
+        }
         self.leave_waiting(turn, instance);
         self.record(
             Fact::TurnEnded {
@@ -214,6 +219,8 @@ impl Kernel {
         };
         step.release(Barrier::Durable, done);
         self.offer_next_turn(instance);
+        // Once it is gone: one that is set aside would go on as soon as what it waits behind has ended.
+        self.stop_begun(&begun, step);
         self.finish_removal(instance, step);
         self.dispatch_turns(step);
     }

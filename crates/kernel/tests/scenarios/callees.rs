@@ -15,7 +15,7 @@ use crate::{
 
 const LAYERS: [&str; 2] = ["seccomp", "landlock"];
 
-fn stopped(node: &mut Node, call: aion_kernel::CallId) -> aion_kernel::Step {
+pub(crate) fn stopped(node: &mut Node, call: aion_kernel::CallId) -> aion_kernel::Step {
     node.feed(Event::Finished {
         call,
         finish: Finish::Stopped,
@@ -99,7 +99,7 @@ fn a_caller_waits_for_none_that_waits_behind_what_it_began_itself() {
 }
 
 /// It may ask, once a person has agreed.
-fn careful(agent: &str) -> Profile {
+pub(crate) fn careful(agent: &str) -> Profile {
     let mut profile = profile("home", agent);
     profile.grants = vec![rule(Verdict::Ask, Kind::AgentAsk, "*")].into();
     profile

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod askers;
+mod behind;
 mod called;
 mod callees;
 mod calls;
