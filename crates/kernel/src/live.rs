@@ -88,6 +88,8 @@ pub(crate) struct LiveCall {
     /// What it used as far as is known.
     pub(crate) seen: Usage,
     pub(crate) deadline: Millis,
+    /// Who made it named the deadline, and counts on it.
+    pub(crate) timed: bool,
     pub(crate) phase: CallPhase,
 }
 

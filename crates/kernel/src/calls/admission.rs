@@ -327,6 +327,7 @@ impl Kernel {
             held: call.reserve_tokens,
             seen: Usage::default(),
             deadline,
+            timed: call.deadline_ms.is_some(),
             phase: CallPhase::Waiting(place),
         };
         self.live.calls.insert(id, live);

@@ -169,6 +169,7 @@ impl Kernel {
             held: 0,
             seen: Usage::default(),
             deadline,
+            timed: call.deadline_ms.is_some(),
             phase: CallPhase::Held(held),
         };
         self.live.calls.insert(id, live);
@@ -185,18 +186,12 @@ impl Kernel {
         };
         let calls = self.live.turns.get(&turn).map(|live| live.calls.clone());
         let calls = calls.unwrap_or_default();
-        // The turn that a call waits for, where that waits for a word itself.
-        let behind = |live: &LiveCall| {
-            let runs = matches!(live.phase, CallPhase::Running(_));
-            let other = live.waits_for.filter(|it| self.state.is_parked(*it));
-            other.filter(|_| runs && live.kind.waits_for_a_turn())
-        };
         let waits = |id: &CallId| {
             self.live.calls.get(id).is_some_and(|live| {
                 let is_step = live.key.as_ref().is_some_and(|key| key.is_step_of(turn));
                 match live.phase {
                     CallPhase::Held(..) => is_step,
-                    _ => behind(live).is_some() && (is_step || live.kind == Kind::AgentWait),
+                    _ => self.waits_behind(live).is_some(),
                 }
             })
         };
@@ -205,7 +200,7 @@ impl Kernel {
             return;
         }
         let lives = calls.iter().filter_map(|id| self.live.calls.get(id));
-        let behind: Vec<TurnId> = lives.filter_map(behind).collect();
+        let behind: Vec<TurnId> = lives.filter_map(|live| self.waits_behind(live)).collect();
         let grace = self.now.plus(self.limits.kill_grace_ms);
         for call in calls {
             match self.live.calls.get(&call).map(|live| live.phase) {
@@ -221,6 +216,32 @@ impl Kernel {
         self.record(Fact::TurnPausing { turn, behind, at }, step);
         step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
         self.live.timers.set(Timer::Turn(turn), grace);
+    }
+
+    /// The turn that a call waits for, where that waits for a word: the call can be set aside with it, and its time does
+    /// not count meanwhile. One whose caller named a deadline is for that caller to go on from.
+    pub(super) fn waits_behind(&self, live: &LiveCall) -> Option<TurnId> {
+        let row = self.state.turns.get(&live.turn)?;
+        let of_turn = live.key.as_ref().is_some_and(|it| it.is_step_of(live.turn));
+        let again = row.replayable && (of_turn || live.kind == Kind::AgentWait);
+        let runs = matches!(live.phase, CallPhase::Running(_)) && live.kind.waits_for_a_turn();
+        let other = live.waits_for.filter(|it| self.state.is_parked(*it));
+        other.filter(|_| again && runs && !live.timed)
+    }
+
+    /// The calls of a turn that wait behind another.
+    fn calls_behind(&self, turn: TurnId, other: TurnId) -> Vec<CallId> {
+        let calls = self.live.turns.get(&turn).map(|live| &live.calls);
+        let behind = |id: &&CallId| {
+            let live = self.live.calls.get(id);
+            live.and_then(|live| self.waits_behind(live)) == Some(other)
+        };
+        calls
+            .into_iter()
+            .flatten()
+            .filter(behind)
+            .copied()
+            .collect()
     }
 
     /// The worker of a turn that waits for a word has ended.
@@ -273,7 +294,11 @@ impl Kernel {
         if !row.replayable {
             return self.end_unknown(turn, step);
         }
+        let behind = caller.map(|it| self.calls_behind(it, turn));
         self.record(Fact::TurnResumed { turn, at: self.now }, step);
+        for call in behind.into_iter().flatten() {
+            self.give_time(call);
+        }
         if let Some([_, tenant, _]) = self.accounts_of(instance) {
             self.enqueue_turn(turn, instance, tenant);
         }
@@ -378,10 +403,15 @@ impl Kernel {
         if !self.may_wait(live.turn, live.key.as_ref()) {
             return self.close(approval, Word::Expired, None, None, step);
         }
-        let again = self.now.plus(live.kind.default_deadline_ms());
-        if let Some(live) = self.live.calls.get_mut(&id) {
-            live.deadline = again;
-        }
-        self.live.timers.set(Timer::Call(id), again);
+        self.give_time(id);
+    }
+
+    /// The call has the time of its kind anew.
+    pub(super) fn give_time(&mut self, id: CallId) {
+        let Some(live) = self.live.calls.get_mut(&id) else {
+            return;
+        };
+        live.deadline = self.now.plus(live.kind.default_deadline_ms());
+        self.live.timers.set(Timer::Call(id), live.deadline);
     }
 }

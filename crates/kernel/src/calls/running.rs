@@ -135,6 +135,8 @@ impl Kernel {
         match live.phase {
             CallPhase::Waiting(_) => self.end_waiting(id, Refusal::DeadlineExceeded, step),
             CallPhase::Held(..) => self.held_too_long(id, step),
+            // Its turn would be set aside with the one that it waits for, and does something else meanwhile.
+            CallPhase::Running(_) if self.waits_behind(live).is_some() => self.give_time(id),
             CallPhase::Running(_) => self.tell_to_stop(id, None, step),
             CallPhase::Stopping(_, by) => {
                 let (outcome, usage) = match kind.class() {

@@ -1,12 +1,15 @@
 //! Callers that wait behind a called turn which a person is asked about: their ends, and their time.
 
-use aion_kernel::{CancelCause, Event, Kernel, Kind, Limits, Phase, Step, TurnId, TurnOutcome};
+use aion_kernel::{
+    CallId, CancelCause, Effect, Event, Kernel, Kind, Limits, Outcome, Phase, Profile, Scope, Step,
+    TurnId, TurnOutcome,
+};
 
 use crate::{
     approvals,
-    called::{asking, ended, killed, node_with, peer, run, running, slots, step_of},
-    callees::careful,
-    harness::{Node, facts, profile, started, uid},
+    called::{about, asking, ended, killed, node_with, peer, run, running, slots, step_of},
+    callees::{careful, stopped},
+    harness::{Node, driven, effects, facts, outcome, profile, started, uid},
 };
 
 fn parked(node: &Node, turn: TurnId) -> bool {
@@ -149,4 +152,106 @@ fn a_caller_whose_answers_were_let_go_of_ends_once() {
     let (mut node, _) = where_it_says(&node, "turns", &row, ("replayable", false));
     let step = node.feed(Event::CancelTurn { turn: turns[0] });
     assert_eq!(ended(&step), outcomes(turns, CancelCause::Request));
+}
+
+/// Calls whose drivers are told to stop.
+fn told(step: &Step) -> Vec<CallId> {
+    let of = |effect| match effect {
+        Effect::CancelDriver { call, .. } => Some(call),
+        _ => None,
+    };
+    effects(step).into_iter().filter_map(of).collect()
+}
+
+/// `b` asks a person whether it may ask `d`, and is set aside.
+fn set_aside(node: &mut Node, b: TurnId) -> Step {
+    let call = asking(node, b, Kind::AgentAsk, (4, "d"));
+    node.call(step_of(call, "1"));
+    let step = approvals::killed(node, b, 1);
+    assert!(parked(node, b));
+    step
+}
+
+fn with_careful_b() -> (Node, TurnId) {
+    let mut node = node_with(slots(3), &["x", "x", "x", "d"]);
+    let agents = [profile("home", "a"), careful("b"), profile("home", "c")];
+    for (n, profile) in (1..).zip(agents) {
+        let max_turn_seconds = 36_000;
+        node.apply(
+            n,
+            Profile {
+                max_turn_seconds,
+                ..profile
+            },
+        );
+    }
+    let a = running(&mut node, 1);
+    (node, a)
+}
+
+#[test]
+fn a_deadline_that_a_caller_named_holds_where_a_person_is_asked_below() {
+    for kind in [Kind::AgentAsk, Kind::AgentWait] {
+        let (mut node, a) = with_careful_b();
+        let begins = match kind {
+            Kind::AgentWait => Kind::AgentSpawn,
+            other => other,
+        };
+        let mut call = step_of(asking(&mut node, a, begins, (2, "b")), "1");
+        call.deadline_ms = Some(1_000);
+        let (_, step) = node.call(call);
+        let (mut call, b) = (driven(&step)[0], run(&mut node, &step));
+        if kind == Kind::AgentWait {
+            node.finish(call);
+            let mut wait = about(&mut node, a, kind, b);
+            wait.deadline_ms = Some(1_000);
+            call = driven(&node.call(wait).1)[0];
+        }
+        let step = set_aside(&mut node, b);
+        assert_eq!(killed(&step), [], "it goes on at its deadline");
+        assert_eq!(told(&node.wait(1_000)), [call]);
+        let step = stopped(&mut node, call);
+        assert_eq!(outcome(&step).0, Outcome::DeadlineExceeded);
+        let by_its_deadline = vec![(b, TurnOutcome::DeadlineExceeded)];
+        match kind {
+            Kind::AgentWait => assert!(parked(&node, b), "it may be waited for again"),
+            _ => assert_eq!(ended(&step), by_its_deadline),
+        }
+    }
+}
+
+#[test]
+fn no_question_is_broken_off_while_its_caller_does_something_else() {
+    let (mut node, a) = with_careful_b();
+    let call = asking(&mut node, a, Kind::AgentAsk, (2, "b"));
+    let (_, step) = node.call(step_of(call, "1"));
+    let (ask, b) = (driven(&step)[0], run(&mut node, &step));
+    let mut call = step_of(asking(&mut node, a, Kind::AgentAsk, (3, "c")), "2");
+    call.deadline_ms = Some(Kind::AgentAsk.max_deadline_ms());
+    let (_, step) = node.call(call);
+    run(&mut node, &step);
+    assert_eq!(killed(&set_aside(&mut node, b)), []);
+    let time = Kind::AgentAsk.default_deadline_ms();
+    for _ in 0..5 {
+        let step = node.wait(time / 3);
+        assert!(!told(&step).contains(&ask), "{step:?}");
+    }
+    assert!(parked(&node, b));
+    // After the word it has all its time.
+    node.wait(time / 3 - 1_000);
+    let step = approvals::answer(&mut node, 1, Some(Scope::Once));
+    assert_eq!(started(&step)[0].0, b);
+    assert!(!told(&node.wait(time / 2)).contains(&ask));
+}
+
+#[test]
+fn a_caller_is_set_aside_once_what_else_it_did_has_ended() {
+    let (mut node, a) = with_careful_b();
+    let call = asking(&mut node, a, Kind::AgentAsk, (2, "b"));
+    let (_, step) = node.call(step_of(call, "1"));
+    let b = run(&mut node, &step);
+    let call = node.keyed(a, Kind::ModelChat, &format!("t{a}.2"));
+    let chat = driven(&node.call(call).1)[0];
+    assert_eq!(killed(&set_aside(&mut node, b)), []);
+    assert_eq!(killed(&node.finish(chat)), [a]);
 }
