@@ -142,7 +142,7 @@ impl Kernel {
                 let (outcome, usage) = match kind.class() {
                     Class::Observe => (stopped(live, by), live.seen),
                     // The turn is the kernel's, and its driver only waits.
-                    Class::Effect if kind == Kind::AgentAsk => (stopped(live, by), live.seen),
+                    Class::Effect if kind.begins_a_turn() => (stopped(live, by), live.seen),
                     Class::Effect => (Outcome::Unknown, self.presumed(id, live.seen)),
                 };
                 step.release(driver_barrier(kind), Effect::AbortDriver { call: id });
@@ -275,9 +275,9 @@ pub(crate) fn presumed_usage(held: u64, seen: Usage) -> Usage {
 
 fn stopped(live: &LiveCall, cause: Option<CancelCause>) -> Outcome {
     match cause {
-        // It is made again by a worker that lost its connection, and finds the turn that it asked.
+        // It is made again by a worker that lost its connection, and finds the turn that it is about.
         Some(CancelCause::Disconnect)
-            if live.kind == Kind::AgentAsk
+            if (live.kind.begins_a_turn() || live.kind == Kind::AgentWait)
                 && live
                     .key
                     .as_ref()

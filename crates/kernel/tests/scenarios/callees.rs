@@ -162,6 +162,38 @@ fn a_worker_that_lost_its_connection_finds_the_turn_in_the_same_run() {
 }
 
 #[test]
+fn a_connection_that_is_lost_loses_no_number_and_no_end_of_a_turn() {
+    let mut node = node_with(slots(2), &["a", "b"]);
+    let a = running(&mut node, 1);
+    let mut b = None;
+    let spawn = |node: &mut Node, _| asking(node, a, Kind::AgentSpawn, (2, "b"));
+    let wait = |node: &mut Node, b: Option<_>| about(node, a, Kind::AgentWait, b.unwrap());
+    let calls: [&dyn Fn(&mut Node, _) -> aion_kernel::Call; 2] = [&spawn, &wait];
+    for (call, key) in calls.into_iter().zip(["1", "2"]) {
+        // Its driver stops as it is told to, or not in time.
+        for stops in [true, false] {
+            let made = step_of(call(&mut node, b), key);
+            let (ticket, step) = node.call(made);
+            let id = driven(&step)[0];
+            assert!(b.is_none() || peer(&step) == b, "{step:?}");
+            b = peer(&step);
+            node.feed(Event::Disconnected { ticket });
+            let step = match stops {
+                true => stopped(&mut node, id),
+                false => node.wait(Limits::default().cancel_grace_ms),
+            };
+            let interrupted = |fact: &Fact| matches!(fact, Fact::CallEnded { outcome, .. } if *outcome == Outcome::Interrupted);
+            assert!(step.facts.iter().any(interrupted), "{step:?}");
+            assert_eq!(killed(&step), []);
+        }
+        let again = step_of(call(&mut node, b), key);
+        let (_, step) = node.call(again);
+        assert_eq!(peer(&step), b);
+        node.finish(driven(&step)[0]);
+    }
+}
+
+#[test]
 fn of_two_connections_with_one_call_the_one_that_stays_gets_the_driver() {
     let mut node = node_with(
         Limits {
