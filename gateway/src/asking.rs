@@ -150,6 +150,7 @@ impl Asking {
             trace: None,
             agent: format!("{}/{}", self.agent.0, self.agent.1),
             input: self.request.input.clone(),
+            caller: None,
             trigger: None,
             answer: self.told.answer.take(),
             running: false,

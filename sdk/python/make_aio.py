@@ -9,7 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent / "aion_sdk"
 MODULES = {"blocking.py": "aio.py", "gateway.py": "aio_gateway.py"}
 # Names that have a sibling in the other world.
-CLIENTS = r"\b((?:Syscall|Memory|Files|Tools|Model|Embeddings)Client|(?:Chat|Event)Stream|Completions|Transport|Turn|Gateway)\b"
+CLIENTS = r"\b((?:Syscall|Memory|Files|Tools|Agents|Model|Embeddings)Client|(?:Chat|Event)Stream|Completions|Transport|Turn|Gateway)\b"
 # Calls that wait.
 CALLS = r"(?<!def )(self\.(?:(?:_client\.|syscalls\.|_transport\.)?run|(?:_transport\.)?close|_say|read)\()"
 # Methods that do not.

@@ -87,9 +87,14 @@ fn what(what: &Happened) -> (Option<Tone>, String) {
 
 fn turn(turn: &Turn) -> (Option<Tone>, String) {
     let (tone, text) = match &turn.state {
-        TurnState::Queued { cause } => {
-            let cause = cause.iter().map(|it| format!(" ({})", tame(it)));
-            (None, format!("waits{}", cause.collect::<String>()))
+        TurnState::Queued { cause, caller } => {
+            let cause = cause.iter().map(|it| tame(it));
+            let caller = caller.iter().map(|it| format!("called by turn {it}"));
+            let because: Vec<String> = cause.chain(caller).collect();
+            match because.is_empty() {
+                true => (None, "waits".to_owned()),
+                false => (None, format!("waits ({})", because.join(", "))),
+            }
         }
         TurnState::Started { incarnation } => (None, format!("starts, run {incarnation}")),
         TurnState::Asked {
@@ -197,6 +202,21 @@ mod tests {
             drawn(Some("lab/a"), called),
             "1970-01-01 00:00:00  lab/a                 turn 7 tool.call:a\\u{1b}[2J"
         );
+    }
+
+    #[test]
+    fn a_turn_that_waits_says_who_called_it() {
+        let queued = |cause: Option<&str>, caller| {
+            let cause = cause.map(str::to_owned);
+            let state = TurnState::Queued { cause, caller };
+            turn(&Turn { turn: 8, state }).1
+        };
+        assert_eq!(
+            queued(Some("agent"), Some(7)),
+            "turn 8 waits (agent, called by turn 7)"
+        );
+        assert_eq!(queued(Some("admin"), None), "turn 8 waits (admin)");
+        assert_eq!(queued(None, None), "turn 8 waits");
     }
 
     #[test]

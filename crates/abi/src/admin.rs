@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::resources::Resources;
 use crate::{
+    caller::TurnCaller,
     date::UnixMillis,
     kernel_event::{KernelEvent, KernelHook},
     problem::Problem,
@@ -362,6 +363,9 @@ pub struct TurnRecord {
     pub trace: Option<String>,
     /// `namespace/agent`.
     pub agent: String,
+    /// Who called it, where another agent did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<TurnCaller>,
     /// What was asked.
     pub input: String,
     /// The trigger of the agent that asked, where none of its callers did.

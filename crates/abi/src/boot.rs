@@ -94,8 +94,15 @@ pub struct Declarative {
     pub has_model: bool,
     /// What to do where there is no model, or none answers.
     pub without_model: WithoutModel,
-    /// Whether the agent has a memory pool.
+    /// Whether the agent has a memory pool that the turn may look things up in.
     pub has_memory: bool,
+    /// The turn may not remember: a caller does not let it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub remembers_nothing: bool,
+    /// The turn may not bring what is known of documents up to date: a caller does not let it. They are as they were when
+    /// another turn looked at them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub documents_as_known: bool,
     /// Mounts whose text files are indexed into memory before the answer.
     #[serde(default)]
     pub knowledge: Vec<String>,
@@ -105,11 +112,29 @@ pub struct Declarative {
     /// Whether the agent has tools: then `tool.list` is asked.
     #[serde(default)]
     pub has_tools: bool,
+    /// Agents that it may ask as tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentTool>,
     /// Model calls of one turn at most.
     pub max_steps: u32,
     /// Tokens of one answer at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
+}
+
+fn is_false(it: &bool) -> bool {
+    !*it
+}
+
+/// Another agent as the program sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AgentTool {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
 }
 
 /// A mount as the program sees it.

@@ -58,6 +58,10 @@ codes! {
     ApprovalExpired = "approval-expired", 403, "ask again when somebody is there to answer: aionctl approvals";
     /// Somebody answered before, or the time was over.
     AlreadyAnswered = "already-answered", 409, "see what was said: aionctl approvals";
+    /// The agent that is called stands above in the chain of callers already, or the two would wait for each other.
+    AgentCycle = "agent-cycle", 409, "answer without it: an agent that is asked cannot ask back";
+    /// As many turns stand above the one that is called, or were begun by its caller, as may.
+    TooManyTurns = "too-many-turns", 409, "do the rest in this turn, or ask for more at a time";
     /// A quota is used up.
     QuotaExceeded = "quota-exceeded", 429, "wait for retryAfterMs, or raise the limit in the agent or its policy";
     /// The node has as much waiting work as it takes.

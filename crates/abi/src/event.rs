@@ -306,6 +306,9 @@ pub enum TurnState {
         /// What made it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<String>,
+        /// The turn that called it, where one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        caller: Option<u64>,
     },
     /// A worker is started for it.
     Started {

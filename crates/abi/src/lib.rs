@@ -14,6 +14,7 @@ pub mod admin;
 pub mod approval;
 pub mod attestation;
 pub mod boot;
+pub mod caller;
 pub mod canonical;
 pub mod code;
 pub mod date;

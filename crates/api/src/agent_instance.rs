@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::instance_parts::{
-    AgentReference, Grant, InlineProgram, InstanceLimits, Quotas, ResolvedMemory, ResolvedModel,
-    ResolvedMount, ResolvedTool,
+    AgentReference, Grant, InlineProgram, InstanceLimits, Quotas, ResolvedAgent, ResolvedMemory,
+    ResolvedModel, ResolvedMount, ResolvedTool,
 };
 use crate::program::{BundleRef, Lane, Runtime};
 use crate::sandbox::{Layer, SandboxRules};
@@ -145,6 +145,13 @@ pub struct AgentInstanceSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub tools: Vec<ResolvedTool>,
+    /// The agents that it asks as tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub agents: Vec<ResolvedAgent>,
     /// The memory it uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<ResolvedMemory>,

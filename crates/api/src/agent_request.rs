@@ -46,10 +46,13 @@ impl ModelUse {
     }
 }
 
-/// A tool an agent is offered: exactly one of `name` and `mcp`.
+/// A tool an agent is offered: exactly one of `name`, `mcp` and `agent`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.name) != has(self.mcp)").message(said("a tool is given by name (any Tool of this namespace) or by mcp (a Tool that is an MCP server)", "write exactly one of them")))]
+#[x_kube(
+    validation = Rule::new("[has(self.name), has(self.mcp), has(self.agent)].exists_one(given, given)").message(said("a tool is given by name (any Tool of this namespace), by mcp (a Tool that is an MCP server) or by agent (another agent of this namespace)", "write exactly one of them")),
+    validation = Rule::new("!has(self.delegate) || has(self.agent)").message(said("delegate says what the turn of another agent may do", "add agent, or remove it")).field_path(".delegate")
+)]
 pub struct ToolUse {
     /// The name of a Tool of this namespace, of whatever kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,6 +62,20 @@ pub struct ToolUse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
     pub mcp: Option<String>,
+    /// The name of another agent of this namespace, which is asked as a tool. The right to it, agent.ask:NAME, need not be
+    /// listed under permissions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub agent: Option<String>,
+    /// What a turn of that agent may do when this one asks it, of what the agent may: capabilities, such as calendar.read,
+    /// memory.recall or fs.read:notes. Left out, all of that; empty, it may only answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 3, max = 253), regex(pattern = CAPABILITY)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub delegate: Option<Vec<String>>,
 }
 
 impl ToolUse {

@@ -121,6 +121,27 @@ pub struct ResolvedTool {
     pub timeout_seconds: i32,
 }
 
+/// Another agent that an instance asks as a tool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedAgent {
+    /// Its name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub description: Option<String>,
+    /// What its turn may do; left out, all that its agent may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 3, max = 253)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub delegate: Option<Vec<String>>,
+}
+
 /// The memory an instance uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

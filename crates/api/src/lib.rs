@@ -88,8 +88,8 @@ pub use agent_request::{
 };
 pub use cluster_agent_policy::{ClusterAgentPolicy, ClusterAgentPolicySpec, MountGrant};
 pub use instance_parts::{
-    AgentReference, Grant, GrantEffect, InlineProgram, InstanceLimits, Quotas, ResolvedEndpoint,
-    ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool,
+    AgentReference, Grant, GrantEffect, InlineProgram, InstanceLimits, Quotas, ResolvedAgent,
+    ResolvedEndpoint, ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool,
 };
 pub use kernel_node::{
     Hook, KernelNode, KernelNodeSpec, KernelNodeStatus, NodeApi, NodeCapacity, NodeHook, Scheduling,

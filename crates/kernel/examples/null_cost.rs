@@ -96,6 +96,7 @@ fn main() -> std::io::Result<()> {
                 deadline_ms: None,
                 reserve_tokens: 0,
                 repeatable: false,
+                peer: None,
             };
             black_box(kernel.handle(Event::Call(call), at(n / 100)));
         }

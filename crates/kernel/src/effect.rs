@@ -3,6 +3,7 @@
 use crate::{
     approval::{Unheard, Word},
     body::Body,
+    called::PeerTurn,
     fact::Fact,
     ids::{ApprovalId, CallId, Incarnation, InstanceUid, Millis, Ticket, TurnId},
     name::Name,
@@ -71,6 +72,8 @@ pub enum Effect {
         resource: Resource,
         /// When the kernel will tell the driver to stop.
         deadline: Millis,
+        /// The turn that it began or is about.
+        peer: Option<PeerTurn>,
     },
     /// Tell a driver to stop. It still ends with [`crate::Event::Finished`], within the grace of
     /// [`crate::spec::Limits::cancel_grace_ms`]; after it the shell must abort it.

@@ -3,6 +3,7 @@
 use crate::{
     approval::Scope,
     body::Body,
+    called::Peer,
     ids::{ApprovalId, CallId, Incarnation, InstanceUid, Ticket, TurnId},
     name::{IdempotencyKey, Name},
     outcome::{Exit, Finish, Usage},
@@ -158,6 +159,8 @@ pub struct Call {
     /// Doing it twice changes nothing more than once: in flight at a crash it is given up as an
     /// observation is, and a retry runs it again.
     pub repeatable: bool,
+    /// The turn that it begins or is about. None for `agent.ask` and `agent.spawn`: there is no instance to take it.
+    pub peer: Option<Peer>,
 }
 
 /// A worker found running after a restart.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     approval::Word,
     body::{Body, BodyDigest},
+    called::CalledBy,
     ids::{
         AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, ProfileId, TurnId,
     },
@@ -108,6 +109,9 @@ pub enum Fact {
         /// When its caller gives up.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         deadline: Option<Millis>,
+        /// The call of another turn that began it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        caller: Option<CalledBy>,
         /// When.
         at: Millis,
     },
@@ -138,6 +142,9 @@ pub enum Fact {
     TurnPausing {
         /// Which.
         turn: TurnId,
+        /// Turns that it began and waits for, and that wait for a word themselves.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        behind: Vec<TurnId>,
         /// When.
         at: Millis,
     },

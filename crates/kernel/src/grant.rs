@@ -94,7 +94,7 @@ impl GrantTables {
 }
 
 impl GrantTable {
-    /// `sys.null` is allowed unless a rule denies it: it does nothing.
+    /// `sys.null` is allowed unless a rule denies it: it does nothing. So are calls about turns that a turn began.
     pub(crate) fn compile(rules: &[GrantRule]) -> Self {
         let mut by_kind: [Option<Box<Rules>>; Kind::ALL.len()] = Default::default();
         let null = GrantRule {
@@ -103,7 +103,12 @@ impl GrantTable {
             target: TargetPattern::Any,
             origin: Name::from("built in"),
         };
-        for rule in std::iter::once(&null).chain(rules) {
+        // Of a turn that it began its turn may have the end, or make it: whoever may begin none has nothing of it.
+        let own = [Kind::AgentWait, Kind::AgentCancel].map(|kind| GrantRule {
+            kind,
+            ..null.clone()
+        });
+        for rule in std::iter::once(&null).chain(&own).chain(rules) {
             let rules = by_kind[rule.kind as usize].get_or_insert_default();
             let new = Rule {
                 verdict: rule.verdict,
@@ -219,7 +224,7 @@ mod tests {
         let table = GrantTable::compile(&[]);
         for kind in Kind::ALL {
             let expected = match kind {
-                Kind::Null => Decision::Allow,
+                Kind::Null | Kind::AgentWait | Kind::AgentCancel => Decision::Allow,
                 _ => Decision::Deny { rule: None },
             };
             assert_eq!(table.decide(kind, None), expected, "{kind:?}");

@@ -10,6 +10,7 @@
 //! | `kernel` | the door |
 //! | `process_table` | instances, turns, workers |
 //! | `calls`, `syscall` | syscalls, from request to outcome |
+//! | `called` | turns that turns began |
 //! | `grant` | may it? |
 //! | `ledger` | at whose expense? |
 //! | `scheduler` | who is next? |
@@ -48,13 +49,19 @@
 //! 7. **Fairness** within the bounds in `scheduler/README.md`.
 //! 8. **Nothing waits for ever.** No slot is free while something waits for it; every call and every worker has a time
 //!    by which it ends.
-//! 9. **Facts are the state.** Folding them, from the start or from a snapshot, gives the state that was live.
+//! 9. **A turn is called once, and within its caller.** A call under a key begins one turn at most, however often it is
+//!    made again; no agent stands twice in a chain of callers, and no chain is longer than [`MAX_DEPTH`]. What is called does
+//!    nothing that one of its callers does not let it do, its tokens count against the quota of each of them, and it
+//!    ends when they do. A turn that waits for another holds no slot, no turn lends more than one, and none comes to wait
+//!    for itself.
+//! 10. **Facts are the state.** Folding them, from the start or from a snapshot, gives the state that was live.
 
 #![forbid(unsafe_code)]
 
 mod apply;
 mod approval;
 mod body;
+mod called;
 mod calls;
 mod effect;
 mod event;
@@ -82,6 +89,7 @@ mod timers;
 pub use apply::ApplyError;
 pub use approval::{Answered, ApprovalRow, Scope, StandingWord, Unheard, Word};
 pub use body::{Body, BodyDigest};
+pub use called::{Begun, Called, CalledBy, Delegated, MAX_BEGUN, MAX_DEPTH, Peer, PeerTurn, Spawn};
 pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};
@@ -93,7 +101,7 @@ pub use kernel::{Kernel, Load};
 pub use ledger::{Account, Denial, Denied};
 pub use name::{IdempotencyKey, Name};
 pub use outcome::{CancelCause, Exit, Failure, Finish, Outcome, TurnOutcome, Usage};
-pub use refusal::{Level, Queue, QuotaKind, Refusal, Unasked};
+pub use refusal::{Level, Queue, QuotaKind, Refusal, TurnBound, Unasked};
 pub use snapshot::{NewerFormat, Snapshot};
 pub use spec::{GrantRule, InstanceSpec, Lane, Limits, Profile, Quota, TargetPattern, Verdict};
 pub use state::{CallRow, InstanceView, Phase, State, TurnRow};

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     body::Body,
+    called::Peer,
     grant::GrantTables,
     ids::{AccountId, ApprovalId, CallId, InstanceUid, Millis, ProfileId, Ticket, TurnId},
     ledger::Reservations,
@@ -48,6 +49,8 @@ pub(crate) struct Live {
     pub(crate) account_ids: BTreeMap<(AccountId, Name), AccountId>,
     /// The last refusals that stand for many.
     pub(crate) refused: BTreeMap<Repeated, Recorded>,
+    /// How many turns lend their slots.
+    pub(crate) lent: u32,
     pub(crate) draining: bool,
 }
 
@@ -69,16 +72,24 @@ pub(crate) struct LiveCall {
     pub(crate) body: Body,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) repeatable: bool,
+    /// See [`crate::Call::peer`].
+    pub(crate) peer: Option<Peer>,
+    /// The turn that it is about, since it started.
+    pub(crate) waits_for: Option<TurnId>,
     /// The first is the one a stream goes to; others joined by the same key.
     pub(crate) tickets: Vec<Ticket>,
     pub(crate) opened_by: Ticket,
     /// Cluster, tenant, agent.
     pub(crate) accounts: [AccountId; 3],
+    /// Of the agents that called its turn.
+    pub(crate) payers: Vec<AccountId>,
     /// Tokens held in the ledger.
     pub(crate) held: u64,
     /// What it used as far as is known.
     pub(crate) seen: Usage,
     pub(crate) deadline: Millis,
+    /// Who made it named the deadline, and counts on it.
+    pub(crate) timed: bool,
     pub(crate) phase: CallPhase,
 }
 
@@ -110,6 +121,8 @@ pub(crate) struct LiveTurn {
     pub(crate) attained: u64,
     pub(crate) place: Option<Place>,
     pub(crate) slot: Option<Slot>,
+    /// It waits for a turn that it began, and its slot is somebody else's meanwhile.
+    pub(crate) lends: bool,
 }
 
 /// Refusals of which one is recorded for all.
@@ -162,6 +175,7 @@ impl Live {
             profile_ids: profile_ids.collect(),
             account_ids: account_ids.collect(),
             refused: BTreeMap::new(),
+            lent: 0,
             draining: false,
         }
     }

@@ -116,6 +116,8 @@ pub enum CancelCause {
     InstanceRemoved,
     /// The instance's program is let in no longer.
     Withdrawn,
+    /// The turn that called it ended, or gave it up.
+    CallerEnded,
 }
 
 impl fmt::Display for CancelCause {
@@ -126,6 +128,7 @@ impl fmt::Display for CancelCause {
             Self::TurnEnded => "its turn ended",
             Self::InstanceRemoved => "its instance was removed",
             Self::Withdrawn => "its program is let in no longer",
+            Self::CallerEnded => "the turn that called it ended or gave it up",
         })
     }
 }

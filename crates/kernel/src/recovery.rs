@@ -8,7 +8,7 @@ use crate::{
     effect::{Barrier, Effect, Step},
     event::LiveWorker,
     fact::Fact,
-    ids::TurnId,
+    ids::{CallId, TurnId},
     kernel::Kernel,
     live::{Live, LiveTurn},
     outcome::{CancelCause, Outcome, TurnOutcome, Usage},
@@ -26,8 +26,9 @@ impl Kernel {
         self.unsettled = false;
         self.live = Live::derive(&mut self.state, &self.limits);
         self.record(Fact::Recovered { at: self.now }, step);
-        self.settle_calls(step);
+        let lost = self.settle_calls(step);
         self.settle_turns(workers, step);
+        self.stop_begun_by_calls(&lost, step);
         self.arm_approvals();
         // A journal may end between the facts of one step.
         let unused = self
@@ -77,13 +78,15 @@ impl Kernel {
         }
     }
 
-    fn settle_calls(&mut self, step: &mut Step) {
+    /// Gives those of which nobody knows how they ended.
+    fn settle_calls(&mut self, step: &mut Step) -> Vec<CallId> {
         let calls: Vec<_> = self
             .state
             .calls
             .iter()
-            .map(|(id, row)| (*id, row.kind, row.reserve, row.repeatable))
+            .map(|(id, row)| (*id, row.kind, row.reserve, row.is_found_again()))
             .collect();
+        let mut lost = Vec::new();
         for (call, kind, reserve, repeatable) in calls {
             let (outcome, usage) = match kind.class() {
                 Class::Observe => (Outcome::Interrupted, Usage::default()),
@@ -95,6 +98,7 @@ impl Kernel {
                 ),
                 Class::Effect => (Outcome::Unknown, presumed_usage(reserve, Usage::default())),
             };
+            lost.extend((outcome == Outcome::Unknown).then_some(call));
             self.record(
                 Fact::CallEnded {
                     call,
@@ -105,6 +109,7 @@ impl Kernel {
                 step,
             );
         }
+        lost
     }
 
     fn settle_turns(&mut self, workers: &[LiveWorker], step: &mut Step) {
@@ -115,6 +120,7 @@ impl Kernel {
         for turn in turns {
             self.settle_turn(turn, workers, step);
         }
+        self.stop_called_by_nobody(step);
     }
 
     fn settle_turn(&mut self, turn: TurnId, workers: &[LiveWorker], step: &mut Step) {
@@ -177,7 +183,7 @@ impl Kernel {
     }
 
     /// The turn keeps its worker, and the worker its slot.
-    fn adopt(&mut self, turn: TurnId, since: crate::Millis) {
+    pub(crate) fn adopt(&mut self, turn: TurnId, since: crate::Millis) {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };

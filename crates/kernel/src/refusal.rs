@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ApprovalId, CallId},
+    ids::{ApprovalId, CallId, TurnId},
     name::Name,
     outcome::CancelCause,
 };
@@ -79,6 +79,35 @@ pub enum Refusal {
         /// The call that has it.
         recorded: CallId,
     },
+    /// The agent stands above in the chain of callers, or works on turns that wait for the one that asks.
+    #[error("{}: {path}", cycle(*waits))]
+    AgentCycle {
+        /// The chain, to the agent that stands in it already.
+        path: Name,
+        /// It is one of turns that would wait for each other, and passes with them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waits: bool,
+    },
+    /// A turn of the agent was to be begun, and nobody takes it.
+    #[error("agent {agent} is not ready: no instance of it can take a turn on this node")]
+    NobodyReady {
+        /// Whose.
+        agent: Name,
+    },
+    /// As many turns are above it, or were begun by its turn, as may.
+    #[error("{bound}: {limit} are the most")]
+    TooManyTurns {
+        /// Which bound.
+        bound: TurnBound,
+        /// The bound.
+        limit: u32,
+    },
+    /// The turn is not one that the caller began.
+    #[error("turn {turn} is not one that this turn began")]
+    NotItsTurn {
+        /// Which.
+        turn: TurnId,
+    },
     /// No such instance, or it is being removed.
     #[error("the instance is not here, or is being removed")]
     NoSuchInstance,
@@ -118,6 +147,16 @@ impl Unasked {
     }
 }
 
+/// A bound of turns that call turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TurnBound {
+    /// Callers above a turn.
+    Depth,
+    /// Turns that one turn began.
+    Begun,
+}
+
 /// A level of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -128,6 +167,8 @@ pub enum Level {
     Tenant,
     /// One agent of a tenant.
     Agent,
+    /// An agent that called the turn; of a refusal alone, no account is of it.
+    Caller,
 }
 
 /// A quantity of the ledger.
@@ -154,6 +195,15 @@ pub enum Queue {
     TenantCalls,
     /// Calls on one resource.
     ResourceCalls,
+    /// Turns that wait for others, and lend their workers' slots.
+    LentSlots,
+}
+
+fn cycle(waits: bool) -> &'static str {
+    match waits {
+        true => "turns would wait for each other",
+        false => "the chain of callers would be a cycle",
+    }
 }
 
 fn somebody(by: Option<&Name>) -> &str {
@@ -177,12 +227,22 @@ impl fmt::Display for Unasked {
     }
 }
 
+impl fmt::Display for TurnBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Depth => "too many turns would stand above the one that is called",
+            Self::Begun => "the turn began as many others as it may",
+        })
+    }
+}
+
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cluster => "node",
             Self::Tenant => "tenant",
             Self::Agent => "agent",
+            Self::Caller => "calling agent",
         })
     }
 }
@@ -204,6 +264,7 @@ impl fmt::Display for Queue {
             Self::TenantTurns => "turns of this tenant",
             Self::TenantCalls => "calls of this tenant on this resource",
             Self::ResourceCalls => "calls on this resource",
+            Self::LentSlots => "turns for other agents",
         })
     }
 }

@@ -107,6 +107,17 @@ impl TargetPattern {
         label.is_some_and(|label| !label.is_empty() && !label.contains('.'))
     }
 
+    /// Whether `target` is one of these.
+    pub(crate) fn matches(&self, target: Option<&Name>) -> bool {
+        match (self, target) {
+            (Self::Any, _) => true,
+            (_, None) => false,
+            (Self::Exact(name), Some(target)) => name == target,
+            (Self::Prefix(prefix), Some(target)) => target.as_str().starts_with(prefix.as_str()),
+            (Self::OneLabel(rest), Some(target)) => Self::is_one_label(rest, target),
+        }
+    }
+
     /// `*` is any, `calendar.*` a prefix, everything else exact.
     #[must_use]
     pub fn parse(text: &str) -> Self {

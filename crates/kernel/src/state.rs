@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     approval::{ApprovalRow, Request, Said, StandingWord},
     body::{Body, BodyDigest},
+    called::{Begun, Called},
     idempotency::KeyTable,
     ids::{
         AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId,
@@ -101,6 +102,9 @@ pub struct TurnRow {
     /// Its worker is being ended: the turn waits for a person's word.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pausing: bool,
+    /// It waits for these to go on, which wait for a word themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) behind: Vec<TurnId>,
     /// Tokens charged so far.
     pub usage: Usage,
     /// Calls admitted so far.
@@ -111,6 +115,20 @@ pub struct TurnRow {
     /// All its effects have keys of its steps, and the outcomes are kept: when it runs again, none is done twice.
     #[serde(default)]
     pub replayable: bool,
+    /// What it bears of the turn that called it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Box<Called>>,
+    /// The turns that it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun: Vec<Begun>,
+}
+
+impl TurnRow {
+    /// The turns that it began and that have not ended.
+    pub(crate) fn open_begun(&self) -> Vec<TurnId> {
+        let open = self.begun.iter().filter(|it| it.ended.is_none());
+        open.map(|it| it.turn).collect()
+    }
 }
 
 /// How far a turn is.
@@ -170,12 +188,22 @@ pub struct CallRow {
     pub key: Option<IdempotencyKey>,
     /// The agent's account that it charges to.
     pub(crate) account: AccountId,
+    /// Those of the agents that called its turn: its tokens count there, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) payers: Vec<AccountId>,
     /// Tokens it may use.
     pub(crate) reserve: u64,
     /// Whether it may be run a second time.
     pub(crate) repeatable: bool,
     /// When its driver was started.
     pub started_at: Millis,
+}
+
+impl CallRow {
+    /// Whether it may run a second time: it changes nothing more, or finds the turn that it began by its key.
+    pub(crate) fn is_found_again(&self) -> bool {
+        self.repeatable || (self.kind.begins_a_turn() && self.key.is_some())
+    }
 }
 
 /// An instance, to read.
@@ -296,6 +324,34 @@ impl State {
             .flat_map(|[_, _, agent]| &agent.denials)
     }
 
+    /// The turns that called this one, from the nearest, for as long as they are there.
+    pub(crate) fn callers(&self, turn: TurnId) -> impl Iterator<Item = (TurnId, &TurnRow)> {
+        let above = |turn: TurnId| {
+            let by = self.turns.get(&turn)?.called.as_ref()?.by;
+            self.turns.get(&by).map(|row| (by, row))
+        };
+        std::iter::successors(above(turn), move |(turn, _)| above(*turn))
+    }
+
+    /// The instances of the agents that called a turn, with their accounts: each account once, and none its own.
+    pub(crate) fn payers(&self, turn: TurnId) -> Vec<(AccountId, InstanceUid)> {
+        let account = |row: &TurnRow| {
+            let instance = self.instances.get(&row.instance)?;
+            Some(self.profiles.get(&instance.profile)?.account)
+        };
+        let own = self.turns.get(&turn).and_then(account);
+        let mut payers: Vec<(AccountId, InstanceUid)> = Vec::new();
+        for (_, row) in self.callers(turn) {
+            if let Some(id) = account(row)
+                && Some(id) != own
+                && payers.iter().all(|(other, _)| *other != id)
+            {
+                payers.push((id, row.instance));
+            }
+        }
+        payers
+    }
+
     /// An agent's account and those above it, cluster first.
     pub(crate) fn levels(&self, agent: AccountId) -> Option<[AccountId; 3]> {
         let tenant = self.accounts.get(&agent)?.parent?;
@@ -366,6 +422,18 @@ impl State {
     pub(crate) fn is_asking(&self, turn: TurnId) -> bool {
         let mut rows = self.approvals_of(turn);
         rows.any(|(_, row)| row.is_pending())
+    }
+
+    /// Whether a turn waits for a word: of its own, or of one that it waits for.
+    pub(crate) fn awaits_a_word(&self, turn: TurnId) -> bool {
+        let row = self.turns.get(&turn);
+        let mut behind = row.into_iter().flat_map(|row| &row.behind);
+        self.is_asking(turn) || behind.any(|it| self.is_parked(*it))
+    }
+
+    pub(crate) fn is_parked(&self, turn: TurnId) -> bool {
+        let row = self.turns.get(&turn);
+        row.is_some_and(|row| row.phase == Phase::Parked)
     }
 
     /// What people were asked about a turn that has not ended. Most ask nothing, and cost nothing.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::Name;
+use crate::{ids::TurnId, name::Name};
 
 /// How safe a call's facts must be before its effect and its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,14 @@ kinds! {
     AgentMessage = "agent.message", Effect, 15_000, 60_000;
     /// Keep the program's own state.
     AgentCheckpoint = "agent.checkpoint", Effect, 15_000, 60_000;
+    /// Begin a turn of another agent and have its answer.
+    AgentAsk = "agent.ask", Effect, 600_000, 3_600_000;
+    /// Begin a turn of another agent.
+    AgentSpawn = "agent.spawn", Effect, 15_000, 60_000;
+    /// Have the answer of a turn that this one began.
+    AgentWait = "agent.wait", Observe, 60_000, 3_600_000;
+    /// Stop a turn that this one began.
+    AgentCancel = "agent.cancel", Effect, 15_000, 60_000;
     /// A connection to a host and port, for as long as it is open. Not a request of its own: a program with a network
     /// makes it by connecting.
     NetConnect = "net.connect", Effect, 86_400_000, 86_400_000;
@@ -114,6 +122,8 @@ pub enum Resource {
     Network(Name),
     /// The daemon's own relay of messages and checkpoints.
     Agent,
+    /// The ends of the turns that one turn began: what it waits for keeps no other turn waiting.
+    Turns(TurnId),
 }
 
 #[cfg(test)]

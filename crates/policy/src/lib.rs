@@ -36,7 +36,7 @@ pub use capability::{Capability, Pattern};
 pub use decide::{Applied, Decided, Verdict, decide};
 pub use destination::{Destination, Host};
 pub use explain::explain;
-pub use lower::{LowerError, kind, lower, tenant_quota};
+pub use lower::{LowerError, delegated, kind, lower, tenant_quota};
 pub use numbers::{TooSmall, count};
 pub use operations::{Operations, Which};
 pub use quota::{Bounds, quotas};

@@ -4,7 +4,8 @@ use aion_abi::syscall::{self as abi, Syscall};
 use aion_api::program::Lane;
 use aion_api::{AgentInstance, Grant, GrantEffect};
 use aion_kernel::{
-    Class, GrantRule, InstanceSpec, InstanceUid, Kind, NotAUuid, Profile, Quota, TargetPattern,
+    Class, Delegated, GrantRule, InstanceSpec, InstanceUid, Kind, NotAUuid, Profile, Quota,
+    TargetPattern,
 };
 
 use crate::capability::Capability;
@@ -168,6 +169,23 @@ pub fn tenant_quota(instance: &AgentInstance) -> Quota {
     }
 }
 
+/// A right as one turn passes it on to another; `None` for what is no right.
+#[must_use]
+pub fn delegated(right: &str) -> Option<Delegated> {
+    let right = Capability::parse(right)?;
+    Some(Delegated {
+        kind: of_right(&right)?,
+        target: target(&right),
+    })
+}
+
+fn of_right(right: &Capability) -> Option<Kind> {
+    match right.connects_to() {
+        Some(_) => Some(Kind::NetConnect),
+        None => right.known().map(kind),
+    }
+}
+
 fn rule(grant: &Grant) -> Option<GrantRule> {
     let right = Capability::parse(&grant.capability)?;
     Some(GrantRule {
@@ -176,10 +194,7 @@ fn rule(grant: &Grant) -> Option<GrantRule> {
             GrantEffect::Ask => aion_kernel::Verdict::Ask,
             GrantEffect::Deny => aion_kernel::Verdict::Deny,
         },
-        kind: match right.connects_to() {
-            Some(_) => Kind::NetConnect,
-            None => kind(right.known()?),
-        },
+        kind: of_right(&right)?,
         target: target(&right),
         origin: grant.capability.as_str().into(),
     })

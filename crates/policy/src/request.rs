@@ -75,6 +75,8 @@ pub enum Comes {
     ByName,
     /// With the model, the tools or the files that it declares, and not by its name.
     Declared,
+    /// With another right, to which it belongs.
+    Along,
 }
 
 /// How an agent comes by the right to `syscall`.
@@ -85,7 +87,9 @@ pub const fn comes(syscall: Syscall) -> Comes {
         Syscall::MemoryRemember
         | Syscall::MemoryRecall
         | Syscall::MemoryForget
+        | Syscall::AgentAsk
         | Syscall::ToolCall => Comes::ByName,
+        Syscall::AgentSpawn | Syscall::AgentWait | Syscall::AgentCancel => Comes::Along,
         Syscall::ModelChat
         | Syscall::ModelEmbed
         | Syscall::ToolList
@@ -137,8 +141,18 @@ pub fn requests(agent: &AgentSpec, models: &[NamedModel]) -> Vec<Request> {
             );
         }
     }
-    if !agent.tools.is_empty() {
+    if agent.tools.iter().any(|it| it.agent.is_none()) {
         asked.always(Syscall::ToolList, "spec.tools");
+    }
+    let with_a_word = agent.permissions.iter().flat_map(|it| &it.ask);
+    let with_a_word: Vec<_> = with_a_word.filter_map(|it| Capability::parse(it)).collect();
+    for (at, tool) in agent.tools.iter().enumerate() {
+        let Some(other) = &tool.agent else { continue };
+        let right = Capability::new(Syscall::AgentAsk, Some(other));
+        if !with_a_word.contains(&right) {
+            let (wanted, field) = (Wanted::Capability(right), format!("spec.tools[{at}].agent"));
+            asked.push(wanted, GrantEffect::Allow, field);
+        }
     }
     if let Some(permissions) = &agent.permissions {
         let pool = agent.memory.as_ref().map(|memory| memory.pool.as_str());

@@ -119,6 +119,7 @@ fn spec(validated: &Validated) -> AgentInstanceSpec {
         pull_secrets: agent.spec.pull_secrets.clone(),
         model: validated.model.clone(),
         tools: validated.tools.clone(),
+        agents: validated.agents.clone(),
         memory: validated.memory.clone(),
         knowledge: agent.spec.knowledge.clone(),
         mounts: validated.mounts.clone(),

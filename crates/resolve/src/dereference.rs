@@ -17,6 +17,8 @@ pub struct References {
     pub endpoints: BTreeSet<String>,
     /// Tools.
     pub tools: BTreeSet<String>,
+    /// Other agents, which it asks as tools.
+    pub agents: BTreeSet<String>,
     /// The MemoryPool. Its embedding may name a further endpoint: [`embedding_endpoint`].
     pub pool: Option<String>,
 }
@@ -33,10 +35,18 @@ pub fn references(agent: &Agent) -> References {
             .spec
             .tools
             .iter()
+            .filter(|tool| tool.agent.is_none())
             .map(|tool| tool.tool().to_owned())
             .collect(),
+        agents: agents_of(agent).map(str::to_owned).collect(),
         pool: agent.spec.memory.as_ref().map(|memory| memory.pool.clone()),
     }
+}
+
+/// The other agents that `agent` asks as tools.
+pub fn agents_of(agent: &Agent) -> impl Iterator<Item = &str> {
+    let tools = agent.spec.tools.iter();
+    tools.filter_map(|tool| tool.agent.as_deref())
 }
 
 /// The endpoint that `pool`'s embedding names.
@@ -65,6 +75,8 @@ pub struct Dereferenced {
     pub endpoints: BTreeMap<String, ModelEndpoint>,
     /// Its Tools that are there, by name.
     pub tools: BTreeMap<String, Tool>,
+    /// What the agents are for that it asks and that are there, by name.
+    pub agents: BTreeMap<String, Option<String>>,
     /// Its MemoryPool, if it is there.
     pub pool: Option<MemoryPool>,
     /// The policies that select it.
@@ -109,6 +121,14 @@ pub fn dereference(universe: &Universe, key: &Key) -> Option<Dereferenced> {
             names.endpoints.into_iter().chain(embedding),
         ),
         tools: pick(&universe.tools, &key.namespace, names.tools),
+        agents: names
+            .agents
+            .into_iter()
+            .filter_map(|name| {
+                let it = universe.agents.get(&Key::new(&key.namespace, &name))?;
+                Some((name, it.spec.description.clone()))
+            })
+            .collect(),
         pool,
         policies: Applied::select(
             universe.cluster_policies.values(),

@@ -10,6 +10,7 @@
 
 mod admin;
 mod call;
+mod callees;
 mod clock;
 #[cfg(feature = "kubernetes")]
 mod cluster;

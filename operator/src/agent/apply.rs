@@ -172,6 +172,7 @@ fn differs(wanted: &AgentInstanceSpec, now: &AgentInstanceSpec) -> bool {
         pull_secrets: _,
         model: _,
         tools: _,
+        agents: _,
         memory: _,
         knowledge: _,
         mounts: _,

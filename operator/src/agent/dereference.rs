@@ -54,6 +54,16 @@ pub(super) fn dereference(agent: &Agent, caches: &Caches) -> Dereferenced {
         setting: Setting::Cluster,
         endpoints: pick(&caches.endpoints, &namespace, &referenced.endpoints),
         tools: pick(&caches.tools, &namespace, &referenced.tools),
+        agents: names
+            .agents
+            .into_iter()
+            .filter_map(|name| {
+                let it = caches
+                    .agents
+                    .get(&ObjectRef::new(&name).within(&namespace))?;
+                Some((name, it.spec.description.clone()))
+            })
+            .collect(),
         pool,
         policies: Applied::select(
             cluster_policies.iter().map(AsRef::as_ref),

@@ -230,6 +230,7 @@ pub(super) fn lighten(instance: &mut AgentInstance) {
         pull_secrets: _,
         model: _,
         tools: _,
+        agents: _,
         memory,
         knowledge: _,
         mounts: _,

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use aion_api::metadata::node_lease;
 use aion_api::{Agent, AgentInstance, KernelNode, MemoryPool};
+use aion_resolve::dereference::agents_of;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::reflector::ObjectRef;
@@ -128,6 +129,19 @@ impl Changes {
 
     pub(crate) fn agent(&self, agent: &Agent) {
         send(&self.agents, ObjectRef::from_obj(agent));
+    }
+
+    /// The agents that ask this one.
+    pub(crate) fn callers_of(&self, agent: &Agent) {
+        let (namespace, name) = (agent.namespace(), agent.name_any());
+        let agents = self.caches.get().map(|caches| caches.agents.state());
+        let callers = agents
+            .into_iter()
+            .flatten()
+            .filter(|it| it.namespace() == namespace && agents_of(it).any(|asked| asked == name));
+        for caller in callers {
+            self.agent(&caller);
+        }
     }
 
     /// An instance's agent, and its pool where that waits to be let go.

@@ -14,6 +14,10 @@ use super::queues::Changes;
 
 pub(super) fn agent(changes: &Changes, change: &Change<'_, Agent>) {
     changes.agent(change.object);
+    // Whoever asks it as a tool reads whether it is there, and what it is for.
+    if change.is_seen_by(|agent| agent.spec.description.clone()) {
+        changes.callers_of(change.object);
+    }
 }
 
 pub(super) fn instance(changes: &Changes, change: &Change<'_, AgentInstance>) {

@@ -4,6 +4,7 @@
 node.
 """
 
+from ._core.agents import Ended
 from ._core.boot import Boot, InputFile
 from ._core.chat import ChatCompletion, ChatCompletionChunk, ChatMessage
 from ._core.door import AgentInfo, Answer
@@ -34,6 +35,7 @@ __all__ = [
     "ChatMessage",
     "Embedding",
     "Embeddings",
+    "Ended",
     "Entry",
     "EventStream",
     "Gateway",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, AsyncIterator, Mapping
 from typing import Any, Literal, TypeVar, overload
 
-from ._core import chat, embed, files, memory, tools, turn
+from ._core import agents, chat, embed, files, memory, tools, turn
 from ._core.boot import Boot, inherited
 from ._core.effects import Plan
 from ._core.refused import Refused
@@ -146,6 +146,36 @@ class AsyncToolsClient:
         return await self._client.run(tools.call(self._client.session, name, arguments or {}, link))
 
 
+class AsyncAgentsClient:
+    """The other agents of the namespace that it may ask. Whatever is begun ends with the turn."""
+
+    def __init__(self, client: AsyncSyscallClient) -> None:
+        self._client = client
+
+    async def ask(
+        self, agent: str, text: str, *, delegate: Iterable[str] | None = None, deadline: float | None = None
+    ) -> agents.Ended:
+        """Asks an agent, and gives how its turn ended, within 10 minutes or `deadline` seconds.
+
+        Of its rights it has what `delegate` names; left out, all of them.
+        """
+        return await self._client.run(agents.ask(self._client.session, agent, text, delegate, deadline))
+
+    async def spawn(
+        self, agent: str, text: str, *, delegate: Iterable[str] | None = None, deadline: float | None = None
+    ) -> int:
+        """Begins a turn, and gives its number, for `wait` and `cancel`."""
+        return await self._client.run(agents.spawn(self._client.session, agent, text, delegate, deadline))
+
+    async def wait(self, turn: int, *, deadline: float | None = None) -> agents.Ended:
+        """How a turn ended, when it has. After a minute or `deadline` seconds `deadline-exceeded`: wait again."""
+        return await self._client.run(agents.wait(self._client.session, turn, deadline))
+
+    async def cancel(self, turn: int) -> None:
+        """Stops a turn. One that has ended stays as it is."""
+        await self._client.run(agents.cancel(self._client.session, turn))
+
+
 class AsyncChatStream:
     """Chunks of an answer. One that breaks off raises `Refused`."""
 
@@ -259,6 +289,7 @@ class AsyncTurn(turn.Given):
         self.memory = AsyncMemoryClient(client)
         self.files = AsyncFilesClient(client)
         self.tools = AsyncToolsClient(client)
+        self.agents = AsyncAgentsClient(client)
         self.model = AsyncModelClient(client)
 
     async def progress(self, text: str) -> None:

@@ -91,6 +91,14 @@ table! {
     AgentMessage = "agent.message", "/v1/agent/message", Effect, "answer whoever asked";
     /// Keeps the program's own state: [`agent`].
     AgentCheckpoint = "agent.checkpoint", "/v1/agent/checkpoint", Effect, "keep its own state between turns";
+    /// Begins a turn of another agent, and has its answer: [`agent`].
+    AgentAsk = "agent.ask", "/v1/agent/ask", Effect, "ask the agent {}";
+    /// Begins a turn of another agent: [`agent`].
+    AgentSpawn = "agent.spawn", "/v1/agent/spawn", Effect, "begin a turn of the agent {}";
+    /// Waits for a turn that this one began: [`agent`].
+    AgentWait = "agent.wait", "/v1/agent/wait", Observe, "wait for a turn that it began";
+    /// Stops a turn that this one began: [`agent`].
+    AgentCancel = "agent.cancel", "/v1/agent/cancel", Effect, "stop a turn that it began";
     /// Does nothing; takes any body. For probes and benchmarks.
     SysNull = "sys.null", "/v1/sys/null", Observe, "make the empty syscall";
 }

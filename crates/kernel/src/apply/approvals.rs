@@ -186,12 +186,13 @@ impl State {
         }
     }
 
-    pub(super) fn pause_turn(&mut self, turn: TurnId) -> Applied {
+    pub(super) fn pause_turn(&mut self, turn: TurnId, behind: &[TurnId]) -> Applied {
         let row = self.turns.get_mut(&turn).ok_or("no such turn")?;
         let Phase::Running { .. } = row.phase else {
             return Err("the turn is not running");
         };
         row.pausing = true;
+        row.behind = behind.to_vec();
         Ok(())
     }
 
@@ -209,6 +210,7 @@ impl State {
             return Err("the turn does not wait for a word");
         }
         row.phase = Phase::Queued;
+        row.behind.clear();
         Ok(())
     }
 

@@ -62,6 +62,11 @@ impl State {
         let row = self.calls.remove(&call).ok_or("no such call in flight")?;
         if usage != Usage::default() {
             self.each_level(row.account, |account| account.charge_usage(at, usage));
+            for payer in &row.payers {
+                if let Some(account) = self.accounts.get_mut(payer) {
+                    account.charge_called(at, usage);
+                }
+            }
             if let Some(turn) = self.turns.get_mut(&row.turn) {
                 turn.usage.add(usage);
             }

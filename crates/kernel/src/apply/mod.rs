@@ -96,8 +96,10 @@ impl State {
                 cause,
                 input,
                 deadline,
+                caller,
                 at,
             } => {
+                let called = caller.as_ref().map(|it| self.call_turn(*turn, it));
                 let row = TurnRow {
                     instance: *instance,
                     cause: cause.clone(),
@@ -107,10 +109,13 @@ impl State {
                     phase: Phase::Queued,
                     stopping: None,
                     pausing: false,
+                    behind: Vec::new(),
                     usage: Usage::default(),
                     calls: 0,
                     asked: 0,
                     replayable: true,
+                    called: called.transpose()?.map(Box::new),
+                    begun: Vec::new(),
                 };
                 self.queue_turn(*turn, row)
             }
@@ -132,7 +137,7 @@ impl State {
                 row.stopping = Some(outcome.clone());
                 Ok(())
             }
-            Fact::TurnPausing { turn, .. } => self.pause_turn(*turn),
+            Fact::TurnPausing { turn, behind, .. } => self.pause_turn(*turn, behind),
             Fact::TurnParked { turn, .. } => self.park_turn(*turn),
             Fact::TurnResumed { turn, .. } => self.resume_turn(*turn),
             Fact::ApprovalAsked {
@@ -170,7 +175,7 @@ impl State {
                 at,
             } => self.answer(*approval, *word, by.as_ref(), *covered_by, *at),
             Fact::WordRevoked { approval, .. } => self.revoke_word(*approval),
-            Fact::TurnEnded { turn, at, .. } => self.end_turn(*turn, *at),
+            Fact::TurnEnded { turn, outcome, at } => self.end_turn(*turn, outcome, *at),
             Fact::CallStarted {
                 call,
                 turn,
@@ -208,6 +213,7 @@ impl State {
                     target: target.clone(),
                     key: key.clone(),
                     account,
+                    payers: self.payers(*turn).into_iter().map(|it| it.0).collect(),
                     reserve: *reserve,
                     repeatable: *repeatable,
                     started_at: *at,

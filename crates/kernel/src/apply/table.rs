@@ -2,8 +2,10 @@
 
 use super::{Applied, insert_new};
 use crate::{
+    called::{Begun, Called, CalledBy, Narrowed},
     ids::{AccountId, Incarnation, InstanceUid, Millis, ProfileId, TurnId},
     ledger::Account,
+    outcome::TurnOutcome,
     state::{InstanceRow, Phase, ProfileRow, State, TurnRow},
 };
 
@@ -173,8 +175,39 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn end_turn(&mut self, turn: TurnId, at: Millis) -> Applied {
+    /// A turn is called by another.
+    pub(super) fn call_turn(
+        &mut self,
+        turn: TurnId,
+        by: &CalledBy,
+    ) -> Result<Called, &'static str> {
+        let caller = self.turns.get_mut(&by.turn).ok_or("no such caller")?;
+        caller.begun.push(Begun {
+            turn,
+            call: by.call,
+            key: by.key.clone(),
+            digest: by.digest,
+            ended: None,
+        });
+        let above = caller.called.as_deref();
+        let mut narrowed = above.map_or_else(Vec::new, |it| it.narrowed.clone());
+        narrowed.extend(by.delegated.clone().map(|to| Narrowed { by: by.turn, to }));
+        Ok(Called {
+            by: by.turn,
+            call: by.call,
+            depth: above.map_or(0, |it| it.depth) + 1,
+            narrowed,
+        })
+    }
+
+    pub(super) fn end_turn(&mut self, turn: TurnId, outcome: &TurnOutcome, at: Millis) -> Applied {
         let row = self.turns.remove(&turn).ok_or("no such turn")?;
+        let caller = row.called.as_ref().map(|it| it.by);
+        let caller = caller.and_then(|it| self.turns.get_mut(&it));
+        let begun = caller.and_then(|it| it.begun.iter_mut().find(|it| it.turn == turn));
+        if let Some(begun) = begun {
+            begun.ended = Some(outcome.clone());
+        }
         self.keep_keys_as_of(row.instance, turn, at);
         if row.asked > 0 {
             self.withdraw_questions(turn, at);

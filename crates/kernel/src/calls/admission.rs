@@ -7,7 +7,7 @@ use crate::{
     fact::Fact,
     grant::Decision,
     idempotency::Lookup,
-    ids::{AccountId, CallId, InstanceUid, Ticket},
+    ids::{AccountId, CallId, InstanceUid, Ticket, TurnId},
     kernel::Kernel,
     ledger::Quotas,
     live::{CallPhase, Holder, LiveCall},
@@ -26,6 +26,7 @@ use super::refusing::MAX_TARGET;
 pub(super) struct Caller {
     instance: InstanceUid,
     accounts: [AccountId; 3],
+    payers: Vec<AccountId>,
     lane: Lane,
 }
 
@@ -55,10 +56,17 @@ impl Kernel {
         if self.answer_by_key(&call, instance, step) {
             return;
         }
+        if let Some(refusal) = self.not_its_turn(&call) {
+            return self.refuse(&call, refusal, step);
+        }
         let caller = match self.authorise(&call, instance) {
             Ok(caller) => caller,
             Err(Refusal::ApprovalRequired { rule, .. }) => {
-                return self.ask(call, instance, rule, step);
+                // Nobody is asked about what cannot be.
+                return match self.cannot_begin(&call) {
+                    Some(refusal) => self.refuse(&call, refusal, step),
+                    None => self.ask(call, instance, rule, step),
+                };
             }
             Err(refusal) => return self.refuse(&call, refusal, step),
         };
@@ -71,7 +79,7 @@ impl Kernel {
         }
     }
 
-    fn calling_instance(&self, call: &Call) -> Option<InstanceUid> {
+    pub(super) fn calling_instance(&self, call: &Call) -> Option<InstanceUid> {
         let row = self.state.turns.get(&call.turn)?;
         let runs = matches!(row.phase, Phase::Running { .. });
         let runs = runs && row.stopping.is_none() && !row.pausing;
@@ -129,12 +137,13 @@ impl Kernel {
     /// Grants, then quotas.
     fn authorise(&self, call: &Call, instance: InstanceUid) -> Result<Caller, Refusal> {
         self.granted(instance, call.into())?;
-        self.within_quota(instance, call.reserve_tokens)
+        self.within_quota(call.turn, instance, call.reserve_tokens)
     }
 
     /// Whether one more call fits, one that a person is asked about too.
     pub(super) fn within_quota(
         &self,
+        turn: TurnId,
         instance: InstanceUid,
         tokens: u64,
     ) -> Result<Caller, Refusal> {
@@ -146,9 +155,17 @@ impl Kernel {
         let levels = self.quotas(accounts, &profile.spec);
         let levels = levels.ok_or(Refusal::TurnNotRunning)?;
         self.live.reservations.check(&levels, tokens, self.now)?;
+        let payers = self.state.payers(turn);
+        let with_quota = payers.iter().filter_map(|(id, instance)| {
+            let quota = self.state.instance(*instance)?.profile.quota;
+            Some((*id, self.state.accounts.get(id)?, quota))
+        });
+        let held = &self.live.reservations;
+        held.check_payers(with_quota, tokens, self.now)?;
         Ok(Caller {
             instance,
             accounts,
+            payers: payers.iter().map(|(id, _)| *id).collect(),
             lane: profile.spec.lane,
         })
     }
@@ -160,13 +177,23 @@ impl Kernel {
         {
             return Err(Refusal::Denied { rule: None });
         }
+        let called = self.state.turns.get(&call.turn);
+        let called = called.and_then(|row| row.called.as_deref());
+        if let Some(by) = called.and_then(|it| it.forbids(call.kind.right(), call.target)) {
+            let rule = format!("what turn {by} delegated");
+            return Err(Refusal::Denied {
+                rule: Some(rule.as_str().into()),
+            });
+        }
         let profile = self.state.instances.get(&instance).map(|row| row.profile);
         let Some(table) = profile.and_then(|profile| self.live.tables.get(profile)) else {
             return Err(Refusal::Denied { rule: None });
         };
-        let rule = match table.decide(call.kind, call.target) {
+        let rule = match table.decide(call.kind.right(), call.target) {
             Decision::Allow => return Ok(()),
             Decision::Deny { rule } => return Err(Refusal::Denied { rule }),
+            // The turn is there: a word for a call is used up as it begins one, and is not asked for again.
+            Decision::Ask { .. } if self.has_begun(call) => return Ok(()),
             Decision::Ask { rule } => rule,
         };
         let said = profile.and_then(|profile| {
@@ -270,9 +297,10 @@ impl Kernel {
             .scheduler
             .calls_or_new(&call.resource, &self.limits);
         let place = queue.push(claim, self.now);
-        self.live
-            .reservations
-            .hold(caller.accounts, call.reserve_tokens);
+        let concurrent = !call.kind.waits_for_a_turn();
+        let reservations = &mut self.live.reservations;
+        reservations.hold(caller.accounts, call.reserve_tokens, concurrent);
+        reservations.hold_tokens(&caller.payers, call.reserve_tokens);
         self.live.timers.set(Timer::Call(id), deadline);
         self.live.tickets.insert(call.ticket, Holder::Call(id));
         if let Some(key) = &call.key {
@@ -290,12 +318,16 @@ impl Kernel {
             body: call.body,
             key: call.key,
             repeatable: call.repeatable,
+            peer: call.peer,
+            waits_for: None,
             tickets: vec![call.ticket],
             opened_by: call.ticket,
             accounts: caller.accounts,
+            payers: caller.payers.clone(),
             held: call.reserve_tokens,
             seen: Usage::default(),
             deadline,
+            timed: call.deadline_ms.is_some(),
             phase: CallPhase::Waiting(place),
         };
         self.live.calls.insert(id, live);

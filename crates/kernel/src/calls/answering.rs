@@ -3,7 +3,7 @@
 //! Who is asked, and how a call waits, is in `asking`.
 
 use crate::{
-    approval::{ALL_STANDING, STANDING, Said, Scope, Unheard, Word},
+    approval::{ALL_STANDING, ApprovalRow, STANDING, Said, Scope, Unheard, Word},
     effect::{Barrier, Effect, Step},
     fact::Fact,
     ids::{ApprovalId, Ticket, TurnId},
@@ -110,8 +110,18 @@ impl Kernel {
 
     /// A yes for more than its own call: what waits already and is covered by it has its answer too.
     fn close_covered(&mut self, of: ApprovalId, by: &Name, step: &mut Step) {
+        let Some(wide) = self.state.approvals.get(&of) else {
+            return;
+        };
+        // Another word may cover others as well, again since the clock was set back: that is not this one's.
+        let said = wide.answered.as_ref().map(|it| it.word);
+        let of_turn = said == Some(Word::Approved { scope: Scope::Turn });
+        let reaches = |row: &ApprovalRow| {
+            let same_right = row.kind == wide.kind && row.target == wide.target;
+            row.is_pending() && same_right && (row.turn == wide.turn || !of_turn)
+        };
         let pending = self.state.approvals.iter();
-        let pending = pending.filter(|(_, row)| row.is_pending());
+        let pending = pending.filter(|(_, row)| reaches(row));
         for approval in pending.map(|(id, _)| *id).collect::<Vec<_>>() {
             if self.is_covered(approval) {
                 let once = Word::Approved { scope: Scope::Once };

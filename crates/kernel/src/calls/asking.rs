@@ -21,6 +21,7 @@ use crate::{
     outcome::Usage,
     refusal::{Refusal, Unasked},
     state::Phase,
+    syscall::Kind,
     timers::Timer,
 };
 
@@ -34,6 +35,18 @@ impl<'a> From<&'a Call> for Request<'a> {
             target: call.target.as_ref(),
             key: call.key.as_ref(),
             digest: call.body.digest,
+        }
+    }
+}
+
+impl<'a> From<&'a LiveCall> for Request<'a> {
+    fn from(live: &'a LiveCall) -> Self {
+        Self {
+            turn: live.turn,
+            kind: live.kind,
+            target: live.target.as_ref(),
+            key: live.key.as_ref(),
+            digest: live.body.digest,
         }
     }
 }
@@ -52,7 +65,7 @@ impl Kernel {
         let approval = match again.map(|(id, _)| *id) {
             Some(approval) => approval,
             None => {
-                let may = self.within_quota(instance, call.reserve_tokens);
+                let may = self.within_quota(call.turn, instance, call.reserve_tokens);
                 let may = may.and_then(|_| self.may_ask(call.turn, accounts, rule.clone()));
                 if let Err(refusal) = may {
                     return self.refuse(&call, refusal, step);
@@ -147,18 +160,23 @@ impl Kernel {
             body: call.body,
             key: call.key,
             repeatable: call.repeatable,
+            peer: call.peer,
+            waits_for: None,
             tickets: vec![call.ticket],
             opened_by: call.ticket,
             accounts,
+            payers: Vec::new(),
             held: 0,
             seen: Usage::default(),
             deadline,
+            timed: call.deadline_ms.is_some(),
             phase: CallPhase::Held(held),
         };
         self.live.calls.insert(id, live);
     }
 
-    /// Ends the worker of a turn that can run again and has nothing under way but questions to people.
+    /// Ends the worker of a turn that can run again and has nothing under way but questions to people, its own or those of
+    /// turns that it waits for.
     pub(super) fn pause_if_quiet(&mut self, turn: TurnId, step: &mut Step) {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
@@ -170,21 +188,60 @@ impl Kernel {
         let calls = calls.unwrap_or_default();
         let waits = |id: &CallId| {
             self.live.calls.get(id).is_some_and(|live| {
-                matches!(live.phase, CallPhase::Held(..))
-                    && live.key.as_ref().is_some_and(|key| key.is_step_of(turn))
+                let is_step = live.key.as_ref().is_some_and(|key| key.is_step_of(turn));
+                match live.phase {
+                    CallPhase::Held(..) => is_step,
+                    _ => self.waits_behind(live).is_some(),
+                }
             })
         };
         let quiet = !calls.is_empty() && calls.iter().all(waits);
         if !quiet || !row.replayable || row.pausing || row.stopping.is_some() {
             return;
         }
-        self.record(Fact::TurnPausing { turn, at: self.now }, step);
-        for call in calls {
-            self.live.timers.clear(Timer::Call(call));
-        }
-        step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
+        let lives = calls.iter().filter_map(|id| self.live.calls.get(id));
+        let behind: Vec<TurnId> = lives.filter_map(|live| self.waits_behind(live)).collect();
         let grace = self.now.plus(self.limits.kill_grace_ms);
+        for call in calls {
+            match self.live.calls.get(&call).map(|live| live.phase) {
+                Some(CallPhase::Held(..)) => self.live.timers.clear(Timer::Call(call)),
+                // Its time does not run out while its worker is being ended: it ends with that.
+                _ => {
+                    let late = grace.plus(self.limits.kill_grace_ms);
+                    self.live.timers.set(Timer::Call(call), late);
+                }
+            }
+        }
+        let at = self.now;
+        self.record(Fact::TurnPausing { turn, behind, at }, step);
+        step.release(Barrier::Durable, Effect::KillWorker { turn, incarnation });
         self.live.timers.set(Timer::Turn(turn), grace);
+    }
+
+    /// The turn that a call waits for, where that waits for a word: the call can be set aside with it, and its time does
+    /// not count meanwhile. One whose caller named a deadline is for that caller to go on from.
+    pub(super) fn waits_behind(&self, live: &LiveCall) -> Option<TurnId> {
+        let row = self.state.turns.get(&live.turn)?;
+        let of_turn = live.key.as_ref().is_some_and(|it| it.is_step_of(live.turn));
+        let again = row.replayable && (of_turn || live.kind == Kind::AgentWait);
+        let runs = matches!(live.phase, CallPhase::Running(_)) && live.kind.waits_for_a_turn();
+        let other = live.waits_for.filter(|it| self.state.is_parked(*it));
+        other.filter(|_| again && runs && !live.timed)
+    }
+
+    /// The calls of a turn that wait behind another.
+    fn calls_behind(&self, turn: TurnId, other: TurnId) -> Vec<CallId> {
+        let calls = self.live.turns.get(&turn).map(|live| &live.calls);
+        let behind = |id: &&CallId| {
+            let live = self.live.calls.get(id);
+            live.and_then(|live| self.waits_behind(live)) == Some(other)
+        };
+        calls
+            .into_iter()
+            .flatten()
+            .filter(behind)
+            .copied()
+            .collect()
     }
 
     /// The worker of a turn that waits for a word has ended.
@@ -201,13 +258,18 @@ impl Kernel {
     /// The turn waits for its word as a row: no worker, no slot, no place in a queue.
     pub(crate) fn park_turn(&mut self, turn: TurnId, step: &mut Step) {
         self.give_up_held(turn, step);
-        let Some(instance) = self.state.turns.get(&turn).map(|row| row.instance) else {
+        self.stop_calls_of(turn, step);
+        let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
+        let (instance, caller) = (row.instance, row.called.as_ref().map(|it| it.by));
         self.record(Fact::TurnParked { turn, at: self.now }, step);
         self.leave_slot(turn, instance);
         self.arm_turn(turn);
         self.resume_if_answered(turn, step);
+        if let Some(caller) = caller {
+            self.pause_if_quiet(caller, step);
+        }
         self.offer_next_turn(instance);
         self.dispatch_turns(step);
     }
@@ -225,16 +287,23 @@ impl Kernel {
         let Some(row) = self.state.turns.get(&turn) else {
             return;
         };
-        if row.phase != Phase::Parked || self.state.is_asking(turn) {
+        if row.phase != Phase::Parked || self.state.awaits_a_word(turn) {
             return;
         }
-        let instance = row.instance;
+        let (instance, caller) = (row.instance, row.called.as_ref().map(|it| it.by));
         if !row.replayable {
             return self.end_unknown(turn, step);
         }
+        let behind = caller.map(|it| self.calls_behind(it, turn));
         self.record(Fact::TurnResumed { turn, at: self.now }, step);
+        for call in behind.into_iter().flatten() {
+            self.give_time(call);
+        }
         if let Some([_, tenant, _]) = self.accounts_of(instance) {
             self.enqueue_turn(turn, instance, tenant);
+        }
+        if let Some(caller) = caller {
+            self.resume_if_answered(caller, step);
         }
         self.dispatch_turns(step);
     }
@@ -281,6 +350,7 @@ impl Kernel {
                 deadline_ms,
                 reserve_tokens: held.reserve_tokens,
                 repeatable: live.repeatable,
+                peer: live.peer.clone(),
             };
             self.call(call, step);
         }
@@ -333,10 +403,15 @@ impl Kernel {
         if !self.may_wait(live.turn, live.key.as_ref()) {
             return self.close(approval, Word::Expired, None, None, step);
         }
-        let again = self.now.plus(live.kind.default_deadline_ms());
-        if let Some(live) = self.live.calls.get_mut(&id) {
-            live.deadline = again;
-        }
-        self.live.timers.set(Timer::Call(id), again);
+        self.give_time(id);
+    }
+
+    /// The call has the time of its kind anew.
+    pub(super) fn give_time(&mut self, id: CallId) {
+        let Some(live) = self.live.calls.get_mut(&id) else {
+            return;
+        };
+        live.deadline = self.now.plus(live.kind.default_deadline_ms());
+        self.live.timers.set(Timer::Call(id), live.deadline);
     }
 }

@@ -1,7 +1,6 @@
 //! From the queue to the driver.
 
 use crate::{
-    approval::Request,
     effect::{Barrier, Effect, Step},
     fact::Fact,
     ids::CallId,
@@ -46,20 +45,19 @@ impl Kernel {
             return;
         };
         // The grant may have been taken back while the call waited.
-        let request = Request {
-            turn,
-            kind,
-            target: live.target.as_ref(),
-            key: live.key.as_ref(),
-            digest: live.body.digest,
-        };
-        if let Err(mut refusal) = self.granted(instance, request) {
+        if let Err(mut refusal) = self.granted(instance, live.into()) {
             if let Refusal::ApprovalRequired { why, .. } = &mut refusal {
                 *why = Unasked::WordEnded;
             }
             self.end_waiting(id, refusal, step);
             return;
         }
+        let start = match self.start_of(live) {
+            Ok(start) => start,
+            Err(refusal) => return self.end_waiting(id, refusal, step),
+        };
+        let (ticket, deadline) = (live.opened_by, live.deadline);
+        let (target, resource) = (live.target.clone(), live.resource.clone());
         let fact = Fact::CallStarted {
             call: id,
             turn: live.turn,
@@ -71,18 +69,24 @@ impl Kernel {
             repeatable: live.repeatable,
             at: self.now,
         };
-        let drive = Effect::Drive {
-            call: id,
-            ticket: live.opened_by,
-            turn: live.turn,
-            instance,
-            kind,
-            target: live.target.clone(),
-            resource: live.resource.clone(),
-            deadline: live.deadline,
-        };
         self.record(fact, step);
         self.live.reservations.started(accounts);
+        let peer = self.begin_of(id, start, step);
+        let drive = Effect::Drive {
+            call: id,
+            ticket,
+            turn,
+            instance,
+            kind,
+            target,
+            resource,
+            deadline,
+            peer,
+        };
         step.release(driver_barrier(kind), drive);
+        if kind.waits_for_a_turn() {
+            // What it waits for may wait for a word already.
+            self.pause_if_quiet(turn, step);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     live::{CallPhase, Holder, LiveCall},
     outcome::{CancelCause, Finish, Outcome, Usage},
     refusal::Refusal,
-    syscall::Class,
+    syscall::{Class, Kind},
     timers::Timer,
 };
 
@@ -28,7 +28,7 @@ impl Kernel {
         let outcome = match (finish, live.kind.class()) {
             (Finish::Ok { body }, _) => Outcome::Ok { body },
             (Finish::Failed(failure), _) => Outcome::Failed(failure.shortened()),
-            (Finish::Stopped, _) => told.map_or(Outcome::Interrupted, stopped),
+            (Finish::Stopped, _) => told.map_or(Outcome::Interrupted, |by| stopped(live, by)),
             (Finish::Unknown, Class::Observe) => Outcome::Interrupted,
             (Finish::Unknown, Class::Effect) => Outcome::Unknown,
         };
@@ -53,6 +53,7 @@ impl Kernel {
         }
         let more = usage.total().saturating_sub(live.held);
         self.live.reservations.grow(live.accounts, more);
+        self.live.reservations.hold_tokens(&live.payers, more);
         live.held += more;
         live.seen = usage;
     }
@@ -65,12 +66,21 @@ impl Kernel {
                     return;
                 };
                 live.tickets.retain(|other| *other != ticket);
-                let (alone, turn) = (live.tickets.is_empty(), live.turn);
+                if live.opened_by == ticket
+                    && let Some(other) = live.tickets.first()
+                {
+                    // Its driver is to have a body that is there. One that runs has its own.
+                    live.opened_by = *other;
+                }
+                let (alone, turn, phase) = (live.tickets.is_empty(), live.turn, live.phase);
                 let pausing = self.state.turns.get(&turn).is_some_and(|row| row.pausing);
                 match (alone, pausing) {
                     (false, _) => {}
                     // Its worker is being ended for it.
-                    (true, true) => self.stop_held(call, None, step),
+                    (true, true) if matches!(phase, CallPhase::Held(..)) => {
+                        self.stop_held(call, None, step);
+                    }
+                    (true, true) => self.stop_call(call, CancelCause::TurnEnded, step),
                     (true, false) => self.stop_call(call, CancelCause::Disconnect, step),
                 }
             }
@@ -125,10 +135,14 @@ impl Kernel {
         match live.phase {
             CallPhase::Waiting(_) => self.end_waiting(id, Refusal::DeadlineExceeded, step),
             CallPhase::Held(..) => self.held_too_long(id, step),
+            // Its turn would be set aside with the one that it waits for, and does something else meanwhile.
+            CallPhase::Running(_) if self.waits_behind(live).is_some() => self.give_time(id),
             CallPhase::Running(_) => self.tell_to_stop(id, None, step),
             CallPhase::Stopping(_, by) => {
                 let (outcome, usage) = match kind.class() {
-                    Class::Observe => (stopped(by), live.seen),
+                    Class::Observe => (stopped(live, by), live.seen),
+                    // The turn is the kernel's, and its driver only waits.
+                    Class::Effect if kind.begins_a_turn() => (stopped(live, by), live.seen),
                     Class::Effect => (Outcome::Unknown, self.presumed(id, live.seen)),
                 };
                 step.release(driver_barrier(kind), Effect::AbortDriver { call: id });
@@ -155,9 +169,10 @@ impl Kernel {
             self.live.waiting_keys.remove(&(live.instance, key.clone()));
         }
         if !matches!(live.phase, CallPhase::Held(..)) {
-            self.live
-                .reservations
-                .give_back(live.accounts, live.held, true);
+            let concurrent = !live.kind.waits_for_a_turn();
+            let reservations = &mut self.live.reservations;
+            reservations.give_back(live.accounts, live.held, true, concurrent);
+            reservations.give_back_tokens(&live.payers, live.held);
         }
         let fact = Fact::CallRefused {
             call: id,
@@ -196,9 +211,10 @@ impl Kernel {
                 queue.release(slot, usage.total(), self.now);
             }
         }
-        self.live
-            .reservations
-            .give_back(live.accounts, live.held, false);
+        let concurrent = !live.kind.waits_for_a_turn();
+        let reservations = &mut self.live.reservations;
+        reservations.give_back(live.accounts, live.held, false, concurrent);
+        reservations.give_back_tokens(&live.payers, live.held);
         self.record(
             Fact::CallEnded {
                 call: id,
@@ -209,10 +225,11 @@ impl Kernel {
             step,
         );
         let answer = Answer::Outcome {
-            outcome,
+            outcome: outcome.clone(),
             replayed: false,
         };
         self.answer_all(id, &live, &answer, reply_barrier(live.kind), step);
+        self.end_of_call(&live, &outcome, step);
         self.dispatch_calls(&live.resource, step);
         self.pause_if_quiet(live.turn, step);
     }
@@ -256,6 +273,19 @@ pub(crate) fn presumed_usage(held: u64, seen: Usage) -> Usage {
     }
 }
 
-fn stopped(cause: Option<CancelCause>) -> Outcome {
-    cause.map_or(Outcome::DeadlineExceeded, |by| Outcome::Cancelled { by })
+fn stopped(live: &LiveCall, cause: Option<CancelCause>) -> Outcome {
+    match cause {
+        // It is made again by a worker that lost its connection, and finds the turn that it is about.
+        Some(CancelCause::Disconnect)
+            if (live.kind.begins_a_turn() || live.kind == Kind::AgentWait)
+                && live
+                    .key
+                    .as_ref()
+                    .is_some_and(|key| key.is_step_of(live.turn)) =>
+        {
+            Outcome::Interrupted
+        }
+        Some(by) => Outcome::Cancelled { by },
+        None => Outcome::DeadlineExceeded,
+    }
 }

@@ -136,6 +136,13 @@ impl Account {
         self.total_tokens = self.total_tokens.saturating_add(usage.total());
     }
 
+    /// A turn that the agent called used this: it weighs, and is counted where it was used.
+    pub(crate) fn charge_called(&mut self, at: Millis, usage: Usage) {
+        if usage.total() > 0 {
+            self.tokens.add(Span::HOUR, at, usage.total());
+        }
+    }
+
     /// One that says what an older one of its turn says takes its place: who tries again and again hides nothing.
     pub(crate) fn remember_denial(&mut self, denial: Denial) {
         if let Some(at) = self.denials.iter().position(|it| denial.repeats(it)) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Account, Span};
 use crate::{
     ids::{AccountId, Millis},
-    refusal::{QuotaKind, Refusal},
+    refusal::{Level, QuotaKind, Refusal},
     spec::Quota,
 };
 
@@ -55,18 +55,8 @@ impl Reservations {
                 return Err(refused(QuotaKind::Concurrency, limit, retry));
             }
             self.rate((*id, account, *quota), now)?;
-            if let Some(limit) = quota.tokens_per_hour
-                && tokens > 0
-            {
-                let wanted = held.tokens.saturating_add(tokens);
-                if account.tokens_in_window(now).saturating_add(wanted) > limit {
-                    let retry = (tokens <= limit).then(|| {
-                        let most = limit.saturating_sub(wanted);
-                        let room = account.tokens.at_most(Span::HOUR, now, most).since(now);
-                        room.max(RETRY_CONCURRENCY_MS)
-                    });
-                    return Err(refused(QuotaKind::Tokens, limit, retry));
-                }
+            if let Some(refusal) = beyond_tokens((account, *quota, held.tokens), tokens, now) {
+                return Err(refusal);
             }
         }
         Ok(())
@@ -99,13 +89,56 @@ impl Reservations {
         })
     }
 
-    /// Holds room for a call that waits.
-    pub(crate) fn hold(&mut self, accounts: [AccountId; 3], tokens: u64) {
+    /// Whether so many tokens more fit into the quota of each agent that called the turn.
+    pub(crate) fn check_payers<'a>(
+        &self,
+        payers: impl Iterator<Item = (AccountId, &'a Account, Quota)>,
+        tokens: u64,
+        now: Millis,
+    ) -> Result<(), Refusal> {
+        for (id, account, quota) in payers {
+            let held = self.held.get(&id).map_or(0, |held| held.tokens);
+            if let Some(mut refusal) = beyond_tokens((account, quota, held), tokens, now) {
+                if let Refusal::QuotaExceeded { level, .. } = &mut refusal {
+                    *level = Level::Caller;
+                }
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds room for a call that waits. One that waits for a turn is not counted among those at the same time.
+    pub(crate) fn hold(&mut self, accounts: [AccountId; 3], tokens: u64, concurrent: bool) {
         for id in accounts {
             let held = self.held.entry(id).or_default();
-            held.concurrent += 1;
+            held.concurrent += u64::from(concurrent);
             held.unstarted += 1;
             held.tokens = held.tokens.saturating_add(tokens);
+        }
+    }
+
+    /// Holds tokens of a call with those who called its turn.
+    pub(crate) fn hold_tokens(&mut self, payers: &[AccountId], tokens: u64) {
+        for id in payers.iter().filter(|_| tokens > 0) {
+            let held = self.held.entry(*id).or_default();
+            held.tokens = held.tokens.saturating_add(tokens);
+        }
+    }
+
+    /// Gives them back.
+    pub(crate) fn give_back_tokens(&mut self, payers: &[AccountId], tokens: u64) {
+        for id in payers {
+            if let Some(held) = self.held.get_mut(id) {
+                held.tokens = held.tokens.saturating_sub(tokens);
+                self.tidy(*id);
+            }
+        }
+    }
+
+    fn tidy(&mut self, id: AccountId) {
+        if self.held.get(&id) == Some(&Held::default()) {
+            self.held.remove(&id);
         }
     }
 
@@ -127,18 +160,22 @@ impl Reservations {
         }
     }
 
-    /// Gives back what a call held; `unstarted` when it never started.
-    pub(crate) fn give_back(&mut self, accounts: [AccountId; 3], tokens: u64, unstarted: bool) {
+    /// Gives back what a call held; `unstarted` when it never started, `concurrent` as it was held.
+    pub(crate) fn give_back(
+        &mut self,
+        accounts: [AccountId; 3],
+        tokens: u64,
+        unstarted: bool,
+        concurrent: bool,
+    ) {
         for id in accounts {
             let Some(held) = self.held.get_mut(&id) else {
                 continue;
             };
-            held.concurrent = held.concurrent.saturating_sub(1);
+            held.concurrent = held.concurrent.saturating_sub(u64::from(concurrent));
             held.unstarted = held.unstarted.saturating_sub(u64::from(unstarted));
             held.tokens = held.tokens.saturating_sub(tokens);
-            if *held == Held::default() {
-                self.held.remove(&id);
-            }
+            self.tidy(id);
         }
     }
 
@@ -154,10 +191,34 @@ impl Reservations {
     }
 }
 
+/// Why so many tokens more do not fit into an account's quota, beside those that are held.
+fn beyond_tokens(
+    (account, quota, held): (&Account, Quota, u64),
+    tokens: u64,
+    now: Millis,
+) -> Option<Refusal> {
+    let limit = quota.tokens_per_hour.filter(|_| tokens > 0)?;
+    let wanted = held.saturating_add(tokens);
+    if account.tokens_in_window(now).saturating_add(wanted) <= limit {
+        return None;
+    }
+    let retry_after_ms = (tokens <= limit).then(|| {
+        let most = limit.saturating_sub(wanted);
+        let room = account.tokens.at_most(Span::HOUR, now, most).since(now);
+        room.max(RETRY_CONCURRENCY_MS)
+    });
+    Some(Refusal::QuotaExceeded {
+        level: account.level,
+        quota: QuotaKind::Tokens,
+        limit,
+        retry_after_ms,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{name::Name, outcome::Usage, refusal::Level};
+    use crate::{name::Name, outcome::Usage};
 
     const IDS: [AccountId; 3] = [AccountId(0), AccountId(1), AccountId(2)];
 
@@ -216,7 +277,7 @@ mod tests {
             },
         ];
         let mut reservations = Reservations::default();
-        reservations.hold(IDS, 60);
+        reservations.hold(IDS, 60, true);
         assert!(
             reservations
                 .check(&levels(&accounts, quota), 60, now)
@@ -227,7 +288,7 @@ mod tests {
             Ok(())
         );
         reservations.started(IDS);
-        reservations.give_back(IDS, 60, false);
+        reservations.give_back(IDS, 60, false, true);
         accounts[2].charge_usage(
             now,
             Usage {
@@ -284,7 +345,7 @@ mod tests {
             reservations.check(&levels(&accounts, quota), 0, Millis(5)),
             Ok(())
         );
-        reservations.hold(IDS, 0);
+        reservations.hold(IDS, 0, true);
         assert!(
             reservations
                 .check(&levels(&accounts, quota), 0, Millis(5))
@@ -296,7 +357,7 @@ mod tests {
                 .check(&levels(&accounts, quota), 0, Millis(5))
                 .is_err()
         );
-        reservations.give_back(IDS, 0, false);
+        reservations.give_back(IDS, 0, false, true);
         assert_eq!(
             reservations.check(&levels(&accounts, quota), 0, Millis(5)),
             Ok(())

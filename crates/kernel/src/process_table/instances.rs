@@ -62,7 +62,7 @@ impl Kernel {
         self.finish_removal(instance, step);
     }
 
-    /// Ends the turns of an instance that wait.
+    /// Ends the turns of an instance that wait, in its queue or set aside: for a word of their own, or behind another.
     pub(crate) fn stop_waiting_turns_of(
         &mut self,
         instance: InstanceUid,
@@ -70,12 +70,10 @@ impl Kernel {
         step: &mut Step,
     ) {
         let waiting = self.live.waiting_turns.get(&instance);
-        let asking = self.state.approvals.values().filter(|row| {
-            let turn = self.state.turns.get(&row.turn);
-            row.instance == instance && turn.is_some_and(|turn| turn.phase == Phase::Parked)
-        });
+        let aside = self.state.turns.iter();
+        let aside = aside.filter(|(_, row)| row.instance == instance && row.phase == Phase::Parked);
         let waiting = waiting.into_iter().flatten().copied();
-        let waiting: BTreeSet<_> = waiting.chain(asking.map(|row| row.turn)).collect();
+        let waiting: BTreeSet<_> = waiting.chain(aside.map(|(turn, _)| *turn)).collect();
         for turn in waiting {
             self.stop_turn(turn, TurnOutcome::Cancelled { by }, step);
         }

@@ -10,7 +10,11 @@
 //! only when every required layer was read back as enforced. Calls do not enter
 //! here but to be ended with their turn.
 
+mod called;
 mod instances;
 mod turns;
 mod waiting;
+mod waits;
 mod workers;
+
+pub(crate) use turns::NewTurn;

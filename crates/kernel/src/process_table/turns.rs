@@ -1,17 +1,30 @@
 //! Turns: from the request to the end.
 
 use crate::{
+    body::Body,
+    called::CalledBy,
     effect::{Barrier, Effect, Step},
     event::Invoke,
     fact::Fact,
-    ids::{AccountId, InstanceUid, Millis, TurnId},
+    ids::{AccountId, InstanceUid, Millis, Ticket, TurnId},
     kernel::Kernel,
     live::{Holder, LiveTurn},
+    name::Name,
     outcome::{CancelCause, Exit, TurnOutcome},
     refusal::{Queue, Refusal},
     state::{Phase, TurnRow},
     timers::Timer,
 };
+
+/// A turn that is to be queued.
+pub(crate) struct NewTurn {
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) instance: InstanceUid,
+    pub(crate) cause: Name,
+    pub(crate) input: Body,
+    pub(crate) deadline: Option<Millis>,
+    pub(crate) caller: Option<CalledBy>,
+}
 
 impl Kernel {
     pub(crate) fn invoke(&mut self, invoke: Invoke, step: &mut Step) {
@@ -26,13 +39,34 @@ impl Kernel {
                 return;
             }
         };
-        let turn = TurnId(self.state.next_turn);
-        let fact = Fact::TurnQueued {
-            turn,
+        let new = NewTurn {
+            ticket,
             instance: invoke.instance,
             cause: invoke.cause,
             input: invoke.input,
             deadline: invoke.deadline_ms.map(|ms| self.now.plus(ms)),
+            caller: None,
+        };
+        self.queue_turn(new, tenant, step);
+        self.dispatch_turns(step);
+    }
+
+    /// A turn waits from now on.
+    pub(crate) fn queue_turn(
+        &mut self,
+        new: NewTurn,
+        tenant: AccountId,
+        step: &mut Step,
+    ) -> TurnId {
+        let turn = TurnId(self.state.next_turn);
+        let (ticket, instance) = (new.ticket, new.instance);
+        let fact = Fact::TurnQueued {
+            turn,
+            instance,
+            cause: new.cause,
+            input: new.input,
+            deadline: new.deadline,
+            caller: new.caller,
             at: self.now,
         };
         self.record(fact, step);
@@ -45,11 +79,11 @@ impl Kernel {
         };
         self.live.turns.insert(turn, live);
         step.release(Barrier::Written, Effect::TurnAccepted { ticket, turn });
-        self.enqueue_turn(turn, invoke.instance, tenant);
-        self.dispatch_turns(step);
+        self.enqueue_turn(turn, instance, tenant);
+        turn
     }
 
-    fn admit_turn(&self, instance: InstanceUid) -> Result<AccountId, Refusal> {
+    pub(crate) fn admit_turn(&self, instance: InstanceUid) -> Result<AccountId, Refusal> {
         if self.live.draining {
             return Err(Refusal::Draining);
         }
@@ -62,18 +96,13 @@ impl Kernel {
         let Some([_, tenant, _]) = accounts else {
             return Err(Refusal::NoSuchInstance);
         };
-        let workers = &self.live.scheduler.workers;
-        let overloaded = |queue| Refusal::Overloaded {
-            queue,
-            retry_after_ms: workers.retry_after_ms(workers.waiting()),
-        };
         let of_instance = self
             .live
             .waiting_turns
             .get(&instance)
             .map_or(0, std::collections::VecDeque::len);
         if of_instance >= self.limits.turns_per_instance as usize {
-            return Err(overloaded(Queue::InstanceTurns));
+            return Err(self.overloaded(Queue::InstanceTurns));
         }
         let of_tenant = self
             .live
@@ -82,9 +111,19 @@ impl Kernel {
             .copied()
             .unwrap_or(0);
         if of_tenant >= self.limits.turns_per_tenant {
-            return Err(overloaded(Queue::TenantTurns));
+            return Err(self.overloaded(Queue::TenantTurns));
         }
         Ok(tenant)
+    }
+
+    /// There is no room for one turn more.
+    pub(crate) fn overloaded(&self, queue: Queue) -> Refusal {
+        let workers = &self.live.scheduler.workers;
+        let retry_after_ms = workers.retry_after_ms(workers.waiting());
+        Refusal::Overloaded {
+            queue,
+            retry_after_ms,
+        }
     }
 
     pub(crate) fn cancel_turn(&mut self, turn: TurnId, step: &mut Step) {
@@ -123,6 +162,8 @@ impl Kernel {
             .timers
             .set(Timer::Turn(turn), self.now.plus(self.limits.kill_grace_ms));
         self.stop_calls_of(turn, step);
+        let begun = self.state.turns.get(&turn).map(TurnRow::open_begun);
+        self.stop_begun(&begun.unwrap_or_default(), step);
     }
 
     pub(crate) fn end_turn(&mut self, turn: TurnId, outcome: TurnOutcome, step: &mut Step) {
@@ -136,8 +177,14 @@ impl Kernel {
             calls,
             ..
         } = *row;
+        let caller = row.called.as_ref().map(|it| it.by);
+        let begun = row.open_begun();
         self.stop_calls_of(turn, step);
         self.withdraw_all_of(turn, step);
+        if !self.state.turns.contains_key(&turn) {
+            // It ended with one of these, and ends once.
+            return;
+        }
         self.leave_waiting(turn, instance);
         self.record(
             Fact::TurnEnded {
@@ -149,6 +196,11 @@ impl Kernel {
         );
         self.live.timers.clear(Timer::Turn(turn));
         self.leave_slot(turn, instance);
+        if let Some(caller) = caller {
+            // Before anybody else has the slot that the turn left.
+            self.settle_slot(caller);
+            self.resume_if_answered(caller, step);
+        }
         let live = self.live.turns.remove(&turn).unwrap_or_default();
         if let Some(ticket) = live.ticket {
             self.live.tickets.remove(&ticket);
@@ -167,6 +219,8 @@ impl Kernel {
         };
         step.release(Barrier::Durable, done);
         self.offer_next_turn(instance);
+        // Once it is gone: one that is set aside would go on as soon as what it waits behind has ended.
+        self.stop_begun(&begun, step);
         self.finish_removal(instance, step);
         self.dispatch_turns(step);
     }
@@ -195,6 +249,7 @@ impl Kernel {
 
     /// The worker's slot is free, and what it was held for counts for its agent.
     pub(crate) fn leave_slot(&mut self, turn: TurnId, instance: InstanceUid) {
+        self.lend_no_more(turn);
         let live = self.live.turns.get_mut(&turn);
         let Some(slot) = live.and_then(|live| live.slot.take()) else {
             return;
@@ -250,7 +305,7 @@ impl Kernel {
         }
     }
 
-    fn max_turn_ms(&self, instance: InstanceUid) -> u64 {
+    pub(crate) fn max_turn_ms(&self, instance: InstanceUid) -> u64 {
         let seconds = self
             .state
             .instance(instance)

@@ -190,8 +190,18 @@ impl Model {
                     }
                 }
             }
-            Fact::TurnPausing { turn, .. } => {
-                let can = self.is_replayable(turn) && self.questions.is_asking(turn);
+            Fact::TurnPausing {
+                turn, ref behind, ..
+            } => {
+                let asks = self.questions.is_asking(turn) || !behind.is_empty();
+                let can = self.is_replayable(turn) && asks;
+                for other in behind {
+                    let parked = self.turns.get(other).is_some_and(|it| it.parked);
+                    ensure!(
+                        parked && self.is_called_by(*other, turn),
+                        "turn {turn} pauses for {other}, which goes on or is not its own"
+                    );
+                }
                 let row = self.turns.get_mut(&turn).ok_or("an unknown turn pauses")?;
                 ensure!(
                     can && row.running && !row.stopping && row.ended.is_none(),

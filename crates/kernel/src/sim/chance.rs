@@ -55,19 +55,32 @@ impl World {
         let Some(turn) = self.random.pick(&turns) else {
             return self.somebody_asks();
         };
-        let kind = self.random.pick(&Kind::ALL).unwrap_or(Kind::Null);
+        let kind = match self.random.chance(12) {
+            true => Kind::AgentAsk,
+            false => self.random.pick(&Kind::ALL).unwrap_or(Kind::Null),
+        };
         let call = self.call(turn, kind);
         self.feed(Event::Call(call))
     }
 
     fn call(&mut self, turn: TurnId, kind: Kind) -> Call {
         let target = self.random.pick(&TARGETS).map(Name::from);
+        let (agent, peer) = self.peer(turn, kind);
+        let target = match kind {
+            Kind::AgentAsk | Kind::AgentSpawn | Kind::AgentWait | Kind::AgentCancel => agent,
+            _ => target,
+        };
         let resource = match kind {
             Kind::ModelChat | Kind::ModelEmbed => Resource::Model(Name::from("qwen")),
             Kind::ToolCall | Kind::ToolList => Resource::Tool(Name::from("calendar")),
             Kind::FsRead | Kind::FsWrite | Kind::FsList => Resource::Files(Name::from("notes")),
             Kind::NetConnect => Resource::Network(Name::from("default/clerk")),
-            Kind::AgentMessage | Kind::AgentCheckpoint | Kind::Null => Resource::Agent,
+            Kind::AgentMessage
+            | Kind::AgentCheckpoint
+            | Kind::AgentSpawn
+            | Kind::AgentCancel
+            | Kind::Null => Resource::Agent,
+            Kind::AgentAsk | Kind::AgentWait => Resource::Turns(turn),
             Kind::MemoryRemember | Kind::MemoryRecall | Kind::MemoryForget => {
                 Resource::Memory(Name::from("personal"))
             }
@@ -99,6 +112,7 @@ impl World {
                 0
             },
             repeatable: false,
+            peer,
         }
     }
 

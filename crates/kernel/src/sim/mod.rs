@@ -5,6 +5,7 @@
 //! [`quotas`] what the ledger owes, [`tamper`] shows that each check can fail.
 
 mod asking;
+mod calling;
 mod chance;
 mod effects;
 mod fairness;
@@ -234,6 +235,9 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         "resource-calls",
         "idempotency-mismatch",
         "turn-not-running",
+        "agent-cycle",
+        "not-its-turn",
+        "nobody-ready",
         "deadline-exceeded",
         "cancelled",
     ];

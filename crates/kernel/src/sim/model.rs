@@ -4,7 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::asking::{Questions, What};
+use super::{
+    asking::{Questions, What},
+    calling::Chains,
+};
 use crate::{
     CallId, Class, Fact, GrantRule, Incarnation, InstanceUid, Kind, Millis, Name, Outcome, Profile,
     ProfileId, Refusal, TargetPattern, Ticket, TurnId, TurnOutcome, Usage, Verdict,
@@ -55,6 +58,7 @@ pub(super) struct Model {
     /// Turns with an effect that has no key of a step.
     without_step: BTreeSet<TurnId>,
     pub(super) questions: Questions,
+    pub(super) chains: Chains,
 }
 
 /// What a connection has been told, in one run of the daemon.
@@ -95,6 +99,7 @@ impl Model {
 
     pub(super) fn fact(&mut self, fact: &Fact) -> Check {
         self.approval_fact(fact)?;
+        self.called_fact(fact)?;
         match fact.clone() {
             Fact::ProfileAdded { profile, spec, .. } => {
                 self.profiles.insert(profile, spec);
@@ -296,6 +301,10 @@ impl Model {
             .ok_or("a call without a profile")?;
         let agent = (profile.tenant.clone(), profile.agent.clone());
         let profile = profile.clone();
+        ensure!(
+            self.chains.allow(turn, what.kind, what.target.as_ref()),
+            "call {call} does what a caller of its turn does not let it do"
+        );
         match verdict(&profile.grants, what.kind, what.target.as_ref()) {
             Some(Verdict::Allow) => {}
             Some(Verdict::Ask) => ensure!(
@@ -327,8 +336,12 @@ impl Model {
 
 /// What rules say of a call: default deny, deny before ask before allow.
 fn verdict(rules: &[GrantRule], kind: Kind, target: Option<&Name>) -> Option<Verdict> {
+    let right = match kind {
+        Kind::AgentSpawn => Kind::AgentAsk,
+        other => other,
+    };
     let matches = |rule: &&GrantRule| {
-        rule.kind == kind
+        rule.kind == right
             && match (&rule.target, target) {
                 (TargetPattern::Any, _) => true,
                 (TargetPattern::Exact(name), Some(target)) => name == target,
@@ -342,5 +355,6 @@ fn verdict(rules: &[GrantRule], kind: Kind, target: Option<&Name>) -> Option<Ver
             }
     };
     let strictest = rules.iter().filter(matches).map(|rule| rule.verdict).max();
-    strictest.or((kind == Kind::Null).then_some(Verdict::Allow))
+    let own = [Kind::Null, Kind::AgentWait, Kind::AgentCancel];
+    strictest.or(own.contains(&kind).then_some(Verdict::Allow))
 }

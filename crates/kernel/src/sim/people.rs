@@ -16,7 +16,12 @@ const LANES: [Lane; 4] = [
 impl World {
     /// Agents of two tenants and their instances.
     pub(super) fn populate(&mut self) -> Check {
-        for (tenant, agent) in [("red", "jarvis"), ("red", "analyst"), ("blue", "jarvis")] {
+        for (tenant, agent) in [
+            ("red", "jarvis"),
+            ("red", "analyst"),
+            ("red", "clerk"),
+            ("blue", "jarvis"),
+        ] {
             let quota = self.random.chance(50).then(|| Quota {
                 calls_per_minute: Some(1 + self.random.below(30)),
                 concurrency: Some(1 + self.random.below(6) as u32),

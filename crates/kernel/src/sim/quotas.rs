@@ -51,6 +51,10 @@ impl Bounds<'_> {
             charge(&mut calls, &row.agent, row.at, 1);
             if let Some((_, usage, at)) = &row.ended {
                 charge(&mut tokens, &row.agent, *at, usage.total());
+                for (tenant, agent) in model.chains.payers(row.turn) {
+                    let who = (Some(tenant), Some(agent));
+                    tokens.entry(who).or_default().push((*at, usage.total()));
+                }
                 overran |= usage.total() > row.reserve;
             }
         }

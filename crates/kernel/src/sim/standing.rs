@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::model::{Check, ensure};
 use crate::{
-    Kernel, Level, Millis, Phase,
+    Kernel, Level, Millis, Phase, TurnId,
     live::{CallPhase, Holder, LiveCall},
     timers::Timer,
 };
@@ -52,7 +52,7 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
             "{instance} is idle and its turn asks for no worker"
         );
         // One more, a turn that a restart has put back, and those that waited for a person's word.
-        let asked = limits.approvals_per_agent as usize;
+        let asked = limits.approvals as usize;
         ensure!(
             queue.len() <= limits.turns_per_instance as usize + 1 + asked,
             "too many turns wait for {instance}"
@@ -64,11 +64,20 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
             timed || (row.phase.incarnation().is_none() && row.deadline.is_none()),
             "turn {id} has no end"
         );
+        let parked = |it: &TurnId| {
+            state
+                .turns
+                .get(it)
+                .is_some_and(|it| it.phase == Phase::Parked)
+        };
         ensure!(
-            row.phase != Phase::Parked || state.is_asking(*id),
+            row.phase != Phase::Parked || state.is_asking(*id) || row.behind.iter().any(parked),
             "turn {id} waits for a word that nobody is asked for"
         );
-        let has_slot = live.turns.get(id).is_some_and(|turn| turn.slot.is_some());
+        let has_slot = live
+            .turns
+            .get(id)
+            .is_some_and(|turn| turn.slot.is_some() != turn.lends);
         ensure!(
             has_slot == row.phase.incarnation().is_some(),
             "turn {id} runs without a slot, or has one for nothing"
@@ -119,6 +128,7 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
         ensure!(known, "ticket {ticket} waits for nothing");
     }
     at_once_within_quota(kernel)?;
+    super::calling::check(kernel)?;
     ensure!(
         state.calls.keys().all(|id| live.calls.contains_key(id)),
         "a call in flight is forgotten"
@@ -135,7 +145,9 @@ fn at_once_within_quota(kernel: &Kernel) -> Check {
         ..
     } = kernel;
     let mut at_once = BTreeMap::new();
-    let holds = |call: &&LiveCall| !matches!(call.phase, CallPhase::Held(..));
+    let holds = |call: &&LiveCall| {
+        !matches!(call.phase, CallPhase::Held(..)) && !call.kind.waits_for_a_turn()
+    };
     for call in live.calls.values().filter(holds) {
         for account in call.accounts {
             *at_once.entry(account).or_insert(0) += 1;
@@ -154,6 +166,7 @@ fn at_once_within_quota(kernel: &Kernel) -> Check {
                     .get(&account.name)
                     .unwrap_or(&limits.tenant_default),
             ),
+            Level::Caller => None,
             Level::Agent => state
                 .profiles
                 .values()

@@ -35,10 +35,14 @@ pub(super) enum Tamper {
     WordForAnother,
     /// Goes on with a turn before somebody has answered.
     GoOnUnheard,
+    /// Begins a turn for each try of a call.
+    BeginTwice,
+    /// Lets a called turn do what its caller does not.
+    IgnoreDelegation,
 }
 
 impl Tamper {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::IgnoreGrants,
         Self::AnswerTwice,
         Self::ForgetCaller,
@@ -54,6 +58,8 @@ impl Tamper {
         Self::ForgetFact,
         Self::WordForAnother,
         Self::GoOnUnheard,
+        Self::BeginTwice,
+        Self::IgnoreDelegation,
     ];
 
     pub(super) fn step(self, step: &mut Step, state: &State) {
@@ -149,6 +155,25 @@ impl Tamper {
                 for fact in &mut step.facts {
                     if let Fact::TurnParked { turn, at } = *fact {
                         *fact = Fact::TurnResumed { turn, at };
+                    }
+                }
+            }
+            Self::BeginTwice => {
+                let called = |fact: &&Fact| matches!(fact, Fact::TurnQueued { caller: Some(by), .. } if by.key.is_some());
+                if let Some(mut again) = step.facts.iter().find(called).cloned() {
+                    if let Fact::TurnQueued { turn, .. } = &mut again {
+                        turn.0 += 1_000_000;
+                    }
+                    step.facts.push(again);
+                }
+            }
+            Self::IgnoreDelegation => {
+                for fact in &mut step.facts {
+                    if let Fact::TurnQueued {
+                        caller: Some(by), ..
+                    } = fact
+                    {
+                        by.delegated = Some(Vec::new());
                     }
                 }
             }

@@ -155,6 +155,7 @@ impl Node {
             deadline_ms: None,
             reserve_tokens: 0,
             repeatable: false,
+            peer: None,
         }
     }
 

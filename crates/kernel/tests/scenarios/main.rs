@@ -3,6 +3,9 @@
 
 mod approvals;
 mod askers;
+mod behind;
+mod called;
+mod callees;
 mod calls;
 mod clocks;
 mod covered;

@@ -219,8 +219,8 @@ fn rules_across_fields_are_those_of_the_definitions() {
     check(
         &agent("  tools: [{name: a, mcp: b}, {}]\n  instructions: x\n"),
         &[
-            "a.yaml:5:11: Agent a: spec.tools[0]: a tool is given by name (any Tool of this namespace) or by mcp (a Tool that is an MCP server): write exactly one of them",
-            "a.yaml:5:30: Agent a: spec.tools[1]: a tool is given by name (any Tool of this namespace) or by mcp (a Tool that is an MCP server): write exactly one of them",
+            "a.yaml:5:11: Agent a: spec.tools[0]: a tool is given by name (any Tool of this namespace), by mcp (a Tool that is an MCP server) or by agent (another agent of this namespace): write exactly one of them",
+            "a.yaml:5:30: Agent a: spec.tools[1]: a tool is given by name (any Tool of this namespace), by mcp (a Tool that is an MCP server) or by agent (another agent of this namespace): write exactly one of them",
         ],
     );
     check(

@@ -11,7 +11,10 @@ mod triggers;
 
 use aion_api::condition::{self, Judgement, reason};
 use aion_api::program::Runtime;
-use aion_api::{Agent, Grant, ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool, Trigger};
+use aion_api::{
+    Agent, Grant, ResolvedAgent, ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool,
+    Trigger,
+};
 use aion_policy::{Bounds, Decided, quotas};
 
 use crate::dereference::Dereferenced;
@@ -48,6 +51,8 @@ pub struct Validated {
     pub model: Option<ResolvedModel>,
     /// The tools it is offered.
     pub tools: Vec<ResolvedTool>,
+    /// The agents that it asks as tools.
+    pub agents: Vec<ResolvedAgent>,
     /// The memory it uses.
     pub memory: Option<ResolvedMemory>,
     /// The node that holds that memory, where one does already.
@@ -101,6 +106,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
     let rights = rights::weigh(input, &decided, &bounds, &mut findings);
     let model = models::granted(models, &decided);
     let tools = refs::tools(input, &mut findings);
+    let agents = refs::agents(input, &mut findings);
     let memory = refs::memory(input, &mut findings);
     let triggers = triggers::resolve(&input.agent, &mut findings);
     refs::mounts_are_mapped(input, &rights.mounts, &mut findings);
@@ -132,6 +138,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
         agent: input.agent.clone(),
         model,
         tools,
+        agents,
         memory,
         pool_node: input
             .pool

@@ -1,7 +1,9 @@
 //! Tools, memory and mounts: whether what an agent names is there.
 
 use aion_api::condition::reason;
-use aion_api::{ModelPurpose, ResolvedMemory, ResolvedMount, ResolvedTool, defaults};
+use aion_api::{
+    ModelPurpose, ResolvedAgent, ResolvedMemory, ResolvedMount, ResolvedTool, defaults,
+};
 
 use crate::dereference::Dereferenced;
 use crate::problem::{Problem, Told};
@@ -12,6 +14,9 @@ use super::{Findings, models};
 pub(super) fn tools(input: &Dereferenced, findings: &mut Findings) -> Vec<ResolvedTool> {
     let mut resolved: Vec<ResolvedTool> = Vec::new();
     for (at, used) in input.agent.spec.tools.iter().enumerate() {
+        if used.agent.is_some() {
+            continue;
+        }
         let name = used.tool();
         let part = if used.mcp.is_some() { "mcp" } else { "name" };
         let field = format!("spec.tools[{at}].{part}");
@@ -50,6 +55,48 @@ pub(super) fn tools(input: &Dereferenced, findings: &mut Findings) -> Vec<Resolv
                 .spec
                 .timeout_seconds
                 .unwrap_or(defaults::TIMEOUT_SECONDS),
+        });
+    }
+    resolved
+}
+
+pub(super) fn agents(input: &Dereferenced, findings: &mut Findings) -> Vec<ResolvedAgent> {
+    let mut resolved: Vec<ResolvedAgent> = Vec::new();
+    for (at, used) in input.agent.spec.tools.iter().enumerate() {
+        let Some(name) = &used.agent else { continue };
+        let field = format!("spec.tools[{at}].agent");
+        let mut invalid = |field: String, told: (String, &str)| {
+            findings.invalid.push(Problem::new(field, told));
+        };
+        if input.agent.metadata.name.as_ref() == Some(name) {
+            let what = "an agent cannot ask itself".to_owned();
+            invalid(field, (what, "name another, or remove it"));
+            continue;
+        }
+        if resolved.iter().any(|it| it.name == *name) {
+            let what = format!("agent {name} is listed twice");
+            invalid(field, (what, "remove one of them"));
+            continue;
+        }
+        for (nth, right) in used.delegate.iter().flatten().enumerate() {
+            if aion_policy::delegated(right).is_none() {
+                let field = format!("spec.tools[{at}].delegate[{nth}]");
+                let remedy = "write TOOL.OPERATION, TOOL.*, a syscall such as memory.recall, or one with its target such as fs.read:notes";
+                invalid(field, (format!("{right} is not a right"), remedy));
+            }
+        }
+        let Some(description) = input.agents.get(name) else {
+            let what = format!("there is no Agent {name} in namespace {}", namespace(input));
+            let told = (what, "apply it, or name another");
+            findings
+                .unresolved
+                .push((reason::NOT_FOUND, Problem::new(field, told)));
+            continue;
+        };
+        resolved.push(ResolvedAgent {
+            name: name.clone(),
+            description: description.clone(),
+            delegate: used.delegate.clone(),
         });
     }
     resolved

@@ -15,7 +15,7 @@ use super::{Findings, models};
 fn by_name() -> impl Iterator<Item = &'static str> {
     let named = Syscall::ALL.iter();
     named
-        .filter(|it| comes(**it) != Comes::Declared)
+        .filter(|it| matches!(comes(**it), Comes::Always | Comes::ByName))
         .map(|it| it.name())
 }
 
@@ -75,6 +75,10 @@ fn fault(agent: &Agent, text: &str) -> Option<Told> {
         ("tool", None) => told(
             format!("{text} names no operation"),
             "write TOOL.OPERATION".to_owned(),
+        ),
+        ("agent", None) if right.known() == Some(Syscall::AgentAsk) => told(
+            format!("{text} names no agent"),
+            "write agent.ask:NAME".to_owned(),
         ),
         ("memory", target)
             if pool.is_none() || target.is_some_and(|target| Some(target) != pool) =>

@@ -1,6 +1,7 @@
 //! Agents from manifests to instances and conditions: one boundary, many cases.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod asked;
 mod external;
 mod profile;
 mod rollout;
@@ -298,7 +299,7 @@ fn rights_that_are_none_are_refused_with_what_to_write() {
     );
     check_right(
         "agent.spawn",
-        "agent.spawn is not a syscall: there are memory.remember, memory.recall, memory.forget, tool.call, agent.message, agent.checkpoint, sys.null, and TOOL.OPERATION",
+        "agent.spawn is not a syscall: there are memory.remember, memory.recall, memory.forget, tool.call, agent.message, agent.checkpoint, agent.ask, sys.null, and TOOL.OPERATION",
     );
 }
 

@@ -74,6 +74,7 @@ impl Node {
             trace: None,
             turn: 7,
             agent: "home/jarvis".into(),
+            caller: None,
             trigger: None,
             input: "a secret".into(),
             answer: None,

@@ -25,6 +25,7 @@ use super::{
     held::{self, ByKey},
 };
 use crate::{
+    callees::Callees,
     instance::Instance,
     turns::{Cause, Follow, QuestionKey},
 };
@@ -69,26 +70,13 @@ pub(super) async fn idlest(
     namespace: &str,
     agent: &str,
 ) -> Result<Arc<Instance>, Refused> {
-    let instances = admin.instances.of_agent(namespace, agent);
-    let uids: Vec<_> = instances.iter().map(|it| it.uid).collect();
-    let counted = admin
-        .shell
-        .look(move |kernel| {
-            let turns: Vec<_> = kernel
-                .state()
-                .turns()
-                .map(|(_, row)| row.instance)
-                .collect();
-            let count = |uid| turns.iter().filter(|it| **it == uid).count();
-            uids.into_iter().map(count).collect::<Vec<_>>()
-        })
-        .await
-        .unwrap_or_default();
-    let fewest = instances
-        .into_iter()
-        .zip(counted)
-        .min_by_key(|(_, count)| *count);
-    fewest.map(|(instance, _)| instance).ok_or_else(|| {
+    let callees = Callees {
+        shell: admin.shell.clone(),
+        instances: admin.instances.clone(),
+        turns: admin.turns.clone(),
+    };
+    let fewest = callees.idlest(namespace, agent).await;
+    fewest.ok_or_else(|| {
         Problem::new(
             Code::NotRunning,
             format!("agent {agent} is not ready: no instance of it can take a turn here"),

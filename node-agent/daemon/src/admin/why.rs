@@ -226,7 +226,7 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
                 format!(
                     "turn {}{} was answered in {} ms",
                     turn.turn,
-                    by_trigger(turn),
+                    cause(turn),
                     outcome.elapsed_ms
                 ),
             ),
@@ -236,7 +236,7 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
                 format!(
                     "turn {}{}: {}; {}",
                     turn.turn,
-                    by_trigger(turn),
+                    cause(turn),
                     problem.detail,
                     problem.remedy
                 ),
@@ -252,9 +252,12 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
 }
 
 /// What asked, where nobody did.
-fn by_trigger(turn: &TurnRecord) -> String {
-    let trigger = turn.trigger.as_ref();
-    trigger.map_or_else(String::new, |it| format!(" of trigger {it}"))
+fn cause(turn: &TurnRecord) -> String {
+    match (&turn.caller, &turn.trigger) {
+        (Some(it), _) => format!(" (called by {} in turn {})", it.agent, it.turn),
+        (None, Some(trigger)) => format!(" of trigger {trigger}"),
+        (None, None) => String::new(),
+    }
 }
 
 /// Whether the newest turns that were heard of stayed within their limits.

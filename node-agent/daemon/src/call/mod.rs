@@ -8,6 +8,7 @@ mod asked;
 mod caller;
 mod connection;
 mod frame;
+mod prepared;
 pub(crate) mod refusal;
 mod request;
 
@@ -15,5 +16,6 @@ pub(crate) use asked::{answered, approval, capability, shown, standing, word_of}
 pub(crate) use caller::{Caller, Verified};
 pub(crate) use connection::{Connection, NoPlace, Place};
 pub(crate) use frame::{frame, frame_of};
+pub(crate) use prepared::Prepared;
 pub(crate) use refusal::restarting;
-pub(crate) use request::{Lowered, Request};
+pub(crate) use request::{Begin, Lowered, Request};

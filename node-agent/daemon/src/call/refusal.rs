@@ -18,6 +18,10 @@ pub(crate) fn problem(refusal: &Refusal) -> Problem {
         Refusal::QuotaExceeded { .. } => Code::QuotaExceeded,
         Refusal::Overloaded { .. } => Code::Overloaded,
         Refusal::IdempotencyMismatch { .. } => Code::IdempotencyMismatch,
+        Refusal::AgentCycle { .. } => Code::AgentCycle,
+        Refusal::TooManyTurns { .. } => Code::TooManyTurns,
+        Refusal::NotItsTurn { .. } => Code::NotFound,
+        Refusal::NobodyReady { .. } => Code::Unreachable,
         Refusal::NoSuchInstance | Refusal::TurnNotRunning => Code::NotRunning,
         Refusal::Draining => Code::Restarting,
         Refusal::DeadlineExceeded => Code::DeadlineExceeded,
@@ -41,7 +45,16 @@ pub(crate) fn problem(refusal: &Refusal) -> Problem {
             QuotaKind::Tokens => "ask for fewer tokens at once (maxTokens), or raise tokensPerHour",
             _ => "raise the limit in the agent or its policy: this call never fits under it",
         }),
+        Refusal::NobodyReady { agent } => problem.remedy(format!(
+            "aionctl why {agent} says what is missing; in a cluster, place it on the node of the agent that asks it (nodeSelector)"
+        )),
+        Refusal::AgentCycle { waits: true, .. } => problem.remedy(
+            "ask again once one of these turns has ended, or let only one of the agents ask the other",
+        ),
         Refusal::Draining => restarting(),
+        Refusal::NotItsTurn { .. } => {
+            problem.remedy("name a turn that agent.spawn gave to this turn")
+        }
         _ => problem,
     }
 }
@@ -80,6 +93,7 @@ fn cancelled_by(cause: CancelCause) -> &'static str {
         CancelCause::TurnEnded => "the turn ended around the call",
         CancelCause::InstanceRemoved => "the instance was removed",
         CancelCause::Withdrawn => "the program is let in no longer",
+        CancelCause::CallerEnded => "the turn that called this one ended or gave it up",
     }
 }
 

@@ -1,11 +1,13 @@
 //! The body of a syscall, read once: what the kernel must know of it, and what the driver gets.
 
+use std::sync::Arc;
+
 use aion_abi::{
     code::Code,
     problem::Problem,
     syscall::{
         Syscall,
-        agent::{CheckpointRequest, MAX_CHECKPOINT, MessageRequest},
+        agent::{AskRequest, BegunRequest, CheckpointRequest, MAX_CHECKPOINT, MessageRequest},
         embed::{EmbedRequest, MAX_TEXTS},
         fs, memory,
         model::ChatRequest,
@@ -13,15 +15,18 @@ use aion_abi::{
     },
 };
 use aion_api::{ResolvedEndpoint, Retry, program::Runtime};
-use aion_kernel::{Kind, Name, Resource};
+use aion_kernel::{Kind, Name, Peer, Resource, TurnId};
 use aion_policy::{count, kind};
 use serde::de::DeserializeOwned;
 
-use super::Connection;
+use super::{Connection, Prepared};
 use crate::instance::{Instance, named};
 
 /// Tokens reserved for an answer whose length nobody bounds.
 const DEFAULT_ANSWER_TOKENS: u32 = 4096;
+
+/// The longest name of an agent, in bytes.
+const MAX_AGENT: usize = 63;
 
 /// Milliseconds that `tool.list` may take where the caller names no deadline: a tool that is a program is started for
 /// it, and some take their time.
@@ -56,8 +61,23 @@ pub enum Request {
     Message(MessageRequest),
     /// `agent.checkpoint`.
     Checkpoint(CheckpointRequest),
+    /// `agent.ask` and `agent.spawn`.
+    Begin(Begin),
+    /// `agent.wait`.
+    Wait(TurnId),
+    /// `agent.cancel`, which the kernel has done when a driver hears of it.
+    Cancel,
     /// `net.connect`, which has no body: it comes by a door of the network.
     Connect(Connection),
+}
+
+/// A turn of another agent that is to be begun.
+#[derive(Debug)]
+pub struct Begin {
+    /// What of whom.
+    pub request: AskRequest,
+    /// Its question on the disk, for the kernel to take.
+    pub prepared: Option<Arc<Prepared>>,
 }
 
 /// A request and what the kernel decides by.
@@ -77,6 +97,8 @@ pub(crate) struct Lowered {
     pub repeatable: bool,
     /// Milliseconds it may take where the caller names no deadline; none for the kernel's own.
     pub deadline_ms: Option<u64>,
+    /// The turn that it is about.
+    pub peer: Option<Peer>,
 }
 
 impl Lowered {
@@ -106,6 +128,21 @@ impl Lowered {
             Syscall::FsWrite => Request::Write(json(body)?),
             Syscall::FsList => Request::List(json(body)?),
             Syscall::AgentMessage => Request::Message(json(body)?),
+            Syscall::AgentAsk | Syscall::AgentSpawn => Request::Begin(Begin {
+                request: json(body)?,
+                prepared: None,
+            }),
+            Syscall::AgentWait | Syscall::AgentCancel => {
+                let BegunRequest { turn } = json(body)?;
+                let turn = TurnId(turn);
+                let request = match syscall {
+                    Syscall::AgentWait => Request::Wait(turn),
+                    _ => Request::Cancel,
+                };
+                let mut lowered = Self::new(kind, request);
+                lowered.peer = Some(Peer::Begun(turn));
+                return Ok(lowered);
+            }
             Syscall::AgentCheckpoint => {
                 let request: CheckpointRequest = json(body)?;
                 if request.state.len() > MAX_CHECKPOINT {
@@ -129,13 +166,24 @@ impl Lowered {
             reserve_tokens: 0,
             repeatable: false,
             deadline_ms: None,
+            peer: None,
         }
     }
 
     /// Names target, resource and reserve.
     fn aimed(mut self, body_bytes: usize, instance: &Instance) -> Result<Self, Problem> {
         match &mut self.request {
-            Request::Null | Request::Message(_) | Request::Checkpoint(_) | Request::Connect(_) => {}
+            Request::Null
+            | Request::Message(_)
+            | Request::Checkpoint(_)
+            | Request::Wait(_)
+            | Request::Cancel
+            | Request::Connect(_) => {}
+            Request::Begin(begin) => {
+                let agent = &begin.request.agent;
+                bounded("the name of an agent", agent, MAX_AGENT)?;
+                self.target = Some(agent.as_str().into());
+            }
             Request::ToolList => self.deadline_ms = Some(LISTING_MS),
             Request::Chat(request) => {
                 let all = instance.spec().model.iter().flat_map(|it| &it.endpoints);

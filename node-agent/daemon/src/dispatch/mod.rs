@@ -3,6 +3,7 @@
 //!
 //! What may not enter: authorisation, order, deadlines (the kernel had its say, and says stop).
 
+mod callees;
 mod chat;
 mod connect;
 mod embed;
@@ -16,7 +17,7 @@ pub(crate) use lower::{memory_is_kept, pool};
 
 use std::sync::Arc;
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{code::Code, problem::Problem, syscall::agent::CancelResponse};
 use aion_drivers::{
     embed::Embedder,
     files::FilesDriver,
@@ -26,7 +27,7 @@ use aion_drivers::{
     reserve::Reserve,
     tool::{Told, ToolDriver},
 };
-use aion_kernel::{Class, Finish, Usage};
+use aion_kernel::{Class, Finish, PeerTurn, Usage};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -100,12 +101,14 @@ impl Dispatch {
         let deadline = self.clock.instant(job.deadline).into();
         let Verified {
             caller,
+            kind,
             request,
             keyed,
             chunks,
             ..
         } = job.verified;
         let instance = &caller.instance;
+        let (cancel, peer) = (&job.cancel, job.peer);
         let whole = match request {
             Request::Chat(request) => {
                 let listener = chat::Listener {
@@ -127,6 +130,16 @@ impl Dispatch {
             Request::Connect(connection) => {
                 return Ok(self.connect(connection, &job.cancel, &job.progress).await);
             }
+            Request::Begin(_) => {
+                let answer = self.begun(kind, peer, cancel).await?;
+                return Ok(callees::driven(answer, keyed));
+            }
+            Request::Wait(turn) => {
+                let peer = peer.unwrap_or(PeerTurn { turn, input: None });
+                let answer = self.end_of(peer, cancel).await;
+                return Ok(callees::waited(answer, keyed));
+            }
+            Request::Cancel => json(CancelResponse {})?,
             Request::Null => b"{}".to_vec(),
             Request::Read(request) => {
                 let mounts = self.mount_table(&caller);

@@ -122,6 +122,7 @@ impl Stage {
             },
             cancel: self.cancel.clone(),
             deadline: self.dispatch.clock.now().plus(60_000),
+            peer: None,
             progress: Progress::unheard(CallId(1)),
         };
         Arc::clone(&self.dispatch).drive(job).await

@@ -25,6 +25,9 @@ use tokio::sync::watch;
 pub(crate) use by_agent::ByAgent;
 pub(crate) use seen::SeenOf;
 
+/// How long an instance's program is waited for after a start of the daemon.
+pub(crate) const PREPARING: Duration = Duration::from_secs(20);
+
 /// One instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instance {

@@ -83,6 +83,7 @@ impl Run {
             deadline_ms: None,
             reserve_tokens: 0,
             repeatable: false,
+            peer: None,
         };
         let verified = Verified {
             caller: self.caller.clone(),

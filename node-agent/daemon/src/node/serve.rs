@@ -105,7 +105,7 @@ pub(super) async fn serve(
     let stop = CancellationToken::new();
     tokio::spawn(
         stop.clone()
-            .run_until_cancelled_owned(admin.turns.clone().keep_tidy()),
+            .run_until_cancelled_owned(admin.turns.clone().keep_tidy(base.shell.clone())),
     );
     tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping.work()));
     tokio::spawn(stop.clone().run_until_cancelled_owned(keys.keep()));

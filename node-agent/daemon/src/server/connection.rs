@@ -10,7 +10,7 @@ use aion_abi::{
     problem::Problem,
     syscall::Syscall,
 };
-use aion_kernel::{Body, BodyDigest, Call, Event, IdempotencyKey, Kind, Ticket};
+use aion_kernel::{Body, BodyDigest, Call, Event, IdempotencyKey, Kind, Resource, Ticket};
 use http::{HeaderName, HeaderValue, Method, Response, request::Parts};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +22,7 @@ use super::{
     reactors::beside,
 };
 use crate::{
-    call::{Lowered, Verified, frame_of, restarting},
+    call::{Lowered, Request, Verified, frame_of, restarting},
     shell::{CHUNKS_WAITING, CallInput, Handle, Reply},
 };
 
@@ -85,7 +85,10 @@ async fn serve(
     let canonical = signed.request(syscall.path(), digest);
     session.verify(&canonical, signed.signature)?;
     let (bytes, instance) = (taken.bytes.clone(), Arc::clone(&session.caller.instance));
-    let lowered = beside(size, move || Lowered::read(syscall, &bytes, &instance)).await?;
+    let mut lowered = beside(size, move || Lowered::read(syscall, &bytes, &instance)).await?;
+    if lowered.kind.waits_for_a_turn() {
+        lowered.resource = Resource::Turns(session.caller.turn);
+    }
     let streams = lowered.kind == Kind::ModelChat;
     let what = match &lowered.target {
         Some(target) => format!("{} {target}", syscall.name()),
@@ -99,8 +102,8 @@ async fn serve(
         }
         false => (None, None),
     };
-    let ticket = Ticketed::new(&session.shell);
-    let call = Call {
+    let ticket = Ticketed::new(&session.callees.shell);
+    let mut call = Call {
         ticket: ticket.ticket,
         turn: session.caller.turn,
         kind: lowered.kind,
@@ -114,7 +117,12 @@ async fn serve(
         deadline_ms: signed.deadline_ms.or(lowered.deadline_ms),
         reserve_tokens: lowered.reserve_tokens,
         repeatable: lowered.repeatable,
+        peer: lowered.peer,
     };
+    if let Request::Begin(begin) = &mut lowered.request {
+        let callees = &session.callees;
+        callees.prepare(&session.caller, &mut call, begin).await?;
+    }
     let verified = Verified {
         caller: session.caller.clone(),
         kind: lowered.kind,
@@ -122,7 +130,7 @@ async fn serve(
         keyed: call.key.is_some(),
         chunks,
     };
-    session.shell.call(CallInput {
+    session.callees.shell.call(CallInput {
         call,
         verified,
         body: taken.bytes.clone(),

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::notices::Notices;
-use crate::{call::Caller, clock, shell::Handle};
+use crate::{call::Caller, callees::Callees, clock};
 
 /// Bytes of request bodies that one worker may have in the daemon at a time.
 const BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -39,7 +39,8 @@ pub(crate) struct Session {
     pub(super) admission: Admission,
     /// What it is to be told.
     pub(super) notices: Notices,
-    pub(super) shell: Handle,
+    /// For the turns that it begins, and the way to the kernel.
+    pub(super) callees: Callees,
     key: Key,
     window: Mutex<Window>,
     /// Since when the window sees what is signed with the key, where that is not all there ever was.
@@ -48,7 +49,12 @@ pub(crate) struct Session {
 
 impl Session {
     /// A run whose calls are signed with `key`, which nobody had before.
-    pub(crate) fn new(caller: Caller, incarnation: Incarnation, key: Key, shell: Handle) -> Self {
+    pub(crate) fn new(
+        caller: Caller,
+        incarnation: Incarnation,
+        key: Key,
+        callees: Callees,
+    ) -> Self {
         Self {
             caller,
             incarnation,
@@ -57,7 +63,7 @@ impl Session {
                 connections: Arc::new(Semaphore::new(CONNECTIONS)),
             },
             notices: Notices::default(),
-            shell,
+            callees,
             key,
             window: Mutex::new(Window::new()),
             taken_over: None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::problem::Problem;
-use aion_kernel::{CallId, Event, Finish, Millis, Usage};
+use aion_kernel::{CallId, Event, Finish, Millis, PeerTurn, Usage};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,8 @@ pub(crate) struct Job {
     pub cancel: CancellationToken,
     /// When the kernel will want it stopped.
     pub deadline: Millis,
+    /// The turn that it began or is about.
+    pub peer: Option<PeerTurn>,
     /// Where a long call tells what it used so far.
     pub progress: Progress,
 }

@@ -10,6 +10,8 @@
 
 mod driving;
 mod owner;
+#[cfg(test)]
+mod prepared_tests;
 mod recover;
 mod release;
 mod room;

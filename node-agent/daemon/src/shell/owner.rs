@@ -25,7 +25,11 @@ use super::{
     Control, Driving, Handle, Input, Lanes, Reply, WorkerOrder, lanes, storage_full,
     telling::Telling,
 };
-use crate::{call::Verified, clock::Clock, feed::Feed};
+use crate::{
+    call::{Begin, Prepared, Request, Verified},
+    clock::Clock,
+    feed::Feed,
+};
 
 /// The most inputs of one batch.
 const BATCH: usize = 512;
@@ -65,6 +69,9 @@ pub(crate) struct Shell {
     pub(super) invokes: HashMap<Ticket, oneshot::Sender<Result<TurnId, Problem>>>,
     pub(super) words: HashMap<Ticket, oneshot::Sender<Result<(), Unheard>>>,
     pub(super) running: HashMap<CallId, Running>,
+    /// Questions of turns that calls may begin, by what the kernel is told of them: for as long as such a call waits,
+    /// also where others came to it by its key and the connection that brought the question has closed.
+    prepared: HashMap<BodyDigest, Arc<Prepared>>,
     pub(super) snapshot: super::room::Snapshots,
     /// Where drivers run: not on the thread of the shell.
     pub(super) drivers: runtime::Handle,
@@ -183,6 +190,15 @@ impl Shell {
             Input::Call(_) | Input::Invoke(..) if !self.handle.has_room() => self.refuse(input),
             Input::Call(input) => {
                 let body = input.body;
+                let brought = match &input.verified.request {
+                    Request::Begin(Begin { prepared, .. }) => prepared.as_ref(),
+                    _ => None,
+                };
+                if let Some(prepared) = brought {
+                    let digest = prepared.input.digest;
+                    self.prepared.insert(digest, Arc::clone(prepared));
+                }
+                let brought = brought.is_some();
                 let waiting = Waiting {
                     verified: Some(input.verified),
                     reply: input.reply,
@@ -196,6 +212,10 @@ impl Shell {
                     self.batch.body(digest, &body);
                 }
                 self.stage(step, None)?;
+                if brought {
+                    // It may have joined another, or had its answer long ago.
+                    self.let_go();
+                }
             }
             Input::Word(event, ticket, answer) => {
                 self.words.insert(ticket, answer);
@@ -268,6 +288,18 @@ impl Shell {
     fn stage(&mut self, step: Step, said: Option<(CallId, Said)>) -> Result<(), ShellError> {
         for fact in &step.facts {
             self.batch.fact(fact)?;
+            if let Fact::TurnQueued {
+                input,
+                caller: Some(_),
+                ..
+            } = fact
+                && let Some(prepared) = self.prepared.remove(&input.digest)
+            {
+                prepared.keep();
+            }
+        }
+        if step.facts.iter().any(is_of_a_call_that_begins) {
+            self.let_go();
         }
         self.telling.step(&step, &self.kernel);
         for release in step.effects {
@@ -284,6 +316,14 @@ impl Shell {
             self.staged.push((release.barrier, staged));
         }
         Ok(())
+    }
+
+    /// Questions that no call waits with any more.
+    fn let_go(&mut self) {
+        if !self.prepared.is_empty() {
+            let wanted = self.kernel.inputs_to_come();
+            self.prepared.retain(|digest, _| wanted.contains(digest));
+        }
     }
 
     /// Writes the batch at hand and releases what may be released.
@@ -362,6 +402,11 @@ fn is_about(fact: &Fact, digest: BodyDigest) -> bool {
     matches!(fact, Fact::ApprovalAsked { body, .. } if body.digest == digest)
 }
 
+/// Whether a call that may begin a turn waits no longer.
+fn is_of_a_call_that_begins(fact: &Fact) -> bool {
+    matches!(fact, Fact::CallStarted { kind, .. } | Fact::CallRefused { kind, .. } if kind.begins_a_turn())
+}
+
 /// A shell that has no drivers yet.
 pub(crate) struct ShellParts {
     kernel: Kernel,
@@ -413,6 +458,7 @@ impl ShellParts {
             invokes: HashMap::new(),
             words: HashMap::new(),
             running: HashMap::new(),
+            prepared: HashMap::new(),
             snapshot: super::room::Snapshots::default(),
             drivers,
             stalled: false,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aion_abi::{admin::TurnEvent, code::Code, date::UnixMillis, problem::Problem};
 use aion_journal::Lsn;
-use aion_kernel::{Answer, Barrier, CallId, Effect, Finish, Outcome, Ticket, Usage};
+use aion_kernel::{Answer, Barrier, CallId, Effect, Finish, Outcome, PeerTurn, Ticket, Usage};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
@@ -61,8 +61,9 @@ impl Shell {
                 call,
                 ticket,
                 deadline,
+                peer,
                 ..
-            } => self.drive(call, ticket, deadline),
+            } => self.drive(call, ticket, deadline, peer),
             Effect::CancelDriver { call, .. } => {
                 if let Some(running) = self.running.get(&call) {
                     running.cancel.cancel();
@@ -194,7 +195,13 @@ impl Shell {
         })
     }
 
-    fn drive(&mut self, call: CallId, ticket: Ticket, deadline: aion_kernel::Millis) {
+    fn drive(
+        &mut self,
+        call: CallId,
+        ticket: Ticket,
+        deadline: aion_kernel::Millis,
+        peer: Option<PeerTurn>,
+    ) {
         let waiting = self.waiting.get_mut(&ticket);
         let Some(verified) = waiting.and_then(|waiting| waiting.verified.take()) else {
             // Its connection closed while it waited for the disk: nobody has its body any more.
@@ -211,6 +218,7 @@ impl Shell {
             verified,
             cancel: cancel.clone(),
             deadline,
+            peer,
             progress: Progress {
                 handle: self.handle.clone(),
                 call,

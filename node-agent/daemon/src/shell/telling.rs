@@ -136,14 +136,16 @@ impl Telling {
                 turn: id,
                 instance,
                 cause,
+                caller,
                 ..
             } => {
                 let cause = Some(cause.as_str().to_owned());
+                let caller = caller.as_ref().map(|it| it.turn.0);
                 let agent = agent(kernel, *instance);
                 if let Some(agent) = &agent {
                     self.agents.insert(*id, agent.clone());
                 }
-                self.turn(*id, agent, TurnState::Queued { cause });
+                self.turn(*id, agent, TurnState::Queued { cause, caller });
             }
             Fact::TurnStarted {
                 turn: id,
@@ -154,7 +156,11 @@ impl Telling {
                 self.turn(*id, of_turn(self, id), TurnState::Started { incarnation });
             }
             Fact::TurnRequeued { turn: id, .. } | Fact::TurnEvicted { turn: id, .. } => {
-                self.turn(*id, of_turn(self, id), TurnState::Queued { cause: None });
+                let again = TurnState::Queued {
+                    cause: None,
+                    caller: None,
+                };
+                self.turn(*id, of_turn(self, id), again);
             }
             Fact::TurnEnded { turn: id, .. } => {
                 self.agents.remove(id);

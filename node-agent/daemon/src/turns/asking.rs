@@ -14,6 +14,21 @@ use uuid::Uuid;
 
 use super::table::Table;
 
+/// The longest question, in bytes.
+const MAX_INPUT: usize = 256 * 1024;
+
+/// Whether a question is as long as one may be.
+pub(super) fn fits(input: &str) -> Result<(), Problem> {
+    match input.len() > MAX_INPUT {
+        true => Err(Problem::new(
+            Code::TooLarge,
+            format!("a question has at most {MAX_INPUT} bytes"),
+        )
+        .remedy("hand long texts in as a file")),
+        false => Ok(()),
+    }
+}
+
 /// The key of a question, as its turn keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct QuestionKey(pub(super) Uuid);

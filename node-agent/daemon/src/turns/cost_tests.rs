@@ -58,7 +58,7 @@ async fn full() -> (tempfile::TempDir, Watch, Turns) {
 #[tokio::test]
 async fn the_end_of_a_turn_opens_no_other_turn() {
     let (_root, watch, turns) = full().await;
-    turns.tidy().await;
+    turns.tidy(std::collections::HashSet::new()).await;
     assert_eq!(watch.seen(), 0);
     // What is asked of another turn is seen.
     turns.record(TurnId(3)).await.unwrap();

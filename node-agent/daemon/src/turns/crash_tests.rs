@@ -200,7 +200,7 @@ async fn forgotten(at: u64, date: u64, heard: u64) -> u64 {
     };
     let clock = Clock::behind(Some(latest));
     let turns = open_at(root.path(), Known::default(), clock);
-    turns.tidy().await;
+    turns.tidy(std::collections::HashSet::new()).await;
     let record = turns.record(TurnId(1)).await.unwrap();
     record.unwrap().outcome.unwrap().elapsed_ms
 }
@@ -325,7 +325,7 @@ async fn a_record_that_the_disk_does_not_take_is_written_later() {
     is_whole(&turns.record(TurnId(1)).await.unwrap().unwrap());
     assert!(matches!(last_event(&turns, 1).await, TurnEvent::Ended(_)));
     fs::remove_dir(&file).unwrap();
-    turns.tidy().await;
+    turns.tidy(std::collections::HashSet::new()).await;
     assert!(file.is_file());
     is_whole(&turns.record(TurnId(1)).await.unwrap().unwrap());
 }

@@ -87,6 +87,7 @@ impl Live {
             turn: turn.0,
             trace: Some(asked.trace()),
             agent: asked.agent,
+            caller: asked.caller,
             input: asked.input,
             trigger: asked.trigger.map(|it| it.name),
             answer: match self.last() {

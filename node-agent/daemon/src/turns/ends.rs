@@ -67,6 +67,6 @@ impl Turns {
         let Some(folder) = self.known(turn) else {
             return Ok(0);
         };
-        blocking(move || Ok(folder.asked()?.trigger.map_or(0, |it| it.depth))).await
+        blocking(move || Ok(folder.asked()?.depth())).await
     }
 }

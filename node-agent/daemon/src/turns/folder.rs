@@ -27,11 +27,11 @@ use aion_abi::{
     date::UnixMillis,
     problem::Problem,
 };
-use aion_kernel::{Body, BodyDigest, Millis, Now, TurnId};
+use aion_kernel::{Body, BodyDigest, TurnId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{QuestionKey, kept::Ended};
+use super::{asked::Asked, kept::Ended};
 use crate::{
     files::{sync_folder, write_whole},
     instance::Instance,
@@ -42,120 +42,6 @@ const EVENTS: &str = "events.jsonl";
 pub(super) const ERASING: &str = ".erasing-";
 /// The most output files that are named in an outcome.
 const MAX_OUTPUTS: usize = 256;
-
-/// Why a turn begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// Somebody asks.
-    Ask,
-    /// Somebody asks by a key: its id.
-    Key(String),
-    /// A program elsewhere begins it itself; by a key, where that has an id.
-    Program(String, Option<String>),
-    /// A trigger of the agent.
-    Trigger {
-        /// Its name.
-        name: String,
-        /// How many turns led to it, each by the end of the one before.
-        depth: u32,
-    },
-}
-
-/// The trigger that a turn was started by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ByTrigger {
-    /// Its name.
-    pub name: String,
-    /// As in [`Cause::Trigger`].
-    #[serde(default)]
-    pub depth: u32,
-}
-
-impl Cause {
-    /// As the journal has it.
-    pub(super) fn name(&self) -> aion_kernel::Name {
-        match self {
-            Self::Ask | Self::Key(_) => "ask".into(),
-            Self::Program(..) => "program".into(),
-            Self::Trigger { name, .. } => format!("trigger:{name}").into(),
-        }
-    }
-}
-
-/// What was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Asked {
-    /// Makes two equal questions two turns; the key of one that has a key.
-    pub(super) nonce: Uuid,
-    /// `namespace/agent`.
-    pub agent: String,
-    /// The question.
-    pub input: String,
-    /// Names of the files in its `input` mount.
-    pub files: Vec<String>,
-    /// When, for people.
-    pub at_ms: UnixMillis,
-    /// When, by the kernel's time: how long it is kept is reckoned by this. None: before turns noted it, when the
-    /// kernel's time was a date.
-    #[serde(default)]
-    at: Option<Millis>,
-    /// The program elsewhere that asks itself, and nobody else is given it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub program: Option<String>,
-    /// The key by which it was asked, by its id: who has it sees the turn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// The trigger that started it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trigger: Option<ByTrigger>,
-}
-
-impl Asked {
-    /// A question that nobody asked before.
-    pub fn new(agent: String, input: String, files: Vec<String>, now: Now) -> Self {
-        Self {
-            nonce: Uuid::new_v4(),
-            agent,
-            input,
-            files,
-            at_ms: UnixMillis(now.date.0),
-            at: Some(now.at),
-            program: None,
-            key: None,
-            trigger: None,
-        }
-    }
-
-    /// The same, asked for this reason.
-    #[must_use]
-    pub(super) fn by(mut self, cause: Cause) -> Self {
-        match cause {
-            Cause::Ask => {}
-            Cause::Key(key) => self.key = Some(key),
-            Cause::Program(program, key) => (self.program, self.key) = (Some(program), key),
-            Cause::Trigger { name, depth } => self.trigger = Some(ByTrigger { name, depth }),
-        }
-        self
-    }
-
-    /// The same, asked under a key.
-    #[must_use]
-    pub(super) fn under(mut self, key: Option<QuestionKey>) -> Self {
-        self.nonce = key.map_or(self.nonce, |key| key.0);
-        self
-    }
-
-    /// Its trace.
-    pub(crate) fn trace(&self) -> String {
-        self.nonce.simple().to_string()
-    }
-
-    /// When, by the kernel's time.
-    pub(super) fn at(&self) -> Millis {
-        self.at.unwrap_or(Millis(self.at_ms.0))
-    }
-}
 
 /// The name of a turn's folder: half of its input's digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

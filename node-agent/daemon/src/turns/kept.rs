@@ -4,7 +4,7 @@
 //! oldest and what all weigh is known at any time. What may not enter: files.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -95,50 +95,66 @@ impl Kept {
     }
 
     /// Takes out those that go: what an agent has beyond its number, what is too old, and where all weigh too
-    /// much the oldest of the agent that weighs most, of the tenant that does.
-    pub(super) fn take_superfluous(&mut self, now_ms: u64) -> Vec<Ended> {
+    /// much the oldest of the agent that weighs most, of the tenant that does. What is `needed` stays.
+    pub(super) fn take_superfluous(&mut self, now_ms: u64, needed: &HashSet<TurnId>) -> Vec<Ended> {
         let mut gone = Vec::new();
         for agent in std::mem::take(&mut self.crowded) {
             while let Some(of_agent) = self.agents.get(&agent)
                 && of_agent.turns.len() > PER_AGENT
-                && let Some(&oldest) = of_agent.turns.first()
             {
+                let Some(oldest) = oldest(of_agent, needed) else {
+                    // What is needed now goes later.
+                    self.crowded.push(agent);
+                    break;
+                };
                 gone.extend(self.remove(oldest));
             }
         }
-        while let Some((&oldest, ended)) = self.turns.first_key_value()
-            && now_ms.saturating_sub(ended.at_ms) > MAX_AGE_MS
-        {
-            gone.extend(self.remove(oldest));
+        let old = |ended: &Ended| now_ms.saturating_sub(ended.at_ms) > MAX_AGE_MS;
+        let past = self.turns.iter().take_while(|(_, ended)| old(ended));
+        let past = past.filter(|(turn, _)| !needed.contains(*turn));
+        for turn in past.map(|(turn, _)| *turn).collect::<Vec<_>>() {
+            gone.extend(self.remove(turn));
         }
         while self.bytes > MAX_BYTES
-            && let Some(turn) = self.heaviest(now_ms)
+            && let Some(turn) = self.heaviest(now_ms, needed)
         {
             gone.extend(self.remove(turn));
         }
         gone
     }
 
-    fn heaviest(&self, now_ms: u64) -> Option<TurnId> {
+    fn heaviest(&self, now_ms: u64, needed: &HashSet<TurnId>) -> Option<TurnId> {
         let mut tenants: HashMap<&str, u64> = HashMap::new();
         for (agent, of_agent) in &self.agents {
             *tenants.entry(tenant(agent)).or_default() += of_agent.bytes;
         }
         let given = self.agents.iter().filter_map(|(agent, of_agent)| {
-            let turn = self.dispensable(of_agent, now_ms)?;
+            let turn = self.dispensable(of_agent, now_ms, needed)?;
             Some((tenants.get(tenant(agent)), of_agent.bytes, turn))
         });
         given.max().map(|(_, _, turn)| turn)
     }
 
     /// The oldest of an agent's turns, unless it is its newest and must stay.
-    fn dispensable(&self, of_agent: &OfAgent, now_ms: u64) -> Option<TurnId> {
-        let oldest = *of_agent.turns.first()?;
+    fn dispensable(
+        &self,
+        of_agent: &OfAgent,
+        now_ms: u64,
+        needed: &HashSet<TurnId>,
+    ) -> Option<TurnId> {
+        let oldest = oldest(of_agent, needed)?;
         let ended = self.turns.get(&oldest)?;
         let newest = of_agent.turns.len() == 1;
         let fresh = now_ms.saturating_sub(ended.at_ms) < FETCHED_MS;
         (!newest || (ended.bytes > SMALL && !fresh)).then_some(oldest)
     }
+}
+
+/// The oldest turn of an agent that is not needed.
+fn oldest(of_agent: &OfAgent, needed: &HashSet<TurnId>) -> Option<TurnId> {
+    let mut turns = of_agent.turns.iter();
+    turns.find(|turn| !needed.contains(*turn)).copied()
 }
 
 /// The tenant of `namespace/agent`.
@@ -173,7 +189,12 @@ mod tests {
     }
 
     fn gone(kept: &mut Kept, now_ms: u64) -> Vec<u64> {
-        let gone = kept.take_superfluous(now_ms);
+        gone_but(kept, now_ms, &[])
+    }
+
+    fn gone_but(kept: &mut Kept, now_ms: u64, needed: &[u64]) -> Vec<u64> {
+        let needed = needed.iter().map(|turn| TurnId(*turn)).collect();
+        let gone = kept.take_superfluous(now_ms, &needed);
         let numbers = (0..200).filter(|n| gone.iter().any(|it| it.folder == name(*n)));
         numbers.collect()
     }
@@ -187,6 +208,17 @@ mod tests {
         assert!(gone(&mut kept, 2_000).is_empty());
         let newest: Vec<_> = kept.of_agent("t/a").take(2).collect();
         assert_eq!(newest, [TurnId(59), TurnId(58)]);
+    }
+
+    #[test]
+    fn what_a_turn_may_still_wait_for_stays_until_it_need_not() {
+        let all: Vec<_> = (0..60).map(|turn| (turn, "t/a", 1)).collect();
+        let mut kept = kept(&all);
+        let rest: Vec<_> = (2..12).collect();
+        assert_eq!(gone_but(&mut kept, 2_000, &[0, 1]), rest);
+        assert!(gone_but(&mut kept, MAX_AGE_MS * 2, &(0..60).collect::<Vec<_>>()).is_empty());
+        assert_eq!(gone(&mut kept, 2_000), [] as [u64; 0]);
+        assert_eq!(gone(&mut kept, MAX_AGE_MS * 2).len(), 50);
     }
 
     #[test]

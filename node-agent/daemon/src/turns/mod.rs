@@ -4,6 +4,7 @@
 //! each other again after any crash without a second index. What may not enter: when a turn runs and how
 //! it ends, which the kernel decides.
 
+mod asked;
 mod asking;
 mod checkpoints;
 mod ending;
@@ -27,10 +28,11 @@ mod cost_tests;
 #[cfg(test)]
 mod crash_tests;
 
+pub(crate) use asked::{Asked, Cause};
 pub(crate) use asking::QuestionKey;
 pub(crate) use checkpoints::Checkpoints;
 pub(crate) use ends::Ended;
-pub(crate) use folder::{Asked, Cause, TurnFolder};
+pub(crate) use folder::TurnFolder;
 pub(crate) use live::Follow;
 pub(crate) use rights::turn_rights;
 pub(crate) use start::Known;

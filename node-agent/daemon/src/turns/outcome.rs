@@ -52,6 +52,7 @@ pub(super) fn problem(outcome: &TurnOutcome, last: Option<&Last>) -> Option<Prob
                 CancelCause::InstanceRemoved => "the instance was removed or replaced",
                 CancelCause::Withdrawn => "the agent's program is let in no longer",
                 CancelCause::TurnEnded => "the turn had ended",
+                CancelCause::CallerEnded => "the turn that called it ended or gave it up",
             },
         )
         .remedy("ask again"),

@@ -1,7 +1,7 @@
 //! All turns: those that wait or run, and those that are kept.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -10,6 +10,7 @@ use std::{
 
 use aion_abi::{
     admin::{INPUT_MOUNT, TurnEvent, TurnOutcome, TurnRequest},
+    caller::TurnCaller,
     code::Code,
     problem::Problem,
     resources::Resources,
@@ -25,7 +26,7 @@ use tokio::sync::{Notify, mpsc::UnboundedSender};
 
 use super::{
     Asked, Cause, QuestionKey, TurnFolder, UploadError, Uploads,
-    asking::Asking,
+    asking::{Asking, fits},
     ends::Ended,
     folder::Name,
     kept::Kept,
@@ -33,13 +34,12 @@ use super::{
     start,
 };
 use crate::{
+    call::Prepared,
     clock::Clock,
     instance::Instance,
     shell::{Handle, TurnEnd},
 };
 
-/// The longest question, in bytes.
-const MAX_INPUT: usize = 256 * 1024;
 /// How often it is looked at what need not be kept any longer, where no turn ends.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -157,14 +157,7 @@ impl Turns {
         key: Option<QuestionKey>,
         cause: Cause,
     ) -> Result<TurnId, AskError> {
-        if request.input.len() > MAX_INPUT {
-            return Err(Problem::new(
-                Code::TooLarge,
-                format!("a question has at most {MAX_INPUT} bytes"),
-            )
-            .remedy("hand long texts in as a file")
-            .into());
-        }
+        fits(&request.input)?;
         let (this, shell) = (self.clone(), shell.clone());
         let (uid, agent) = (instance.uid, instance.agent());
         let asking = async move {
@@ -231,6 +224,37 @@ impl Turns {
         }
         self.shared.uploads.taken(turn, &request.uploads);
         Ok(turn)
+    }
+
+    /// Makes the folder of a turn that a call of another is to begin, where the kernel lets it.
+    ///
+    /// # Errors
+    /// A question that is too long, or a disk that is full.
+    pub async fn prepare(
+        &self,
+        instance: &Instance,
+        request: TurnRequest,
+        caller: TurnCaller,
+    ) -> Result<Prepared, Problem> {
+        fits(&request.input)?;
+        let room = self.shared.reserve.check(request.input.len() as u64);
+        room.map_err(|error| not_kept(&error))?;
+        let (above, root) = (self.known(TurnId(caller.turn)), self.shared.root.clone());
+        let now = self.shared.clock.read();
+        let asked = Asked::new(instance.agent(), request.input, Vec::new(), now);
+        let asked = asked.by(Cause::Agent(caller));
+        let made = blocking(move || {
+            let above = above.map(|it| it.asked()).transpose()?;
+            TurnFolder::make(&root, &asked.within(above.as_ref()), |_| Ok(()))
+        });
+        let (folder, input) = made.await.map_err(|error| not_kept(&error))?;
+        Ok(Prepared::new(input, move || {
+            let folder = folder.clone();
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(move || folder.remove())),
+                Err(_) => folder.remove(),
+            }
+        }))
     }
 
     /// The folder of a turn that the kernel has.
@@ -359,19 +383,27 @@ impl Turns {
     }
 
     /// Removes what need not be kept any longer, whenever a turn has ended and from time to time. For ever.
-    pub async fn keep_tidy(self) {
+    /// What a turn that goes on began is kept until that ends: it may wait for the answer still.
+    pub async fn keep_tidy(self, shell: Handle) {
         loop {
-            self.tidy().await;
+            let begun = shell.look(|kernel| {
+                let turns = kernel.state().turns();
+                let begun = turns.flat_map(|(_, row)| row.begun.iter().map(|it| it.turn));
+                begun.collect::<HashSet<_>>()
+            });
+            if let Some(begun) = begun.await {
+                self.tidy(begun).await;
+            }
             let _ = tokio::time::timeout(TIDY, self.shared.untidy.notified()).await;
         }
     }
 
-    pub(super) async fn tidy(&self) {
+    pub(super) async fn tidy(&self, needed: HashSet<TurnId>) {
         let this = self.clone();
         let _ = blocking(move || {
             this.keep_again();
             let now = this.shared.clock.now().0;
-            let gone = this.shared.table.lock().kept.take_superfluous(now);
+            let gone = this.shared.table.lock().kept.take_superfluous(now, &needed);
             for ended in gone {
                 ended.folder.folder(&this.shared.root).remove();
             }

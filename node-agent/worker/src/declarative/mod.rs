@@ -5,6 +5,8 @@
 //! ([`quote`]). Every effect is a syscall; the loop is bounded in steps by its own count, in tokens and time by
 //! the kernel.
 
+mod agents;
+mod arguments;
 mod conversation;
 mod document;
 mod knowledge;
@@ -81,7 +83,7 @@ pub(crate) async fn run(
             }
         }
     };
-    if program.has_memory && program.has_model {
+    if program.has_memory && program.has_model && !program.remembers_nothing {
         remember(syscalls, &input.text, &answer).await?;
     }
     say(syscalls, MessageKind::Final, answer).await
@@ -107,6 +109,12 @@ pub(crate) async fn say(
 async fn refresh<S: Syscalls>(program: &Declarative, syscalls: &S) -> Result<Shelf, Problem> {
     let mut shelf = Shelf::default();
     if program.knowledge.is_empty() {
+        return Ok(shelf);
+    }
+    if program.documents_as_known {
+        shelf.trust(&program.knowledge);
+        let text = "its documents are as they were when they were looked at last: a caller does not let it look";
+        say(syscalls, MessageKind::Notice, text.to_owned()).await?;
         return Ok(shelf);
     }
     let marks = Marks::read(syscalls, &program.knowledge).await?;

@@ -1,6 +1,7 @@
 //! Whole turns against a kernel made of maps and a scripted model.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod delegated;
 mod documents;
 mod files;
 mod unchanged;
@@ -170,6 +171,7 @@ impl Kernel {
                 }),
                 _ => return Err(Problem::new(Code::Denied, "calendar.read is not granted")),
             },
+            Syscall::AgentAsk => return Err(Problem::new(Code::Cancelled, "the daemon stopped")),
             other => panic!("{other} was not expected"),
         })
     }

@@ -13,9 +13,10 @@ use aion_abi::syscall::{Syscall, fs, memory, tool};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::agents;
+use super::arguments::parse;
 use super::reading::Reader;
 use super::told::{bounded, told};
 use crate::syscalls::Syscalls;
@@ -29,6 +30,8 @@ const READ_LINK: &str = "link_read";
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Tool {
     Granted(String),
+    /// Another agent, by its name.
+    Agent(String),
     ListFiles,
     ReadFile,
     WriteFile,
@@ -106,6 +109,8 @@ impl Toolbox {
                 }),
                 &["query"],
             );
+        }
+        if program.has_memory && !program.remembers_nothing {
             toolbox.built_in(
                 Tool::Remember,
                 "memory_remember",
@@ -114,6 +119,18 @@ impl Toolbox {
                     "text": {"type": "string"},
                 }),
                 &["text"],
+            );
+        }
+        for agent in &program.agents {
+            let description = agents::description(agent);
+            toolbox.built_in(
+                Tool::Agent(agent.name.clone()),
+                &format!("ask_{}", agent.name),
+                &description,
+                json!({
+                    "input": {"type": "string", "description": "what to ask: all that it has to know, it sees nothing else"},
+                }),
+                &["input"],
             );
         }
         toolbox
@@ -257,21 +274,6 @@ fn ends_the_turn(code: Code) -> bool {
     )
 }
 
-fn parse<T: DeserializeOwned>(arguments: &str) -> Result<T, Problem> {
-    // A tool without arguments is called with "" by some models.
-    let text = if arguments.trim().is_empty() {
-        "{}"
-    } else {
-        arguments
-    };
-    serde_json::from_str(text).map_err(|error| {
-        Problem::new(
-            Code::BadRequest,
-            format!("the arguments are not what the tool takes: {error}"),
-        )
-    })
-}
-
 #[derive(Deserialize)]
 struct FileArguments {
     mount: String,
@@ -305,6 +307,7 @@ impl Toolbox {
     ) -> Result<String, Problem> {
         match tool {
             Tool::Granted(name) => self.operation(syscalls, name, arguments).await,
+            Tool::Agent(agent) => agents::ask(syscalls, agent, arguments).await,
             Tool::ReadLink => self.read_link(syscalls, arguments).await,
             Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
             Tool::ReadFile => {

@@ -19,6 +19,8 @@ STATUS = {
     "approval-denied": 403,
     "approval-expired": 403,
     "already-answered": 409,
+    "agent-cycle": 409,
+    "too-many-turns": 409,
     "quota-exceeded": 429,
     "overloaded": 503,
     "restarting": 503,

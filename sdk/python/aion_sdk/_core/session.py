@@ -22,7 +22,7 @@ PATIENCE_S = 30.0
 # Between two tries where the node names no pause.
 PAUSE_S = 0.2
 # They change nothing, and a lost one is simply made again: the column `class` of crates/abi/src/syscall/mod.rs.
-OBSERVING = frozenset({"sys.null", "tool.list", "memory.recall", "fs.read", "fs.list", "agent.notices"})
+OBSERVING = frozenset({"sys.null", "tool.list", "memory.recall", "fs.read", "fs.list", "agent.wait", "agent.notices"})
 
 
 def path_of(syscall: str) -> str:

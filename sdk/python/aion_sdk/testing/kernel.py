@@ -20,6 +20,7 @@ from .._core.refused import Refused
 from .._core.schema import BadArguments, FunctionTool
 from .._core.signing import Key, canonical
 from ..agent import Agent
+from .agents import Agents, Other
 from .drivers import Files, Memory, Mount
 from .model import Reply, events, vectors
 from .server import Answered, Server
@@ -79,6 +80,7 @@ class FakeKernel:
         replies: Iterable[Reply] = (),
         tools: Mapping[str, Callable[..., Any]] | None = None,
         mounts: Mapping[str, Mount] | None = None,
+        agents: Mapping[str, Other] | None = None,
         agent: str = "default/test",
     ) -> None:
         self.agent = agent
@@ -91,6 +93,7 @@ class FakeKernel:
         #: What a program is told that listens.
         self.notices: list[dict[str, Any]] = []
         self._tools = {name: FunctionTool(function) for name, function in (tools or {}).items()}
+        self._agents = Agents(agents or {})
         self._folder = tempfile.TemporaryDirectory(prefix="aion-")
         root = Path(self._folder.name)
         self._mounts = {"input": Mount(root / "input"), "output": Mount(root / "output", True), **(mounts or {})}
@@ -296,6 +299,13 @@ class FakeKernel:
             self.checkpoint = body["state"]
         elif syscall == "agent.message":
             self._said(body, run)
+        elif syscall in ("agent.ask", "agent.spawn"):
+            self._turns += 1
+            ended = self._agents.begin(body, run.asked.turn, self._turns)
+            answer = ended if syscall == "agent.ask" else {"turn": ended["turn"]}
+        elif syscall in ("agent.wait", "agent.cancel"):
+            ended = self._agents.ended(body, run.asked.turn)
+            answer = ended if syscall == "agent.wait" else {}
         return json.dumps(answer).encode()
 
     def _reply(self) -> Reply:

@@ -126,6 +126,10 @@ _MESSAGE = _object(
 )
 _TOOL = _object({"name": _kind(str), "description": _kind(str), "parameters": _anything}, {"strict": _kind(bool)})
 _MOUNT, _PATH = _text(1, 63), _kind(str)
+_ASKED = _object(
+    {"agent": _text(1, 63), "input": _kind(str)}, {"delegate": _list(_kind(str)), "deadlineMs": _number(0)}
+)
+_BEGUN = _object({"turn": _number(0)}, {})
 
 SHAPES: dict[str, Check] = {
     "sys.null": _anything,
@@ -171,4 +175,8 @@ SHAPES: dict[str, Check] = {
         {"problem": _problem},
     ),
     "agent.checkpoint": _object({"state": _text(0, 256 * 1024)}, {}),
+    "agent.ask": _ASKED,
+    "agent.spawn": _ASKED,
+    "agent.wait": _BEGUN,
+    "agent.cancel": _BEGUN,
 }

@@ -1,4 +1,5 @@
 // `KernelClient`: the syscalls of one turn.
+import { Agents } from './agents.js';
 import { Boot } from './boot.js';
 import { objectIn } from './core/json.js';
 import { Lost, Refused } from './core/refused.js';
@@ -42,16 +43,18 @@ export class KernelClient {
   readonly memory: Memory;
   readonly tools: Tools;
   readonly files: Files;
+  readonly agents: Agents;
   readonly model: Model;
 
   constructor(boot: Boot, options: ClientOptions = {}) {
     this.#session = new Session(Boot.key(boot), boot.turn);
     this.#transport = new Transport(options.remote ?? options.socketPath ?? process.env['AION_SOCKET'] ?? SOCKET);
     this.#clock = options.clock ?? realClock;
-    const call = (syscall: string, body: object) => this.call(syscall, body);
+    const call = (syscall: string, body: object, options?: { deadlineMs?: number }) => this.call(syscall, body, options);
     this.memory = new Memory(call);
     this.tools = new Tools(call);
     this.files = new Files(call);
+    this.agents = new Agents(call);
     this.model = new Model((body) => this.#open(this.#session.begin('model.chat', body)), call);
   }
 

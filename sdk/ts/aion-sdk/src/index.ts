@@ -1,3 +1,4 @@
+export { type Agents, type AskAgentOptions, Ended } from './agents.js';
 export { Boot, type GivenFile } from './boot.js';
 export { type ClientOptions, KernelClient, type MessageKind, type Notice } from './client.js';
 export type * from './core/chat.js';

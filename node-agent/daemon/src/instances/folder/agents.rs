@@ -8,7 +8,11 @@ use aion_resolve::Key;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Agents(BTreeMap<Key, Packed>);
+pub(super) struct Agents {
+    all: BTreeMap<Key, Packed>,
+    /// Those that ask others, and whom.
+    asks: BTreeMap<Key, Vec<Key>>,
+}
 
 #[derive(Debug)]
 struct Packed {
@@ -23,39 +27,53 @@ impl Agents {
     pub(super) fn insert(&mut self, key: Key, agent: &Agent) -> Result<(), serde_json::Error> {
         let uid = agent.metadata.uid.as_deref().map(Box::from);
         let json = serde_json::to_vec(agent)?.into_boxed_slice();
-        self.0.insert(key, Packed { uid, json });
+        self.all.insert(key, Packed { uid, json });
         Ok(())
     }
 
+    /// Whom an agent asks as a tool, as it was resolved last.
+    pub(super) fn asks(&mut self, key: Key, asked: Vec<Key>) {
+        match asked.is_empty() {
+            true => drop(self.asks.remove(&key)),
+            false => drop(self.asks.insert(key, asked)),
+        }
+    }
+
+    /// The agents that ask this one.
+    pub(super) fn callers_of(&self, key: &Key) -> Vec<Key> {
+        let asks = self.asks.iter().filter(|(_, asked)| asked.contains(key));
+        asks.map(|(caller, _)| caller.clone()).collect()
+    }
+
     pub(super) fn remove(&mut self, key: &Key) {
-        self.0.remove(key);
+        self.all.remove(key);
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Agent> {
-        self.0.get(key).and_then(|packed| packed.open(key))
+        self.all.get(key).and_then(|packed| packed.open(key))
     }
 
     /// All of them, unpacked one after another.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, Agent)> {
-        let all = self.0.iter();
+        let all = self.all.iter();
         all.filter_map(|(key, packed)| Some((key, packed.open(key)?)))
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.0.keys()
+        self.all.keys()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     pub(super) fn contains(&self, key: &Key) -> bool {
-        self.0.contains_key(key)
+        self.all.contains_key(key)
     }
 
     /// The uid of the agent of this name, if there is one.
     pub(super) fn uid(&self, key: &Key) -> Option<&str> {
-        self.0.get(key)?.uid.as_deref()
+        self.all.get(key)?.uid.as_deref()
     }
 }
 

@@ -9,6 +9,7 @@ use aion_api::{AgentInstance, AgentInstanceStatus, AgentStatus, MemoryPoolStatus
 use aion_policy::Trust;
 use aion_resolve::{
     Key, NodeView, Object, Placement, Setting, Universe,
+    dereference::agents_of,
     pool_status::{PoolFacts, pool_conditions},
     resolve_next,
 };
@@ -103,7 +104,12 @@ impl World {
 
     fn touch(&mut self, key: &ObjectKey) {
         match key.kind {
-            "Agent" => drop(self.touched.agents.insert(key.key())),
+            "Agent" => {
+                // Whoever asks it reads whether it is there, and what it is for.
+                let callers = self.agents.callers_of(&key.key());
+                self.touched.agents.extend(callers);
+                self.touched.agents.insert(key.key());
+            }
             _ => self.touched.all = true,
         }
     }
@@ -137,11 +143,20 @@ impl World {
                 Some(agent) => {
                     let pool = agent.spec.memory.as_ref();
                     pools.extend(pool.map(|it| Key::new(&key.namespace, &it.pool)));
+                    let asked = agents_of(&agent).map(|it| Key::new(&key.namespace, it));
+                    let asked: Vec<_> = asked.filter(|it| *it != key).collect();
+                    let there = asked
+                        .iter()
+                        .filter_map(|it| Some((it.clone(), self.agents.get(it)?)));
+                    let there: Vec<_> = there.collect();
+                    self.universe.agents.extend(there);
                     self.universe.agents.insert(key.clone(), agent);
                     self.resolve(&key, now, &mut moves);
-                    self.universe.agents.remove(&key);
+                    self.universe.agents.clear();
+                    self.agents.asks(key, asked);
                 }
                 None => {
+                    self.agents.asks(key.clone(), Vec::new());
                     self.standings.remove(&key);
                     self.waiting.remove(&key);
                     // What is gone leaves instances behind.

@@ -3,7 +3,7 @@
 use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use aion_abi::boot::{Boot, Program};
-use aion_kernel::{Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
+use aion_kernel::{Called, Event, Exit, Failure, Incarnation, InstanceUid, TurnId};
 use aion_policy::count;
 use aion_sandbox::protocol::{Exited, Limits, Role, Rules, Start, WorkerId};
 use tokio::sync::mpsc;
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     call::Caller,
+    callees::Callees,
     instance::{Instance, Prepared, SeenOf},
     launching::{FOR_MORE, Fifo, Launched, WorkerFds, below},
     network::{Granted, Network, Told},
@@ -66,7 +67,11 @@ impl CrewParts {
             caller,
             incarnation,
             self.secret.derive(&instance.uid.to_string(), incarnation.0),
-            self.shell.clone(),
+            Callees {
+                shell: self.shell.clone(),
+                instances: self.instances.clone(),
+                turns: self.turns.clone(),
+            },
         )
     }
 
@@ -138,7 +143,8 @@ impl CrewParts {
             store: &self.store,
             mounts: &self.mounts,
         };
-        let opened = programs.open(instance).await;
+        let called = self.called(turn).await;
+        let opened = programs.open(instance, called.as_ref()).await;
         let startable = opened.map_err(|why| failure("not-running", why))?;
         let (boot, asked) = self
             .boot(turn, incarnation, instance, startable.program)
@@ -280,6 +286,14 @@ impl CrewParts {
                 Err(failure("internal", format!("its network: {error}")))
             }
         }
+    }
+
+    /// What the turn bears of those that called it.
+    async fn called(&self, turn: TurnId) -> Option<Called> {
+        let called = self
+            .shell
+            .look(move |kernel| kernel.state().turn(turn)?.called.as_deref().cloned());
+        called.await.flatten()
     }
 
     /// The turn's folder, with the instance kept in it, and how long it may take.

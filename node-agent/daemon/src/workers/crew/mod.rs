@@ -28,7 +28,7 @@ use crate::{
     clock::Clock,
     external::{Externals, Told},
     feed::Feed,
-    instance::{Instance, Instances, Prepared, SeenOf},
+    instance::{Instance, Instances, PREPARING, Prepared, SeenOf},
     kernel_trace::KernelTraces,
     launching::{LaunchError, Launched, Launcher, LauncherEvent},
     logs::Logs,
@@ -46,8 +46,6 @@ use records::Records;
 
 /// Between the request to stop and the kill.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long a turn waits for its instance's program after a start of the daemon.
-const PREPARING: Duration = Duration::from_secs(20);
 /// How long an exit may be behind the list that lacks its worker.
 const EXIT_BEHIND: Duration = Duration::from_secs(1);
 

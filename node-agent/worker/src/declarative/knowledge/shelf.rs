@@ -12,6 +12,8 @@ pub(in super::super) struct Shelf {
     mounts: HashMap<String, HashMap<String, String>>,
     /// Mounts that are as their records say; a record is looked up when a passage of its file was recalled.
     vouched: HashSet<String>,
+    /// Mounts that this turn may not look at.
+    trusted: HashSet<String>,
 }
 
 /// What a passage that was recalled is.
@@ -42,6 +44,11 @@ impl Shelf {
         self.vouched.insert(mount.to_owned());
     }
 
+    /// What is recalled of these mounts is taken as it is.
+    pub(in super::super) fn trust(&mut self, mounts: &[String]) {
+        self.trusted.extend(mounts.iter().cloned());
+    }
+
     /// The records that have to be looked up for `hits`, by id, with mount and path.
     pub(super) fn unknown(&self, hits: &[Hit]) -> BTreeMap<String, (String, String)> {
         let places = hits.iter().filter_map(|hit| {
@@ -58,6 +65,9 @@ impl Shelf {
     /// Whether `hit` still stands where it says.
     pub(in super::super) fn standing(&self, hit: &Hit) -> Standing {
         let attribute = |name: &str| hit.attributes.get(name).map_or("", String::as_str);
+        if self.trusted.contains(attribute("mount")) {
+            return Standing::Current;
+        }
         let Some(files) = self.mounts.get(attribute("mount")) else {
             return Standing::Foreign;
         };

@@ -10,7 +10,9 @@ export interface Request {
 }
 
 // They change nothing, and a lost one is simply made again: the column `class` of crates/abi/src/syscall/mod.rs.
-const OBSERVING: ReadonlySet<string> = new Set(['sys.null', 'tool.list', 'memory.recall', 'fs.read', 'fs.list', 'agent.notices']);
+const OBSERVING: ReadonlySet<string> = new Set([
+  'sys.null', 'tool.list', 'memory.recall', 'fs.read', 'fs.list', 'agent.wait', 'agent.notices',
+]);
 
 /** Where a syscall is posted to. */
 export function pathOf(syscall: string): string {

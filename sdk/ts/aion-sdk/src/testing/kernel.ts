@@ -12,6 +12,7 @@ import type { Notice } from '../client.js';
 import type { ToolSpec } from '../core/chat.js';
 import { Refused } from '../core/refused.js';
 import { Key, sha256 } from '../core/signing.js';
+import { type OtherAgent, OtherAgents } from './agents.js';
 import { MemoryPool } from './memory.js';
 import { eventsOf, type Reply, vectorsOf } from './model.js';
 import { type Mount, Mounts } from './mounts.js';
@@ -33,6 +34,8 @@ export interface FakeOptions {
   tools?: Record<string, FakeTool>;
   /** Beside `input` and `output`, which are there. */
   mounts?: Record<string, Mount>;
+  /** Other agents that may be asked, by name. */
+  agents?: Record<string, OtherAgent>;
 }
 
 export interface AskOptions {
@@ -84,6 +87,7 @@ export class FakeKernel implements AsyncDisposable {
   readonly #mounts = new Map<string, Mount>();
   readonly #files: Mounts;
   readonly #tools: Record<string, FakeTool>;
+  readonly #agents: OtherAgents;
   readonly #faults = new Map<string, Fault[]>();
   readonly #recorded = new Map<string, Outcome>();
   #turns = 0;
@@ -101,6 +105,7 @@ export class FakeKernel implements AsyncDisposable {
   private constructor(options: FakeOptions) {
     this.replies = [...(options.replies ?? [])];
     this.#tools = options.tools ?? {};
+    this.#agents = new OtherAgents(options.agents ?? {});
     for (const name of ['input', 'output']) {
       const folder = path.join(this.#folder, name);
       fs.mkdirSync(folder);
@@ -338,6 +343,18 @@ export class FakeKernel implements AsyncDisposable {
         return '{}';
       case 'agent.message':
         this.#said(body, asked);
+        return '{}';
+      case 'agent.ask':
+        return JSON.stringify(await this.#agents.begin(body, asked.turn, ++this.#turns));
+      case 'agent.spawn': {
+        const turn = ++this.#turns;
+        await this.#agents.begin(body, asked.turn, turn);
+        return JSON.stringify({ turn });
+      }
+      case 'agent.wait':
+        return JSON.stringify(this.#agents.ended(body, asked.turn));
+      case 'agent.cancel':
+        this.#agents.ended(body, asked.turn);
         return '{}';
       default:
         return '{}';

@@ -85,6 +85,8 @@ const message = object(
 );
 const tool = object({ name: typed('string'), description: typed('string'), parameters: anything }, { strict: typed('boolean') });
 const mount = text(1, 63);
+const asked = object({ agent: text(1, 63), input: typed('string') }, { delegate: list(typed('string')), deadlineMs: number(0) });
+const begun = object({ turn: number(0) });
 const path = typed('string');
 
 const toolChoice: Check = (value, place) => {
@@ -158,6 +160,10 @@ const shapes: Fields = {
     },
   ),
   'agent.checkpoint': object({ state: typed('string') }),
+  'agent.ask': asked,
+  'agent.spawn': asked,
+  'agent.wait': begun,
+  'agent.cancel': begun,
 };
 
 /** Checks the body of a syscall. */
