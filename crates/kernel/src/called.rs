@@ -137,6 +137,7 @@ fn is_narrowed(kind: Kind) -> bool {
         kind,
         Kind::Null
             | Kind::ModelChat
+            | Kind::ModelEmbed
             | Kind::ToolList
             | Kind::AgentMessage
             | Kind::AgentCheckpoint

@@ -41,6 +41,7 @@ impl Chains {
         let free = [
             Kind::Null,
             Kind::ModelChat,
+            Kind::ModelEmbed,
             Kind::ToolList,
             Kind::AgentMessage,
             Kind::AgentCheckpoint,
