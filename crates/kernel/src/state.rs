@@ -104,7 +104,7 @@ pub struct TurnRow {
     pub pausing: bool,
     /// It waits for these to go on, which wait for a word themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) behind: Vec<TurnId>,
+    pub behind: Vec<TurnId>,
     /// Tokens charged so far.
     pub usage: Usage,
     /// Calls admitted so far.

@@ -2,8 +2,8 @@
 
 use super::{model::Check, world::World};
 use crate::{
-    Body, BodyDigest, Event, GrantRule, InstanceSpec, InstanceUid, Invoke, Kind, Lane, Profile,
-    Quota, TargetPattern, Ticket, TurnId, Verdict,
+    Body, BodyDigest, Event, GrantRule, InstanceSpec, InstanceUid, Invoke, Kind, Lane, Phase,
+    Profile, Quota, TargetPattern, Ticket, TurnId, Verdict,
 };
 
 const LANES: [Lane; 4] = [
@@ -116,7 +116,16 @@ impl World {
 
     pub(super) fn somebody_administers(&mut self) -> Check {
         let instances: Vec<_> = self.desired.keys().copied().collect();
-        let Some(uid) = self.random.pick(&instances) else {
+        // Those with a turn that is set aside more often: few are.
+        let turns = self.kernel.state().turns();
+        let aside = turns.filter(|(_, row)| row.phase == Phase::Parked);
+        let aside = aside.map(|(_, row)| row.instance);
+        let aside: Vec<_> = aside.filter(|it| self.desired.contains_key(it)).collect();
+        let among = match !aside.is_empty() && self.random.chance(30) {
+            true => aside,
+            false => instances,
+        };
+        let Some(uid) = self.random.pick(&among) else {
             return Ok(());
         };
         match self.random.below(7) {

@@ -12,7 +12,7 @@ use aion_api::{
     condition::{self, Condition, reason},
     program::Runtime,
 };
-use aion_kernel::Denied;
+use aion_kernel::{Denied, Phase, TurnId, TurnRow};
 use aion_serve::{Json, Path};
 use axum::extract::State;
 
@@ -194,6 +194,7 @@ async fn asking(admin: &Admin, agent: &str) -> Option<Link> {
                 };
                 format!("turn {} waits for a word about {what}: {how}", row.turn)
             })
+            .or_else(|| waits_behind(kernel.state(), &agent))
     });
     Some(Link {
         stage: "turns".to_owned(),
@@ -201,6 +202,25 @@ async fn asking(admin: &Admin, agent: &str) -> Option<Link> {
         reason: "WaitsForApproval".to_owned(),
         message: waits.await??,
     })
+}
+
+/// The oldest turn of an agent that is set aside with one that it called. Whose that is, and what is asked, is not for
+/// everybody who may hear of the caller.
+fn waits_behind(state: &aion_kernel::State, agent: &str) -> Option<String> {
+    let of_agent = |row: &TurnRow| {
+        let profile = state.instance(row.instance).map(|it| it.profile);
+        profile.is_some_and(|it| format!("{}/{}", it.tenant, it.agent) == agent)
+    };
+    let aside = |turn: &&TurnId| {
+        let row = state.turn(**turn);
+        row.is_some_and(|row| row.phase == Phase::Parked)
+    };
+    let mut turns = state.turns().filter(|(_, row)| of_agent(row));
+    let found = turns.find_map(|(turn, row)| Some((turn, row.behind.iter().find(aside)?)));
+    let (turn, called) = found?;
+    Some(format!(
+        "turn {turn} goes on after turn {called}, which it called and which waits for a word: aionctl approvals"
+    ))
 }
 
 /// What came of the newest turn that has ended.
