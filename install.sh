@@ -243,7 +243,8 @@ check_needs() {
 }
 
 node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p compiler-ahead'
-[ $cluster = no ] && node="$node -p aion-gateway" || node="$node -p aion-operator --features aion-cli/kubernetes,aion-daemon/kubernetes"
+node="$node -p aion-gateway"
+[ $cluster = no ] || node="$node -p aion-operator --features aion-cli/kubernetes,aion-daemon/kubernetes,aion-gateway/kubernetes"
 # A workspace of its own, with the same target folder and profiles (.cargo/config.toml).
 compiler='--manifest-path node-agent/compiler/Cargo.toml'
 

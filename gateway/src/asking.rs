@@ -11,12 +11,13 @@ use aion_abi::{
     code::Code,
     problem::Problem,
 };
-use aion_client::{ClientError, Events};
+use aion_client::ClientError;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
     gateway::{Gateway, problem},
+    place::{self, Key, Places},
     unanswered::PATIENCE,
 };
 
@@ -44,11 +45,13 @@ pub(crate) struct Asking {
     gateway: Arc<Gateway>,
     /// Namespace and name.
     agent: (String, String),
+    /// Where it is asked; nowhere where a turn is there.
+    places: Option<Places>,
     request: TurnRequest,
     key: String,
     abandoned: Abandoned,
     turn: Option<u64>,
-    events: Option<Events<TurnEvent>>,
+    events: Option<place::Told>,
     /// A node agent answered before.
     reached: bool,
     told: Told,
@@ -82,11 +85,17 @@ impl Asking {
         key: Option<&str>,
         abandoned: Abandoned,
     ) -> Result<Self, Problem> {
+        let made = Uuid::new_v4().to_string();
+        let at = key.map_or(Key::Ours(&made), Key::Theirs);
+        let places = gateway
+            .nodes
+            .places((namespace, name), at, &request.uploads);
         let mut asking = Self {
+            places: Some(places.await.map_err(problem)?),
             gateway,
             agent: (namespace.to_owned(), name.to_owned()),
             request,
-            key: key.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
+            key: key.unwrap_or(&made).to_owned(),
             abandoned,
             turn: None,
             events: None,
@@ -110,6 +119,7 @@ impl Asking {
             gateway,
             // Nothing is asked.
             agent: <(String, String)>::default(),
+            places: None,
             request: TurnRequest::default(),
             key: String::new(),
             abandoned: Abandoned::GoesOn,
@@ -134,7 +144,13 @@ impl Asking {
                 Err(error) if self.comes_back(&error) && Instant::now() < until => {
                     sleep(PAUSE).await;
                 }
-                Err(ClientError::Refused(problem)) if problem.code == Code::NotFound => {
+                // It was erased; or, in a cluster, whose it is may ask no more: what was told is told.
+                Err(ClientError::Refused(problem))
+                    if matches!(
+                        problem.code,
+                        Code::NotFound | Code::BadSignature | Code::Denied
+                    ) =>
+                {
                     return self.heard(turn).ok_or(*problem);
                 }
                 told => return told.map_err(problem),
@@ -194,16 +210,15 @@ impl Asking {
     }
 
     /// The turn's events from its start.
-    async fn follow(&mut self) -> Result<Events<TurnEvent>, Problem> {
+    async fn follow(&mut self) -> Result<place::Told, Problem> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let Gateway { node, own, .. } = &*self.gateway;
-            let (namespace, name) = (&self.agent.0, &self.agent.1);
-            let tried = match self.turn {
-                Some(turn) => own.turn_events(turn).await,
-                None => {
-                    let key = Some(self.key.as_str());
-                    node.start_turn(namespace, name, &self.request, key).await
+            let tried = match (self.turn, &mut self.places) {
+                (Some(turn), _) => self.gateway.own.turn_events(turn).await,
+                (None, Some(places)) => places.ask(&self.request, Some(&self.key)).await,
+                (None, None) => {
+                    let what = "there is no turn to follow, and nothing to ask";
+                    return Err(Problem::new(Code::Internal, what));
                 }
             };
             match tried {
@@ -265,7 +280,7 @@ impl Drop for Asking {
 }
 
 /// The turn that these are the events of: what they say first.
-async fn number(mut events: Events<TurnEvent>) -> Option<u64> {
+async fn number(mut events: place::Told) -> Option<u64> {
     while let Ok(Some(event)) = events.next().await {
         if let TurnEvent::Queued { turn } = event {
             return Some(turn);
@@ -398,7 +413,7 @@ mod tests {
         let admitted = serde_json::json!({"id": "a", "namespace": "default"});
         let admitted = serde_json::from_value(admitted).unwrap();
         let gateway = Gateway::at(node).asked_by(Node { address }, admitted);
-        assert!(gateway.node.turn(7).await.is_err());
+        assert!(gateway.nodes.turn(7).await.is_err());
         let mut asking = Asking::resumed(Arc::new(gateway), 7);
         assert_eq!(
             asking.record().await.unwrap().answer.as_deref(),

@@ -43,6 +43,12 @@ pub enum ClientError {
     },
 }
 
+impl From<Problem> for ClientError {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
+}
+
 impl ClientError {
     /// What the HTTP client tells, told as this module does.
     pub(crate) fn of(at: &str, error: &reqwest::Error) -> Self {
