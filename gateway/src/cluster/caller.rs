@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{Cluster, silent, table::Nowhere, watching::resource};
 use crate::{
-    numbers,
+    numbers::{self, Tag},
     place::{Candidate, Key, Place, Places},
 };
 
@@ -163,9 +163,9 @@ impl Caller {
         if tags.any(|it| it != Some(tag)) {
             return Err(no("the uploads are at several nodes, and a turn is at one"));
         }
-        let mut at = self.cluster.table.read().tagged(tag);
+        let mut at = self.tagged(tag)?;
         match (at.pop(), at.is_empty()) {
-            (Some(place), true) => self.of_mine(place),
+            (Some(place), true) => Ok(place),
             (None, _) => Err(no("the node of the upload is gone")),
             (Some(_), false) => Err(alike()),
         }
@@ -178,28 +178,32 @@ impl Caller {
             Problem::new(Code::NotFound, what)
         };
         let (tag, own) = numbers::turn(shown).ok_or_else(none)?;
-        let at = self.cluster.table.read().tagged(tag);
-        let mut at = at
-            .into_iter()
-            .map(|it| self.of_mine(it))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut at = self.tagged(tag)?;
         if at.len() < 2 {
             return Ok((at.pop().ok_or_else(none)?, own));
         }
-        // Of those that are called alike, the one that has it and lets this one see it.
+        // Of those that are called alike, the one that has it. Each has to say so: a turn of the other would be somebody else's.
         let mut found = None;
-        let mut refused = None;
         for place in at {
             match place.turn(own).await {
                 Ok(_) if found.is_some() => return Err(alike().into()),
                 Ok(_) => found = Some(place),
-                Err(error) => refused = Some(error),
+                Err(ClientError::Refused(it))
+                    if matches!(it.code, Code::NotFound | Code::Denied) => {}
+                Err(error) => return Err(error),
             }
         }
-        match (found, refused) {
-            (Some(place), _) => Ok((place, own)),
-            (None, refused) => Err(refused.unwrap_or_else(|| none().into())),
-        }
+        Ok((found.ok_or_else(none)?, own))
+    }
+
+    /// The nodes that a tag stands for, each of which can be asked.
+    fn tagged(&self, tag: Tag) -> Result<Vec<Place>, Problem> {
+        let at = self.cluster.table.read().tagged(tag);
+        let mine = at.into_iter().map(|it| match it {
+            Ok(place) => self.of_mine(place),
+            Err(why) => Err(Problem::new(Code::Unreachable, why)),
+        });
+        mine.collect()
     }
 
     /// One agent, as it was applied.

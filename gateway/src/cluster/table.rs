@@ -120,12 +120,14 @@ impl Table {
         self.nodes.remove(name);
     }
 
-    /// Where the turns are that a tag stands for: at one node, or, where two have the tag, at either.
-    pub(super) fn tagged(&self, tag: Tag) -> Vec<Place> {
-        let nodes = self.nodes.values().map(|(at, _)| at);
-        let tagged = nodes.filter(|it| it.tag == tag);
+    /// Where the turns are that a tag stands for: at one node, or, where two have the tag, at either. Of one that cannot be asked, why.
+    pub(super) fn tagged(&self, tag: Tag) -> Vec<Result<Place, String>> {
+        let tagged = self.nodes.iter().filter(|(_, (at, _))| at.tag == tag);
         tagged
-            .filter_map(|it| Some(place(it, it.address.as_ref().ok()?)))
+            .map(|(name, (at, _))| match &at.address {
+                Ok(address) => Ok(place(at, address)),
+                Err(cause) => Err(unasked(name, cause)),
+            })
             .collect()
     }
 
@@ -199,7 +201,7 @@ impl Table {
                     is_ready: instance.is_ready,
                     is_leaving: instance.is_leaving,
                 }),
-                Err(cause) => why = Some(format!("node {name} cannot be asked: {cause}")),
+                Err(cause) => why = Some(unasked(name, cause)),
             }
         }
         match all.is_empty() {
@@ -211,6 +213,10 @@ impl Table {
 
 fn named((namespace, name): (&str, &str)) -> Named {
     (namespace.into(), name.into())
+}
+
+fn unasked(node: &str, cause: &str) -> String {
+    format!("node {node} cannot be asked: {cause}")
 }
 
 fn place(at: &Where, address: &Address) -> Place {

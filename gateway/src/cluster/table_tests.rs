@@ -163,6 +163,7 @@ fn a_node_that_nobody_can_ask_says_why() {
     closed.address = Err("its aion-node has no --listen".into());
     table.node("a", closed);
     assert!(why(&table).ends_with("its aion-node has no --listen"));
+    assert_eq!(table.tagged(Tag::of("a")).len(), 1, "it is not passed over");
     // One that can be asked is enough.
     table.node("b", at("b"));
     table.instance(AGENT, instance("b", "b"));
