@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-const AGENT: (&str, &str) = ("home", "librarian");
+const AGENT: (&str, &str) = ("home", "keeper");
 
 fn at(name: &str) -> Where {
     // Nothing is asked there: an address of each, to tell them apart.

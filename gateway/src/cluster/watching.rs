@@ -194,9 +194,9 @@ mod tests {
         let placed = |status: serde_json::Value| -> Placed {
             serde_json::from_value(json!({
                 "apiVersion": API_VERSION, "kind": "AgentInstance",
-                "metadata": {"name": "librarian-0", "namespace": "home"},
+                "metadata": {"name": "keeper-0", "namespace": "home"},
                 // What is not read may be whatever it is.
-                "spec": {"agent": {"name": "librarian", "uid": 7}, "nodeName": "n1", "lane": {}},
+                "spec": {"agent": {"name": "keeper", "uid": 7}, "nodeName": "n1", "lane": {}},
                 "status": status,
             }))
             .unwrap()
@@ -208,9 +208,7 @@ mod tests {
         }))
         .unwrap();
         let asked = || {
-            let all = table
-                .read()
-                .candidates(("home", "librarian"), Key::Ours("k"));
+            let all = table.read().candidates(("home", "keeper"), Key::Ours("k"));
             all.map(|it| it.len())
         };
         take_instance(&table, Event::Apply(placed(json!(null))));

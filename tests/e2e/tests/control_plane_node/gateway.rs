@@ -4,13 +4,13 @@
 use std::thread;
 
 use aion_e2e::{
-    cluster::BOUND,
+    cluster::{BOUND, furnish, namespace},
     elsewhere::{Elsewhere, json_of},
     gateways::{ClusterGateway, Numbered},
     node_agent::NodeAgent,
-    story::Story,
+    operator::Operator,
 };
-use aion_testkit::{ControlPlane, until};
+use aion_testkit::{ControlPlane, or_skip, until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -23,45 +23,60 @@ const HOME: &str = "gated";
 const ASKS: &str = "POST /v1/agents/helper/turns";
 const QUESTION: &str = r#"{"input": "What is the tide?"}"#;
 
-/// What everybody in these stories has.
+/// A cluster whose policies let programs run elsewhere, which those that are shipped do not.
 struct Scene {
-    cluster: &'static ControlPlane,
+    cluster: ControlPlane,
+    /// Tokens of who may ask, and of who may be a program.
     asker: String,
     server: String,
 }
 
-/// Two agents whose programs are elsewhere, who may ask them, and who may be their program.
-fn scene(story: &Story) -> Scene {
-    let cluster = story.cluster;
-    let trust = json!({
-        "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "elsewhere"},
-        "spec": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": HOME}}, "external": "allow"},
-    });
-    story.apply_everywhere(&trust.to_string());
-    for name in ["helper", "hidden"] {
-        let spec = json!({"description": "Helps from elsewhere", "runtime": "external", "limits": {"turnSeconds": 300}});
-        story.apply("Agent", name, spec);
-    }
-    let asker = account(cluster, HOME, "asker");
-    let server = account(cluster, HOME, "server");
-    for (who, role) in [("asker", "aion-invoke"), ("server", "aion-serve")] {
-        let role = format!("--clusterrole={role}");
-        let subject = format!("--serviceaccount={HOME}:{who}");
-        kubectl(
+impl Scene {
+    /// With two agents whose programs are elsewhere.
+    fn set() -> Option<Self> {
+        let cluster = or_skip(ControlPlane::start())?;
+        furnish(&cluster).unwrap();
+        namespace(&cluster, HOME).unwrap();
+        let agent = |name: &str| {
+            json!({
+                "apiVersion": "aion.dev/v1alpha1", "kind": "Agent",
+                "metadata": {"name": name, "namespace": HOME},
+                "spec": {"description": "Helps from elsewhere", "runtime": "external", "limits": {"turnSeconds": 300}},
+            })
+        };
+        for object in [
+            json!({
+                "apiVersion": "aion.dev/v1alpha1", "kind": "ClusterAgentPolicy", "metadata": {"name": "default"},
+                "spec": {"allow": ["agent.*"]},
+            }),
+            json!({
+                "apiVersion": "aion.dev/v1alpha1", "kind": "TrustPolicy", "metadata": {"name": "elsewhere"},
+                "spec": {"external": "allow"},
+            }),
+            agent("helper"),
+            agent("hidden"),
+        ] {
+            cluster.apply(&object.to_string()).unwrap();
+        }
+        let asker = account(&cluster, HOME, "asker");
+        let server = account(&cluster, HOME, "server");
+        for (who, role) in [("asker", "aion-invoke"), ("server", "aion-serve")] {
+            let role = format!("--clusterrole={role}");
+            let subject = format!("--serviceaccount={HOME}:{who}");
+            let bound = ["-n", HOME, "create", "rolebinding", who, &role, &subject];
+            kubectl(&cluster, &bound);
+        }
+        Some(Self {
             cluster,
-            &["-n", HOME, "create", "rolebinding", who, &role, &subject],
-        );
-    }
-    Scene {
-        cluster,
-        asker,
-        server,
+            asker,
+            server,
+        })
     }
 }
 
 fn until_on(scene: &Scene, node: &NodeAgent) {
     until("the agent to be on the node", BOUND, || {
-        let all = get(scene.cluster, &["-n", HOME, "agentinstances"])?;
+        let all = get(&scene.cluster, &["-n", HOME, "agentinstances"])?;
         let all = all["items"].as_array().cloned().unwrap_or_default();
         let mut ours = all
             .iter()
@@ -98,16 +113,16 @@ fn deltas(events: &[Numbered]) -> String {
 
 #[test]
 fn what_one_gateway_began_another_takes_up_and_every_token_comes_once() {
-    let Some(story) = Story::with_policies(HOME) else {
+    let Some(scene) = Scene::set() else {
         return;
     };
     let docs = documents();
-    let mut first = story.node_agent("node-gate-a", docs.path());
-    let _operator = story.operator("operator-of-gateways");
-    let scene = scene(&story);
+    let node = |name| NodeAgent::start(&scene.cluster, name, docs.path(), false).unwrap();
+    let mut first = node("node-gate-a");
+    let _operator = Operator::start(&scene.cluster, "operator-of-gateways").unwrap();
     until_on(&scene, &first);
-    let mut one = ClusterGateway::start(scene.cluster).unwrap();
-    let two = ClusterGateway::start(scene.cluster).unwrap();
+    let mut one = ClusterGateway::start(&scene.cluster).unwrap();
+    let two = ClusterGateway::start(&scene.cluster).unwrap();
     let helper = program(&scene, &first, &two);
 
     let key = "\r\nidempotency-key: tide-1";
@@ -152,10 +167,10 @@ fn what_one_gateway_began_another_takes_up_and_every_token_comes_once() {
     assert_eq!(again["answer"], "High at noon.");
 
     // Its node is forgotten: the agent is asked where it is then, and that turn is nobody's any more.
-    let second = story.node_agent("node-gate-b", docs.path());
+    let second = node("node-gate-b");
     first.daemon.signal(Signal::SIGKILL);
     first.daemon.wait(BOUND).unwrap();
-    kubectl(scene.cluster, &["delete", "kernelnode", "node-gate-a"]);
+    kubectl(&scene.cluster, &["delete", "kernelnode", "node-gate-a"]);
     until_on(&scene, &second);
     let helper = program(&scene, &second, &two);
     let asked = thread::scope(|scope| {
@@ -180,14 +195,13 @@ fn what_one_gateway_began_another_takes_up_and_every_token_comes_once() {
 
 #[test]
 fn a_gateway_widens_no_right_and_says_what_a_cluster_does_not_have() {
-    let Some(story) = Story::with_policies(HOME) else {
+    let Some(scene) = Scene::set() else {
         return;
     };
     let docs = documents();
-    let node = story.node_agent("node-gate-c", docs.path());
-    let _operator = story.operator("operator-of-a-gateway");
-    let scene = scene(&story);
-    let cluster = scene.cluster;
+    let cluster = &scene.cluster;
+    let node = NodeAgent::start(cluster, "node-gate-c", docs.path(), false).unwrap();
+    let _operator = Operator::start(cluster, "operator-of-a-gateway").unwrap();
     until_on(&scene, &node);
     let gateway = ClusterGateway::start(cluster).unwrap();
     let helper = program(&scene, &node, &gateway);
@@ -283,11 +297,11 @@ fn a_gateway_widens_no_right_and_says_what_a_cluster_does_not_have() {
 fn lists_are_of_what_the_caller_may_ask(scene: &Scene, gateway: &ClusterGateway, stranger: &str) {
     let role = ["-n", HOME, "create", "role", "some", "--verb=get,invoke"];
     let which = ["--resource=agents.aion.dev", "--resource-name=helper"];
-    kubectl(scene.cluster, &[&role[..], &which].concat());
-    let some = account(scene.cluster, HOME, "some");
+    kubectl(&scene.cluster, &[&role[..], &which].concat());
+    let some = account(&scene.cluster, HOME, "some");
     let subject = format!("--serviceaccount={HOME}:some");
     kubectl(
-        scene.cluster,
+        &scene.cluster,
         &[
             "-n",
             HOME,
