@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 /// How long the API server's word on a token is believed.
 const BELIEVED: Duration = Duration::from_secs(10);
-/// Tokens that are remembered at most.
+/// Tokens that are remembered at most, of those that count and as many of others.
 const REMEMBERED: usize = 1024;
 /// The longest token that is shown to the API server, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
@@ -34,7 +34,14 @@ type TokenDigest = [u8; 32];
 /// Asks the API server.
 pub struct Reviews {
     client: Client,
-    known: Mutex<HashMap<TokenDigest, (Instant, Bearer)>>,
+    known: Mutex<Known>,
+}
+
+/// What is remembered of tokens. Those that do not count have room of their own: anybody can make up a thousand.
+#[derive(Default)]
+struct Known {
+    counts: HashMap<TokenDigest, (Instant, Bearer)>,
+    others: HashMap<TokenDigest, (Instant, Bearer)>,
 }
 
 /// What somebody wants to do with something of ours.
@@ -106,7 +113,7 @@ impl Reviews {
     /// shown to can use it there.
     async fn bearer(&self, token: &str) -> Result<Bearer, Problem> {
         let digest: TokenDigest = Sha256::digest(token.as_bytes()).into();
-        if let Some(known) = self.known(&digest) {
+        if let Some(known) = self.known.lock().get(&digest) {
             return Ok(known);
         }
         let bearer = if self.reviewed(token, None).await?.is_some() {
@@ -115,7 +122,7 @@ impl Reviews {
             let reviewed = self.reviewed(token, Some(AUDIENCE_NODE_AGENT)).await?;
             reviewed.map_or(Bearer::Stranger, Bearer::User)
         };
-        self.remember(digest, bearer.clone());
+        self.known.lock().remember(digest, bearer.clone());
         Ok(bearer)
     }
 
@@ -136,23 +143,6 @@ impl Reviews {
         let reviewed = reviews.create(&PostParams::default(), &review).await;
         let status = reviewed.map_err(|error| silent(&error))?.status;
         Ok(status.and_then(|status| user_of(status, audience)))
-    }
-
-    fn known(&self, digest: &TokenDigest) -> Option<Bearer> {
-        let known = self.known.lock();
-        let (at, bearer) = known.get(digest)?;
-        (at.elapsed() < BELIEVED).then(|| bearer.clone())
-    }
-
-    fn remember(&self, digest: TokenDigest, bearer: Bearer) {
-        let mut known = self.known.lock();
-        if known.len() >= REMEMBERED {
-            known.retain(|_, (at, _)| at.elapsed() < BELIEVED);
-        }
-        // Somebody tries tokens faster than they are forgotten: then each is asked about.
-        if known.len() < REMEMBERED {
-            known.insert(digest, (Instant::now(), bearer));
-        }
     }
 
     /// Whether `user` may do what is wanted.
@@ -183,6 +173,33 @@ impl Reviews {
         let reviewed = reviews.create(&PostParams::default(), &review).await;
         let status = reviewed.map_err(|error| silent(&error))?.status;
         Ok(status.is_some_and(|it| it.allowed && it.denied != Some(true)))
+    }
+}
+
+impl Known {
+    fn get(&self, digest: &TokenDigest) -> Option<Bearer> {
+        let (at, bearer) = self
+            .counts
+            .get(digest)
+            .or_else(|| self.others.get(digest))?;
+        (at.elapsed() < BELIEVED).then(|| bearer.clone())
+    }
+
+    fn remember(&mut self, digest: TokenDigest, bearer: Bearer) {
+        // It is in one of them.
+        self.counts.remove(&digest);
+        self.others.remove(&digest);
+        let room = match bearer {
+            Bearer::User(_) => &mut self.counts,
+            Bearer::Stranger | Bearer::Overbearing => &mut self.others,
+        };
+        if room.len() >= REMEMBERED {
+            room.retain(|_, (at, _)| at.elapsed() < BELIEVED);
+        }
+        // Tokens come faster than they are forgotten: then each is asked about.
+        if room.len() < REMEMBERED {
+            room.insert(digest, (Instant::now(), bearer));
+        }
     }
 }
 
@@ -243,6 +260,23 @@ fn silent(error: &kube::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_that_somebody_makes_up_push_out_none_that_count() {
+        let digest = |it: usize| -> TokenDigest { Sha256::digest(it.to_be_bytes()).into() };
+        let mut known = Known::default();
+        for it in 0..2 * REMEMBERED {
+            known.remember(digest(it), Bearer::Stranger);
+        }
+        let user = Bearer::User(UserInfo::default());
+        known.remember(digest(usize::MAX), user.clone());
+        assert_eq!(known.get(&digest(usize::MAX)), Some(user));
+        assert_eq!(known.get(&digest(0)), Some(Bearer::Stranger));
+        assert_eq!(known.others.len(), REMEMBERED);
+        // It is made for the API server, too, from now on.
+        known.remember(digest(usize::MAX), Bearer::Overbearing);
+        assert_eq!(known.counts.len(), 0);
+    }
 
     #[test]
     fn a_review_counts_for_the_audience_that_it_was_answered_for() {
