@@ -227,6 +227,8 @@ impl Asking {
                     return Ok(events);
                 }
                 Err(error) if self.comes_back(&error) && Instant::now() < until => {
+                    // It had the question, and may have taken it.
+                    self.reached |= matches!(error, ClientError::Broken { .. });
                     sleep(PAUSE).await;
                 }
                 Err(error) => return Err(self.lost(error)),
@@ -246,8 +248,15 @@ impl Asking {
 
     /// What was taken may still be done where the node agent is not heard of again.
     fn lost(&self, error: ClientError) -> Problem {
-        let Some(turn) = self.turn.filter(|_| self.comes_back(&error)) else {
-            return problem(error);
+        let away = matches!(error, ClientError::Unreachable { .. }) && self.reached;
+        let turn = match self.turn.filter(|_| self.comes_back(&error)) {
+            Some(turn) => turn,
+            None if away => {
+                let what = format!("the node agent went away with the question: {error}");
+                return Problem::new(Code::OutcomeUnknown, what)
+                    .remedy("ask again under the same idempotency key, if it had one: what was taken is not done twice");
+            }
+            None => return problem(error),
         };
         let what = format!("the node agent went away during turn {turn}: {error}");
         Problem::new(Code::OutcomeUnknown, what)
@@ -389,6 +398,26 @@ mod tests {
         assert_eq!(lost.code, Code::OutcomeUnknown, "{lost}");
         assert!(lost.detail.contains("turn 7"), "{lost}");
         assert!(began.elapsed() >= PATIENCE, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_node_that_goes_away_with_the_question_may_have_taken_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("node.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        });
+        let node = Node {
+            address: Address::unix(&socket).unwrap(),
+        };
+        tokio::time::pause();
+        let gateway = Arc::new(Gateway::at(node));
+        let (agent, request) = (("default", "jarvis"), TurnRequest::default());
+        let begun = Asking::begin(gateway, agent, request, None, Abandoned::GoesOn).await;
+        let lost = begun.err().unwrap();
+        assert_eq!(lost.code, Code::OutcomeUnknown, "{lost}");
     }
 
     #[tokio::test]

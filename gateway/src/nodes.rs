@@ -90,7 +90,7 @@ impl Nodes {
         key: Key<'_>,
     ) -> Result<Upload, ClientError> {
         let places = self.places(agent, key, &[]).await?;
-        places.first()?.upload(agent, name, content).await
+        places.taker()?.upload(agent, name, content).await
     }
 
     /// Where a turn is, by the number that is shown of it, and its number there.

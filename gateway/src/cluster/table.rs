@@ -134,8 +134,8 @@ impl Table {
     /// Where a question to an agent may be asked, in order.
     ///
     /// The order is by a hash of key and node (rendezvous hashing), so that every gateway has the same one. A client's key is
-    /// for the first node alone that has a ready instance: what may have been asked there is asked nowhere else. Of one that is leaving
-    /// it is asked whether it knows the key, since it takes nothing new and never will.
+    /// for the first node that has a ready instance: what may have been asked there is asked nowhere else. Those that the agent is leaving
+    /// are asked first whether they know the key, since they take nothing new and never will.
     pub(super) fn candidates(
         &self,
         agent: (&str, &str),
@@ -160,17 +160,16 @@ impl Table {
                 keep(&mut all, &|it| it.at.is_alive);
             }
             false => {
-                keep(&mut all, &|it| it.is_ready || it.is_leaving);
-                if let Some(stays) = all.iter().position(|it| !it.is_leaving) {
-                    all.truncate(stays + 1);
-                }
+                let is_ready = all.iter().any(|it| it.is_ready && !it.is_leaving);
+                all.retain(|it| it.is_leaving || it.is_ready || !is_ready);
+                all.sort_by_key(|it| !it.is_leaving);
             }
         }
         Ok(all
             .into_iter()
             .map(|it| Candidate {
                 place: place(it.at, it.address),
-                is_one_of_many: is_ours,
+                is_first_try: is_ours,
                 is_left: it.is_leaving,
             })
             .collect())
