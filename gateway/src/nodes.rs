@@ -3,7 +3,6 @@
 
 use aion_abi::{
     admin::{TurnRecord, Upload},
-    code::Code,
     problem::Problem,
 };
 use aion_client::{Body, ClientError, Download, Node};
@@ -31,18 +30,26 @@ impl Nodes {
     ///
     /// # Errors
     /// There are several.
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(unused_variables, reason = "there is one node")
+    )]
     pub(crate) fn one(&self, is: &str, remedy: &str) -> Result<&Node, Problem> {
         match self {
             Self::One(node) => Ok(node),
             #[cfg(feature = "kubernetes")]
             Self::Many(_) => {
                 let what = format!("{is} at a gateway of a cluster");
-                Err(Problem::new(Code::NotFound, what).remedy(remedy))
+                Err(Problem::new(aion_abi::code::Code::NotFound, what).remedy(remedy))
             }
         }
     }
 
     /// Agents as they were applied: of a namespace, or of all where there is one node.
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(unused_variables, reason = "there is one node")
+    )]
     pub(crate) async fn agents(
         &self,
         named: Option<&str>,
@@ -65,6 +72,10 @@ impl Nodes {
     }
 
     /// Where a question to an agent is asked.
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(unused_variables, reason = "there is one node")
+    )]
     pub(crate) async fn places(
         &self,
         agent: (&str, &str),
@@ -72,10 +83,7 @@ impl Nodes {
         uploads: &[String],
     ) -> Result<Places, ClientError> {
         match self {
-            Self::One(node) => {
-                let _ = (key, uploads);
-                Ok(Places::only(agent, Place::alone(node.clone())))
-            }
+            Self::One(node) => Ok(Places::only(agent, Place::alone(node.clone()))),
             #[cfg(feature = "kubernetes")]
             Self::Many(caller) => caller.places(agent, key, uploads).await,
         }
