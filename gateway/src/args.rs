@@ -74,6 +74,10 @@ pub(crate) struct Args {
     )]
     pub(crate) url: Option<String>,
 
+    /// Asks nodes of this machine without TLS, for tests.
+    #[arg(long, requires = "cluster", hide = true)]
+    pub(crate) plain_nodes: bool,
+
     /// The namespace of agents that are named without one; in a cluster, for who is no service account.
     #[arg(long, env = "AION_NAMESPACE", default_value = "default")]
     pub(crate) namespace: String,

@@ -109,7 +109,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
 /// Serves the nodes of a cluster, until it is to stop.
 #[cfg(feature = "kubernetes")]
 async fn in_cluster(args: &Args, stop: CancellationToken) -> anyhow::Result<()> {
-    let cluster = Cluster::join().await?;
+    let cluster = Cluster::join(args.plain_nodes).await?;
     let signer = args.card_key_file.as_deref().map(signing::Signer::of_file);
     let gateway = Gateway::in_cluster(&cluster, &args.namespace, signer.transpose()?);
     let guard = Guard {

@@ -1,35 +1,27 @@
 //! Who asks, in a cluster: what they may see, and where what they ask is asked.
 //!
-//! A question, a turn, a file: that the node judges, by the token. Lists are nobody's to judge but the gateway's, since no node
-//! has all agents: it asks the cluster (SubjectAccessReview) whether they may read an agent and ask it.
+//! A question, a turn, a file: that the node judges, by the token. The gateway asks the cluster, too (SubjectAccessReview), before it says
+//! anything of an agent, and of lists its word is the only one, since no node has all agents.
 
 use std::{fmt, sync::Arc};
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_client::ClientError;
 use aion_review::{Wanted, refused};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::TryFutureExt as _;
 use k8s_openapi::api::authentication::v1::UserInfo;
-use kube::{
-    Api,
-    api::{DynamicObject, ListParams},
-};
+use kube::{Api, api::DynamicObject};
 use serde_json::Value;
 
-use super::{Cluster, silent, table::Nowhere, watching::resource};
+use super::{Cluster, in_time, silent, table::Nowhere, watching::resource};
 use crate::{
     numbers::{self, Tag},
     place::{Candidate, Key, Place, Places},
 };
 
-/// What an agent's name has to be one of for who may ask some of a namespace only: so many reviews are made for one list.
-const REVIEWED: usize = 256;
-/// Reviews of one list at once.
-const AT_ONCE: usize = 16;
-/// Agents of a list that come at once.
-const PAGE: u32 = 250;
-/// What is read of an agent, and what it takes to ask it: who may not do both is told of none.
-const SEES: [&str; 2] = ["get", "invoke"];
+/// What it takes to ask an agent, and what is read of it: who may not do both is told of none. The first is what a node asks about, so
+/// that who may not is told the same, wherever the agent is or is not.
+const SEES: [&str; 2] = ["invoke", "get"];
 
 /// See the module.
 #[derive(Clone)]
@@ -109,21 +101,48 @@ impl Caller {
         key: Key<'_>,
         uploads: &[String],
     ) -> Result<Places, ClientError> {
-        if !uploads.is_empty() {
-            return Ok(Places::only(agent, self.of_uploads(uploads)?));
-        }
+        // Before anything is told, also of where it is.
+        self.judged(SEES[0], agent).await?;
         let found = self.cluster.table.read().candidates(agent, key);
+        let mine = |all: Vec<Candidate>| -> Result<Vec<_>, Problem> {
+            let mine = all.into_iter().map(|it| {
+                Ok(Candidate {
+                    place: self.of_mine(it.place)?,
+                    ..it
+                })
+            });
+            mine.collect()
+        };
+        if !uploads.is_empty() {
+            let at = self.of_uploads(uploads)?;
+            let mut before = match key {
+                Key::Theirs(_) => found.unwrap_or_default(),
+                Key::Ours(_) => Vec::new(),
+            };
+            // Those may know the key, and take nothing.
+            before.retain(|it| it.is_left && it.place.tag != at.tag);
+            return Ok(Places::at(agent, mine(before)?, at));
+        }
         match found {
-            Ok(candidates) => {
-                let mine = candidates.into_iter().map(|it| {
-                    Ok(Candidate {
-                        place: self.of_mine(it.place)?,
-                        ..it
-                    })
-                });
-                Ok(Places::new(agent, mine.collect::<Result<_, Problem>>()?))
-            }
+            Ok(candidates) => Ok(Places::new(agent, mine(candidates)?)),
             Err(nowhere) => Err(self.nowhere(agent, nowhere).await?.into()),
+        }
+    }
+
+    /// Whether this one may do something with an agent.
+    async fn may(&self, verb: &str, (namespace, name): (&str, &str)) -> Result<bool, Problem> {
+        let (who, wanted) = (self.who()?, wanted(verb, namespace, name));
+        let may = self.cluster.reviews.may(&who.user, &wanted);
+        in_time("say what they may", may).await
+    }
+
+    async fn judged(&self, verb: &str, agent: (&str, &str)) -> Result<(), Problem> {
+        if !(is_label(agent.0) && is_label(agent.1)) {
+            return Err(none(agent));
+        }
+        match self.may(verb, agent).await? {
+            true => Ok(()),
+            false => Err(refused(self.name(), &wanted(verb, agent.0, agent.1))),
         }
     }
 
@@ -208,73 +227,33 @@ impl Caller {
 
     /// One agent, as it was applied.
     pub(crate) async fn agent(&self, namespace: &str, name: &str) -> Result<Value, ClientError> {
-        let who = self.who()?;
+        let agent = (namespace, name);
         for verb in SEES {
-            let wanted = wanted(verb, namespace, name);
-            if !self.cluster.reviews.may(&who.user, &wanted).await? {
-                return Err(refused(who.name(), &wanted).into());
-            }
+            self.judged(verb, agent).await?;
         }
-        let found = self.agents_of(namespace).get_opt(name).await;
-        let found = found.map_err(|error| silent(&format!("get agent {name}"), &error))?;
-        let found = found.ok_or_else(|| {
-            let what = format!("there is no agent {namespace}/{name}");
-            Problem::new(Code::NotFound, what)
-        })?;
-        Ok(whole(found))
+        let (doing, api) = (format!("get agent {name}"), self.agents_of(namespace));
+        let found = api.get_opt(name).map_err(|error| silent(&doing, &error));
+        let found = in_time(&doing, found).await?;
+        Ok(whole(found.ok_or_else(|| none(agent))?))
     }
 
-    /// The agents of a namespace that this one may see and ask.
-    pub(crate) async fn agents(&self, namespace: &str) -> Result<Vec<Value>, ClientError> {
-        let who = self.who()?;
-        let sees_all = self.sees(who, namespace, "").await?;
-        let api = self.agents_of(namespace);
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let mut page = ListParams::default().limit(PAGE);
-            page.continue_token = after.take();
-            let listed = api.list(&page).await;
-            let listed = listed.map_err(|error| silent("list agents", &error))?;
-            after = listed.metadata.continue_.filter(|it| !it.is_empty());
-            all.extend(listed.items.into_iter().map(whole));
-            if !sees_all && all.len() > REVIEWED {
-                let what = format!(
-                    "namespace {namespace} has more than {REVIEWED} agents, and {} may ask some of them at most",
-                    who.name()
-                );
-                return Err(Problem::new(Code::TooLarge, what)
-                    .remedy("name the agent, or have somebody allow get and invoke on all of the namespace")
-                    .into());
-            }
-            if after.is_none() {
-                break;
-            }
-        }
-        if sees_all {
-            return Ok(all);
-        }
-        let seen = stream::iter(all).map(async |agent| {
-            let name = agent["metadata"]["name"].as_str().unwrap_or_default();
-            let sees = self.sees(who, namespace, name).await?;
-            Ok::<_, ClientError>(sees.then_some(agent))
-        });
-        let seen = seen.buffered(AT_ONCE);
-        seen.try_filter_map(async |it| Ok(it)).try_collect().await
-    }
-
-    async fn sees(&self, who: &Who, namespace: &str, name: &str) -> Result<bool, Problem> {
+    /// Whether this one is told of an agent; of all of a namespace, where none is named.
+    pub(super) async fn sees(&self, agent: (&str, &str)) -> Result<bool, Problem> {
         for verb in SEES {
-            let wanted = wanted(verb, namespace, name);
-            if !self.cluster.reviews.may(&who.user, &wanted).await? {
+            if !self.may(verb, agent).await? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn agents_of(&self, namespace: &str) -> Api<DynamicObject> {
+    pub(super) fn agents_of(&self, namespace: &str) -> Api<DynamicObject> {
         let client = self.cluster.client.clone();
         Api::namespaced_with(client, namespace, &resource("Agent"))
+    }
+
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 }
 
@@ -285,6 +264,24 @@ fn wanted<'a>(verb: &'a str, namespace: &'a str, name: &'a str) -> Wanted<'a> {
         namespace,
         name,
     }
+}
+
+fn none((namespace, name): (&str, &str)) -> Problem {
+    // What is no name is cut: it is the client's own text.
+    let short = |text: &str| text.chars().take(63).collect::<String>();
+    let what = format!("there is no agent {}/{}", short(namespace), short(name));
+    Problem::new(Code::NotFound, what)
+}
+
+/// Whether it is a name of a namespace or of an agent (RFC 1123). Anything else would be another path at the API server.
+pub(super) fn is_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = |byte: Option<&u8>| byte.is_some_and(|it| inner(*it));
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && ends(bytes.first())
+        && ends(bytes.last())
+        && bytes.iter().all(|it| inner(*it) || *it == b'-')
 }
 
 fn of_account(user: &str) -> Option<&str> {
@@ -299,8 +296,11 @@ fn alike() -> Problem {
 }
 
 /// As it is on the wire, without the managers of its fields, which nobody reads.
-fn whole(mut object: DynamicObject) -> Value {
+pub(super) fn whole(mut object: DynamicObject) -> Value {
     object.metadata.managed_fields = None;
+    // The whole of it again, as kubectl applied it.
+    let annotations = object.metadata.annotations.as_mut();
+    annotations.map(|it| it.remove("kubectl.kubernetes.io/last-applied-configuration"));
     // What was JSON is.
     serde_json::to_value(object).unwrap_or_default()
 }
@@ -308,6 +308,30 @@ fn whole(mut object: DynamicObject) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_one_part_of_a_path_and_nothing_else() {
+        for name in ["a", "keeper-2", "0", &"x".repeat(63)] {
+            assert!(is_label(name), "{name}");
+        }
+        for other in [
+            "",
+            "x/agentinstances?",
+            "x/agentinstances?watch=true&a=",
+            "../../other/agents/secret",
+            "..",
+            "a b",
+            "a.b",
+            "-a",
+            "a-",
+            "A",
+            "ä",
+            "a%2fb",
+            &"x".repeat(64),
+        ] {
+            assert!(!is_label(other), "{other}");
+        }
+    }
 
     #[test]
     fn agents_without_a_namespace_are_those_of_the_service_account() {

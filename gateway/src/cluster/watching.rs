@@ -60,11 +60,15 @@ type Reached = Object<Nothing, Status>;
 struct Nothing {}
 
 /// Fills `table` for ever. What is given says when everything was listed once.
-pub(super) fn fill(client: &Client, table: &Arc<RwLock<Table>>) -> watch::Receiver<bool> {
+pub(super) fn fill(
+    client: &Client,
+    table: &Arc<RwLock<Table>>,
+    plain: bool,
+) -> watch::Receiver<bool> {
     let (nodes, instances) = (Arc::clone(table), Arc::clone(table));
     // Nodes first: their names are kept once, and not with each instance.
     let nodes = follow(all(client, "KernelNode"), move |event| {
-        take_node(&nodes, event)
+        take_node(&nodes, event, plain)
     });
     let placed = all(client, "AgentInstance");
     let instances = follow(placed, move |event| take_instance(&instances, event));
@@ -151,30 +155,32 @@ fn take_instance(table: &RwLock<Table>, event: Event<Placed>) {
     }
 }
 
-fn take_node(table: &RwLock<Table>, event: Event<Reached>) {
-    let mut table = table.write();
+fn take_node(table: &RwLock<Table>, event: Event<Reached>, plain: bool) {
     match event {
-        Event::Init => table.begins_nodes(),
-        Event::InitDone => table.ends_nodes(),
+        Event::Init => table.write().begins_nodes(),
+        Event::InitDone => table.write().ends_nodes(),
         Event::Apply(it) | Event::InitApply(it) => {
-            let name = it.name_any();
             let status = it.status.clone().unwrap_or_default();
-            table.node(
-                &name,
-                Where {
-                    tag: Tag::of(&it.uid().unwrap_or_default()),
-                    is_alive: condition::is_true(&status.conditions, condition::READY),
-                    address: address(status.api.as_ref()),
-                },
-            );
+            // An address has a client with its TLS, which takes its time to make.
+            let at = Where {
+                tag: Tag::of(&it.uid().unwrap_or_default()),
+                is_alive: condition::is_true(&status.conditions, condition::READY),
+                address: address(status.api.as_ref(), plain),
+            };
+            table.write().node(&it.name_any(), at);
         }
-        Event::Delete(it) => table.no_node(&it.name_any()),
+        Event::Delete(it) => table.write().no_node(&it.name_any()),
     }
 }
 
-/// By the authority that the KernelNode names, as `aionctl` does.
-fn address(api: Option<&NodeApi>) -> Result<Address, Arc<str>> {
+/// By the authority that the KernelNode names, as `aionctl` does. Without TLS a node is its own machine's, and what listens at that address
+/// where a gateway is would be somebody else; only tests have both in one place.
+fn address(api: Option<&NodeApi>, plain: bool) -> Result<Address, Arc<str>> {
     let api = api.ok_or("have its aion-node started with --listen")?;
+    if !plain && !api.url.starts_with("https://") {
+        let remedy = "have it started with a certificate: nodeAgent.tlsSecretName of the chart";
+        return Err(format!("its aion-node serves its own machine alone; {remedy}").into());
+    }
     Address::cluster(&api.url, api.ca_bundle.as_deref(), None)
         .map_err(|why| format!("its address {} cannot be used: {why}", api.url).into())
 }
@@ -213,7 +219,7 @@ mod tests {
         };
         take_instance(&table, Event::Apply(placed(json!(null))));
         assert!(asked().is_err());
-        take_node(&table, Event::Apply(node));
+        take_node(&table, Event::Apply(node), true);
         assert_eq!(asked(), Ok(1));
         take_instance(&table, Event::Delete(placed(json!({}))));
         assert!(asked().is_err());
@@ -226,9 +232,22 @@ mod tests {
             ca_bundle: None,
         };
         for url in ["https://10.0.0.7:7443", "http://10.0.0.7:7443", "x"] {
-            let why = address(Some(&api(url))).unwrap_err();
+            let why = address(Some(&api(url)), true).unwrap_err();
             assert!(why.contains(url), "{why}");
         }
-        assert!(address(None).unwrap_err().contains("--listen"));
+        assert!(address(None, true).unwrap_err().contains("--listen"));
+    }
+
+    #[test]
+    fn a_node_that_serves_its_own_machine_alone_is_not_sought_on_that_of_the_gateway() {
+        for url in ["http://127.0.0.1:7443", "http://localhost:7443"] {
+            let api = NodeApi {
+                url: url.to_owned(),
+                ca_bundle: None,
+            };
+            let why = address(Some(&api), false).unwrap_err();
+            assert!(why.contains("its own machine alone"), "{why}");
+            assert!(address(Some(&api), true).is_ok());
+        }
     }
 }

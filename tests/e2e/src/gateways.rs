@@ -59,7 +59,7 @@ impl ClusterGateway {
         let mut command = Command::new(crate::program("aion-gateway")?);
         let kubeconfig = Self::login(cluster)?;
         command.env("KUBECONFIG", kubeconfig).arg("--cluster");
-        command.args(["--listen", &format!("127.0.0.1:{port}")]);
+        command.args(["--listen", &format!("127.0.0.1:{port}"), "--plain-nodes"]);
         let process = Process::spawn(&command, &folder.path().join("gateway.log"))?;
         let mut gateway = Self {
             process,

@@ -233,13 +233,22 @@ fn a_gateway_widens_no_right_and_says_what_a_cluster_does_not_have() {
     let elsewhere = "POST /v1/agents/helper/turns?namespace=default";
     for (line, token) in [
         (ASKS, &stranger),
-        // Of an agent that is in no namespace of theirs nothing is told, whether it is there or not.
         (elsewhere, &scene.asker),
         ("GET /v1/agents/helper", &stranger),
         ("GET /v1/models/helper", &stranger),
     ] {
         assert_eq!(refused(line, Some(token)).0, 403, "{line}");
     }
+    // Nothing is told of an agent, not whether it is there.
+    for line in [ASKS, "GET /v1/agents/helper", "GET /v1/models/helper"] {
+        let told = |name: &str| {
+            let (status, body) = refused(&line.replace("helper", name), Some(&stranger));
+            (status, body.replace(name, "AGENT"))
+        };
+        assert_eq!(told("helper"), told("ghosts"), "{line}");
+    }
+    let odd = "GET /v1/agents/helper?namespace=gated%2Fagents%3F";
+    assert_eq!(refused(odd, Some(&scene.asker)).0, 404);
     // Who may be its program may not ask it.
     assert_eq!(refused(ASKS, Some(&scene.server)).0, 403);
 
