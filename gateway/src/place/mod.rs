@@ -312,5 +312,4 @@ fn shown(tag: Option<Tag>, own: u64) -> Result<u64, ClientError> {
 }
 
 #[cfg(test)]
-#[path = "place_tests.rs"]
 mod tests;
