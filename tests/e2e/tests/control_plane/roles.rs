@@ -138,6 +138,8 @@ fn a_gateway_may_see_where_agents_are_and_ask_none() {
     let may = expected(&[
         ("get list", "aion.dev/agents"),
         ("list watch", "aion.dev/agentinstances aion.dev/kernelnodes"),
+        // As everybody who is known to the cluster.
+        ("get", "aion.dev/kernelnodes"),
         ("create", "authentication.k8s.io/tokenreviews"),
         ("create", "authorization.k8s.io/subjectaccessreviews"),
     ]);
