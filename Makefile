@@ -1,5 +1,5 @@
 # `make` alone says what there is.
-WORKSPACE := --workspace --features aion-cli/kubernetes,aion-daemon/kubernetes
+WORKSPACE := --workspace --features aion-cli/kubernetes,aion-daemon/kubernetes,aion-gateway/kubernetes
 
 # A workspace of its own, so that its code generator is not linked into the worker.
 COMPILER := --manifest-path node-agent/compiler/Cargo.toml

@@ -106,9 +106,8 @@ prefix=$(absolute "$prefix")
 bin=$prefix/bin
 # What comes with a package lies outside the state, of which no agent is shown anything.
 [ "$prefix" = "$AION_HOME" ] && share=$AION_HOME-share || share=$prefix/share/aion-os
-programs='aion-node aion-launcher aion-worker aion-compiler aionctl'
-# The gateway is one machine's, the operator a cluster's.
-[ $cluster = no ] && programs="$programs aion-gateway" || programs="$programs aion-operator"
+programs='aion-node aion-launcher aion-worker aion-compiler aionctl aion-gateway'
+[ $cluster = no ] || programs="$programs aion-operator"
 [ -t 1 ] && terminal=yes || terminal=no
 strong='' plain=''
 if [ "$terminal" = yes ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
@@ -242,8 +241,8 @@ check_needs() {
     say "$(rustc --version), $(cc --version 2>/dev/null | head -n 1)"
 }
 
-node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p compiler-ahead'
-[ $cluster = no ] && node="$node -p aion-gateway" || node="$node -p aion-operator --features aion-cli/kubernetes,aion-daemon/kubernetes"
+node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p aion-gateway -p compiler-ahead'
+[ $cluster = no ] || node="$node -p aion-operator --features aion-cli/kubernetes,aion-daemon/kubernetes,aion-gateway/kubernetes"
 # A workspace of its own, with the same target folder and profiles (.cargo/config.toml).
 compiler='--manifest-path node-agent/compiler/Cargo.toml'
 

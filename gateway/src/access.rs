@@ -1,5 +1,6 @@
 //! Who may: whoever is on this machine and shows the gateway's token, or a key that the node knows. What a key may is the node's to
-//! say: whatever is done for it is asked in its name.
+//! say: whatever is done for it is asked in its name. In a cluster whoever shows a token that was made for node agents, which goes on to
+//! them.
 
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use axum::{
 };
 use subtle::ConstantTimeEq as _;
 
+#[cfg(feature = "kubernetes")]
+use crate::cluster::Cluster;
 use crate::{
     asked::Asked,
     events,
@@ -31,7 +34,16 @@ const API_KEY: &str = "x-api-key";
 /// What stands before every endpoint.
 pub(crate) struct Guard {
     pub(crate) gateway: Arc<Gateway>,
-    pub(crate) token: String,
+    pub(crate) by: By,
+}
+
+/// By what it is known who asks.
+pub(crate) enum By {
+    /// The gateway's token, or a key of the node beside it.
+    Token(String),
+    /// The cluster's word on a token.
+    #[cfg(feature = "kubernetes")]
+    Cluster(Arc<Cluster>),
 }
 
 pub(crate) async fn check(
@@ -66,13 +78,41 @@ pub(crate) async fn check(
 
 impl Guard {
     /// The gateway as whoever asks has it.
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(
+            clippy::infallible_destructuring_match,
+            reason = "a cluster has another way"
+        )
+    )]
     async fn asked(&self, headers: &HeaderMap, path: &str) -> Result<Asked, Problem> {
+        let token = match &self.by {
+            By::Token(token) => token,
+            #[cfg(feature = "kubernetes")]
+            By::Cluster(cluster) => return self.reviewed(cluster, headers).await,
+        };
         caller::of_this_machine(headers)?;
         let shown = shown(headers).ok_or_else(wrong)?;
-        if shown.as_bytes().ct_eq(self.token.as_bytes()).into() {
+        if shown.as_bytes().ct_eq(token.as_bytes()).into() {
             return Ok(Asked(Arc::clone(&self.gateway)));
         }
         self.admitted(shown, path).await
+    }
+
+    /// Whose token the cluster says it is. What is asked with it a node judges again: the gateway's word counts nowhere.
+    #[cfg(feature = "kubernetes")]
+    async fn reviewed(
+        &self,
+        cluster: &Arc<Cluster>,
+        headers: &HeaderMap,
+    ) -> Result<Asked, Problem> {
+        let token = shown(headers).and_then(|it| match form(it) {
+            Form::Other if is_token(it) => Some(it),
+            _ => None,
+        });
+        let token = token.ok_or_else(no_token)?;
+        let caller = cluster.caller(token).await?;
+        Ok(Asked(Arc::new(self.gateway.asked_in_cluster(caller))))
     }
 
     /// Wrong keys are not counted: nobody finds one of 176 random bits by trying, what has not the form of one is refused here, and who is
@@ -89,7 +129,12 @@ impl Guard {
             Form::Other if is_token(shown) => {}
             Form::Other => return Err(wrong()),
         }
-        let address = self.gateway.own.address.in_the_name_of(shown);
+        let beside = "API keys are not taken";
+        let own = self
+            .gateway
+            .own
+            .one(beside, "show a token of the cluster")?;
+        let address = own.address.in_the_name_of(shown);
         let node = Node {
             address: address.map_err(|_| wrong())?,
         };
@@ -113,6 +158,15 @@ fn is_token(shown: &str) -> bool {
 fn wrong() -> Problem {
     Problem::new(Code::BadSignature, "the API key is missing or wrong").remedy(
         "send the token of this gateway (gateway/token in the node's state), or a key of aionctl key create, as Authorization: Bearer",
+    )
+}
+
+/// Keys are a node's, and no node has those of another.
+#[cfg(feature = "kubernetes")]
+fn no_token() -> Problem {
+    let what = "there is no token of the cluster: keys of aionctl key create and tokens of other issuers are those of a single node";
+    Problem::new(Code::BadSignature, what).remedy(
+        "send a token of a service account as Authorization: Bearer: kubectl -n NAMESPACE create token aion-invoke --audience=aion.dev/node-agent",
     )
 }
 
@@ -147,7 +201,7 @@ mod tests {
         };
         let guard = Guard {
             gateway: Arc::new(Gateway::at(node)),
-            token: "word".to_owned(),
+            by: By::Token("word".to_owned()),
         };
         let asked = async |name: &'static str, shown: &str| {
             let mut headers = HeaderMap::new();

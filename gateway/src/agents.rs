@@ -7,15 +7,20 @@ use serde_json::Value;
 use crate::gateway::{AUTO, Gateway, problem};
 
 impl Gateway {
-    /// Every agent, by namespace and name. One that cannot be read hides no other.
-    pub(crate) async fn agents(&self) -> Result<Vec<Agent>, Problem> {
-        let agents = self.agents_as_applied().await?;
+    /// Every agent, or those of a namespace, by namespace and name; in a cluster those of one namespace, the usual one where none is named.
+    /// One that cannot be read hides no other.
+    pub(crate) async fn agents(&self, namespace: Option<&str>) -> Result<Vec<Agent>, Problem> {
+        let agents = self.agents_as_applied(namespace).await?;
         Ok(agents.into_iter().map(|(agent, _)| agent).collect())
     }
 
     /// The same, each with its resource.
-    pub(crate) async fn agents_as_applied(&self) -> Result<Vec<(Agent, Value)>, Problem> {
-        let resources = self.node.list("agents", None).await.map_err(problem)?;
+    pub(crate) async fn agents_as_applied(
+        &self,
+        namespace: Option<&str>,
+    ) -> Result<Vec<(Agent, Value)>, Problem> {
+        let resources = self.nodes.agents(namespace, &self.namespace).await;
+        let resources = resources.map_err(problem)?;
         let agents = resources.into_iter().filter_map(|resource| {
             let read = Agent::read(&resource);
             let warned = |error: &serde_json::Error| {
@@ -41,7 +46,7 @@ impl Gateway {
         namespace: &str,
         name: &str,
     ) -> Result<(Agent, Value), Problem> {
-        let found = self.node.resource("agents", Some(namespace), name).await;
+        let found = self.nodes.agent(namespace, name).await;
         let found = found.map_err(problem)?;
         Ok((Agent::read(&found).map_err(unread)?, found))
     }

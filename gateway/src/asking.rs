@@ -11,12 +11,13 @@ use aion_abi::{
     code::Code,
     problem::Problem,
 };
-use aion_client::{ClientError, Events};
+use aion_client::ClientError;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
     gateway::{Gateway, problem},
+    place::{self, Key, Places},
     unanswered::PATIENCE,
 };
 
@@ -44,11 +45,13 @@ pub(crate) struct Asking {
     gateway: Arc<Gateway>,
     /// Namespace and name.
     agent: (String, String),
+    /// Where it is asked; nowhere where a turn is there.
+    places: Option<Places>,
     request: TurnRequest,
     key: String,
     abandoned: Abandoned,
     turn: Option<u64>,
-    events: Option<Events<TurnEvent>>,
+    events: Option<place::Told>,
     /// A node agent answered before.
     reached: bool,
     told: Told,
@@ -82,11 +85,17 @@ impl Asking {
         key: Option<&str>,
         abandoned: Abandoned,
     ) -> Result<Self, Problem> {
+        let made = Uuid::new_v4().to_string();
+        let at = key.map_or(Key::Ours(&made), Key::Theirs);
+        let places = gateway
+            .nodes
+            .places((namespace, name), at, &request.uploads);
         let mut asking = Self {
+            places: Some(places.await.map_err(problem)?),
             gateway,
             agent: (namespace.to_owned(), name.to_owned()),
             request,
-            key: key.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
+            key: key.unwrap_or(&made).to_owned(),
             abandoned,
             turn: None,
             events: None,
@@ -110,6 +119,7 @@ impl Asking {
             gateway,
             // Nothing is asked.
             agent: <(String, String)>::default(),
+            places: None,
             request: TurnRequest::default(),
             key: String::new(),
             abandoned: Abandoned::GoesOn,
@@ -134,7 +144,13 @@ impl Asking {
                 Err(error) if self.comes_back(&error) && Instant::now() < until => {
                     sleep(PAUSE).await;
                 }
-                Err(ClientError::Refused(problem)) if problem.code == Code::NotFound => {
+                // It was erased; or, in a cluster, whose it is may ask no more: what was told is told.
+                Err(ClientError::Refused(problem))
+                    if matches!(
+                        problem.code,
+                        Code::NotFound | Code::BadSignature | Code::Denied
+                    ) =>
+                {
                     return self.heard(turn).ok_or(*problem);
                 }
                 told => return told.map_err(problem),
@@ -195,16 +211,15 @@ impl Asking {
     }
 
     /// The turn's events from its start.
-    async fn follow(&mut self) -> Result<Events<TurnEvent>, Problem> {
+    async fn follow(&mut self) -> Result<place::Told, Problem> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let Gateway { node, own, .. } = &*self.gateway;
-            let (namespace, name) = (&self.agent.0, &self.agent.1);
-            let tried = match self.turn {
-                Some(turn) => own.turn_events(turn).await,
-                None => {
-                    let key = Some(self.key.as_str());
-                    node.start_turn(namespace, name, &self.request, key).await
+            let tried = match (self.turn, &mut self.places) {
+                (Some(turn), _) => self.gateway.own.turn_events(turn).await,
+                (None, Some(places)) => places.ask(&self.request, Some(&self.key)).await,
+                (None, None) => {
+                    let what = "there is no turn to follow, and nothing to ask";
+                    return Err(Problem::new(Code::Internal, what));
                 }
             };
             match tried {
@@ -213,6 +228,8 @@ impl Asking {
                     return Ok(events);
                 }
                 Err(error) if self.comes_back(&error) && Instant::now() < until => {
+                    // It had the question, and may have taken it.
+                    self.reached |= matches!(error, ClientError::Broken { .. });
                     sleep(PAUSE).await;
                 }
                 Err(error) => return Err(self.lost(error)),
@@ -232,8 +249,15 @@ impl Asking {
 
     /// What was taken may still be done where the node agent is not heard of again.
     fn lost(&self, error: ClientError) -> Problem {
-        let Some(turn) = self.turn.filter(|_| self.comes_back(&error)) else {
-            return problem(error);
+        let away = matches!(error, ClientError::Unreachable { .. }) && self.reached;
+        let turn = match self.turn.filter(|_| self.comes_back(&error)) {
+            Some(turn) => turn,
+            None if away => {
+                let what = format!("the node agent went away with the question: {error}");
+                return Problem::new(Code::OutcomeUnknown, what)
+                    .remedy("ask again under the same idempotency key, if it had one: what was taken is not done twice");
+            }
+            None => return problem(error),
         };
         let what = format!("the node agent went away during turn {turn}: {error}");
         Problem::new(Code::OutcomeUnknown, what)
@@ -266,7 +290,7 @@ impl Drop for Asking {
 }
 
 /// The turn that these are the events of: what they say first.
-async fn number(mut events: Events<TurnEvent>) -> Option<u64> {
+async fn number(mut events: place::Told) -> Option<u64> {
     while let Ok(Some(event)) = events.next().await {
         if let TurnEvent::Queued { turn } = event {
             return Some(turn);
@@ -378,6 +402,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_node_that_goes_away_with_the_question_may_have_taken_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("node.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        });
+        let node = Node {
+            address: Address::unix(&socket).unwrap(),
+        };
+        tokio::time::pause();
+        let gateway = Arc::new(Gateway::at(node));
+        let (agent, request) = (("default", "jarvis"), TurnRequest::default());
+        let begun = Asking::begin(gateway, agent, request, None, Abandoned::GoesOn).await;
+        let lost = begun.err().unwrap();
+        assert_eq!(lost.code, Code::OutcomeUnknown, "{lost}");
+    }
+
+    #[tokio::test]
     async fn a_turn_that_was_begun_is_told_after_its_key_has_ended() {
         let record =
             serde_json::json!({"turn": 7, "agent": "default/jarvis", "input": "", "answer": "Mio"});
@@ -399,7 +443,7 @@ mod tests {
         let admitted = serde_json::json!({"id": "a", "namespace": "default"});
         let admitted = serde_json::from_value(admitted).unwrap();
         let gateway = Gateway::at(node).asked_by(Node { address }, admitted);
-        assert!(gateway.node.turn(7).await.is_err());
+        assert!(gateway.nodes.turn(7).await.is_err());
         let mut asking = Asking::resumed(Arc::new(gateway), 7);
         assert_eq!(
             asking.record().await.unwrap().answer.as_deref(),

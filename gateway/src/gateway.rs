@@ -2,24 +2,30 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{Arc, OnceLock},
 };
 
 use aion_abi::{
     admin::ASKING_SOCKET,
     key::{Admitted, Right},
+    problem::Problem,
 };
 use aion_client::{Address, Node};
 use anyhow::Context as _;
 
+#[cfg(feature = "kubernetes")]
+use crate::cluster::{Caller, Cluster};
 pub(crate) use crate::unanswered::problem;
 use crate::{
-    args::Args,
     events::Events,
     lending::{By, Lending},
+    nodes::Nodes,
     signing::Signer,
-    state::State,
 };
+
+/// What to do where a program cannot be one of an agent.
+pub(crate) const NO_PROGRAMS: &str = "run the program where its agent's node is, or ask the agent";
 
 /// What stands for an agent's name where the question says who is meant.
 pub(crate) const AUTO: &str = "auto";
@@ -27,53 +33,79 @@ pub(crate) const AUTO: &str = "auto";
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct Gateway {
-    /// Asked in the name of whoever has a key; else by the gateway itself.
-    pub(crate) node: Node,
-    /// Asked by the gateway itself, whoever asks here: about what was begun for somebody, and to nobody else.
-    pub(crate) own: Node,
-    /// The id of the key that is asked by; none where the gateway asks itself.
+    /// Asked in the name of whoever has a key, or a token of the cluster; else by the gateway itself.
+    pub(crate) nodes: Nodes,
+    /// Asked by the gateway itself, whoever asks here: about what was begun for somebody, and to nobody else. In a cluster it has no
+    /// right of its own, and asks in the name of who began it.
+    pub(crate) own: Nodes,
+    /// The id of the key that is asked by, or who asks in a cluster; none where the gateway asks itself.
     pub(crate) key: Option<Arc<str>>,
     /// Whether models of agents are for who asks.
     pub(crate) lends: bool,
     /// The namespace of agents that are named without one.
     pub(crate) namespace: String,
-    /// Says that a card is this gateway's.
-    pub(crate) signer: Arc<Signer>,
+    /// Says that a card is this gateway's; none where gateways that are to sign alike share no key.
+    pub(crate) signer: Option<Arc<Signer>>,
     /// Where it is found, once it listens.
     pub(crate) base: Arc<OnceLock<String>>,
     /// Models of agents, for programs that know only models.
     pub(crate) lending: Arc<Lending>,
-    /// What happens on the node, as far as who asks may see it.
-    pub(crate) events: Arc<Events>,
+    /// What happens on the node, as far as who asks may see it. None in a cluster.
+    pub(crate) events: Option<Arc<Events>>,
 }
 
 impl Gateway {
+    /// Of the node beside it, whose state is in `home`.
+    ///
     /// # Errors
-    /// The key of cards cannot be read.
-    pub(crate) fn open(args: &Args, state: &State) -> anyhow::Result<Arc<Self>> {
-        let signer = state.signer(args.card_key_file.as_deref())?;
-        let socket = args.home.join(ASKING_SOCKET);
+    /// There is no way to speak to it.
+    pub(crate) fn open(home: &Path, namespace: &str, signer: Signer) -> anyhow::Result<Arc<Self>> {
+        let socket = home.join(ASKING_SOCKET);
         let address = Address::unix(&socket)
             .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;
         let node = Node { address };
         Ok(Arc::new(Self {
-            events: Arc::new(Events::of(node.clone(), &args.namespace)),
-            own: node.clone(),
-            node,
+            events: Some(Arc::new(Events::of(node.clone(), namespace))),
+            own: Nodes::One(node.clone()),
+            nodes: Nodes::One(node),
             key: None,
             lends: true,
-            namespace: args.namespace.clone(),
-            signer: Arc::new(signer),
+            namespace: namespace.to_owned(),
+            signer: Some(Arc::new(signer)),
             base: Arc::default(),
             lending: Arc::default(),
         }))
     }
 
+    /// Of the nodes of a cluster, asked by nobody yet.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn in_cluster(
+        cluster: &Arc<Cluster>,
+        namespace: &str,
+        signer: Option<Signer>,
+    ) -> Arc<Self> {
+        let nodes = Nodes::Many(cluster.nobody());
+        Arc::new(Self {
+            own: nodes.clone(),
+            nodes,
+            key: None,
+            lends: false,
+            namespace: namespace.to_owned(),
+            signer: signer.map(Arc::new),
+            base: Arc::default(),
+            lending: Arc::default(),
+            events: None,
+        })
+    }
+
     /// The same for whoever has a key, and the node asked in that name.
     pub(crate) fn asked_by(&self, node: Node, admitted: Admitted) -> Self {
         Self {
-            events: Arc::new(self.events.asked_of(node.clone())),
-            node,
+            events: self
+                .events
+                .as_ref()
+                .map(|it| Arc::new(it.asked_of(node.clone()))),
+            nodes: Nodes::One(node),
             key: Some(admitted.id.into()),
             lends: admitted.may.contains(&Right::Serve),
             namespace: admitted.namespace,
@@ -81,13 +113,30 @@ impl Gateway {
         }
     }
 
-    /// Who asks, for what is lent.
-    pub(crate) fn by(&self) -> By<'_> {
-        By {
-            node: &self.node,
-            own: &self.own,
-            key: self.key.as_ref(),
+    /// The same for whoever asks in a cluster, and its nodes asked in that name: also about what was begun.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn asked_in_cluster(&self, caller: Caller) -> Self {
+        let usual = || self.namespace.clone();
+        Self {
+            namespace: caller.namespace().map_or_else(usual, str::to_owned),
+            key: Some(caller.name().into()),
+            own: Nodes::Many(caller.clone()),
+            nodes: Nodes::Many(caller),
+            ..self.clone()
         }
+    }
+
+    /// Who asks, for what is lent.
+    ///
+    /// # Errors
+    /// There are several nodes.
+    pub(crate) fn by(&self) -> Result<By<'_>, Problem> {
+        let of = |nodes| Nodes::one(nodes, "models of agents are not for programs", NO_PROGRAMS);
+        Ok(By {
+            node: of(&self.nodes)?,
+            own: of(&self.own)?,
+            key: self.key.as_ref(),
+        })
     }
 
     /// The gateway of a node, for tests.
@@ -95,13 +144,13 @@ impl Gateway {
     #[allow(clippy::unwrap_used)]
     pub(crate) fn at(node: Node) -> Self {
         Self {
-            events: Arc::new(Events::of(node.clone(), "default")),
-            own: node.clone(),
-            node,
+            events: Some(Arc::new(Events::of(node.clone(), "default"))),
+            own: Nodes::One(node.clone()),
+            nodes: Nodes::One(node),
             key: None,
             lends: true,
             namespace: "default".to_owned(),
-            signer: Arc::new(Signer::of(&[7; 32]).unwrap()),
+            signer: Some(Arc::new(Signer::of(&[7; 32]).unwrap())),
             base: Arc::default(),
             lending: Arc::default(),
         }
@@ -111,6 +160,12 @@ impl Gateway {
     pub(crate) fn serves_at(&self, address: SocketAddr) {
         // It listens once.
         let _ = self.base.set(format!("http://{address}"));
+    }
+
+    /// Takes note of the address that clients have.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn is_found_at(&self, url: &str) {
+        let _ = self.base.set(url.trim_end_matches('/').to_owned());
     }
 
     /// The address that what is here is found below.

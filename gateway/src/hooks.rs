@@ -41,6 +41,10 @@ pub(crate) async fn deliver(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
+    let node = gateway.nodes.one(
+        "deliveries of webhooks are not taken",
+        "have its sender send it to a program that asks the agent with a token",
+    )?;
     let signed = signed(&headers)?;
     let Ok(_place) = PLACES.try_acquire() else {
         let what = format!("{AT_ONCE} deliveries are under way");
@@ -53,7 +57,7 @@ pub(crate) async fn deliver(
         _ => problem,
     })?;
     let agent = (&*namespace, &*agent);
-    let answered = gateway.node.deliver(agent, &trigger, signed, body.into());
+    let answered = node.deliver(agent, &trigger, signed, body.into());
     let remedy = "send it again: a delivery that was taken starts nothing twice";
     let away = |error| unanswered::away(error, remedy);
     let (status, mut said, answer) = answered.await.map_err(away)?;

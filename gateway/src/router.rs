@@ -237,7 +237,9 @@ fn endpoints() -> Vec<Endpoint> {
             Method::GET,
             "/v1/turns/{turn}/events",
             get(turns::events),
-            rest("followTurn", "A turn's events from its start").streams::<TurnEvent>(),
+            rest("followTurn", "A turn's events from its start, or behind those that a client has")
+                .query::<turns::Behind>()
+                .streams::<TurnEvent>(),
         ),
         on(
             Method::GET,

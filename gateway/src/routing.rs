@@ -52,7 +52,7 @@ impl Gateway {
     }
 
     async fn resources(&self, namespace: &str) -> Result<Vec<Value>, Problem> {
-        let listed = self.node.list("agents", Some(namespace)).await;
+        let listed = self.nodes.agents(Some(namespace), namespace).await;
         listed.map_err(problem)
     }
 }

@@ -34,6 +34,23 @@ impl Signer {
         })
     }
 
+    /// Of a file that others make for several gateways, as a Secret is mounted.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no key.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn of_file(path: &std::path::Path) -> anyhow::Result<Self> {
+        use std::io::Read as _;
+        let shown = path.display();
+        let file = std::fs::File::open(path).with_context(|| format!("cannot open {shown}"))?;
+        let mut key = Vec::new();
+        // More is no key, however much it is.
+        file.take(64)
+            .read_to_end(&mut key)
+            .with_context(|| format!("cannot read {shown}"))?;
+        Self::of(&key).with_context(|| format!("cannot sign cards with {shown}"))
+    }
+
     /// The signature of a value as a JWS (RFC 7515) has it beside its content: `protected` and `signature`. `keys` is where the key is
     /// found.
     pub(crate) fn sign(&self, value: &Value, keys: &str) -> Value {

@@ -11,7 +11,9 @@ pub(crate) fn problem(error: ClientError) -> Problem {
     match error {
         ClientError::Refused(problem) => *problem,
         ClientError::Unreachable { .. } => Problem::new(Code::Unreachable, said)
-            .remedy("start the node: aionctl local start")
+            .remedy(
+                "start the node: aionctl local start; in a cluster, see kubectl get kernelnodes",
+            )
             .retry_after_ms(1_000),
         ClientError::Forbidden { .. } => Problem::new(Code::Unreachable, said)
             .remedy("start aion-gateway as the user who started the node"),

@@ -4,6 +4,7 @@ use std::{
     fmt,
     net::IpAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use aion_abi::{
@@ -23,6 +24,9 @@ use crate::failure::ClientError;
 
 /// The largest answer that is read whole, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// How long a connection may take to be made, with its TLS. A machine that is gone refuses none.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// Where a node listens, and who asks.
 #[derive(Clone)]
@@ -315,6 +319,7 @@ fn client(authorities: Vec<Certificate>, socket: Option<&Path>) -> Result<Client
     let mut builder = Client::builder()
         .no_proxy()
         .redirect(Policy::none())
+        .connect_timeout(CONNECT)
         .pool_max_idle_per_host(0)
         .tls_certs_only(authorities);
     if let Some(socket) = socket {
@@ -382,5 +387,31 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
         let refused = kind(ask().await.unwrap_err());
         assert_eq!(refused, io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn where_no_connection_is_made_nothing_was_sent() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let ask = async || {
+            let node = Address::cluster(&url, Some(""), Some("token")).unwrap();
+            node.ask(Method::GET, "/api/v1/status", String::new()).await
+        };
+        let unreachable = |answer: Result<_, ClientError>| match answer {
+            Err(ClientError::Unreachable { why, .. }) => why.kind(),
+            other => panic!("{other:?}"),
+        };
+        // It takes connections, and says nothing.
+        tokio::time::pause();
+        assert_eq!(unreachable(ask().await), io::ErrorKind::TimedOut);
+        tokio::time::resume();
+        // It speaks no TLS.
+        tokio::spawn(async move {
+            while let Ok((mut it, _)) = listener.accept().await {
+                let _ =
+                    tokio::io::AsyncWriteExt::write_all(&mut it, b"HTTP/1.1 200 OK\r\n\r\n").await;
+            }
+        });
+        unreachable(ask().await);
     }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 /// Why there is no answer, or not the one that was wanted.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// Nothing listens.
+    /// There is no connection: nothing listens, or what does shows a certificate that does not hold. Nothing was sent.
     #[error("nothing answers at {at}: {why}")]
     Unreachable {
         /// The address.
@@ -22,7 +22,7 @@ pub enum ClientError {
         /// The address.
         at: String,
     },
-    /// The connection broke on the way, or its certificate does not hold.
+    /// The connection broke on the way: what was sent may have been taken.
     #[error("the connection to {at} broke: {why}")]
     Broken {
         /// The address.
@@ -43,6 +43,12 @@ pub enum ClientError {
     },
 }
 
+impl From<Problem> for ClientError {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
+}
+
 impl ClientError {
     /// What the HTTP client tells, told as this module does.
     pub(crate) fn of(at: &str, error: &reqwest::Error) -> Self {
@@ -52,11 +58,15 @@ impl ClientError {
             Some(why) if error.is_connect() && why.kind() == io::ErrorKind::PermissionDenied => {
                 Self::Forbidden { at }
             }
-            // A number of the operating system's, or no address for the name: TLS has neither.
-            Some(why) if error.is_connect() && (why.raw_os_error().is_some() || error.is_dns()) => {
-                let why = match why.raw_os_error() {
+            why if error.is_connect() => {
+                let why = match why.and_then(io::Error::raw_os_error) {
                     Some(number) => io::Error::from_raw_os_error(number),
-                    None => io::Error::new(why.kind(), why.to_string()),
+                    None if error.is_timeout() => io::ErrorKind::TimedOut.into(),
+                    // TLS has none.
+                    None => io::Error::new(
+                        why.map_or(io::ErrorKind::Other, io::Error::kind),
+                        innermost(error),
+                    ),
                 };
                 Self::Unreachable { at, why }
             }

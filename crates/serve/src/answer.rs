@@ -61,10 +61,20 @@ impl From<Problem> for Refused {
 
 /// A stream of JSON values as server-sent events.
 pub fn events<T: Serialize>(values: impl Stream<Item = T> + Send + 'static) -> Response {
-    let frames = values.map(|value| {
+    numbered(values.map(|value| (None, value)))
+}
+
+/// The same, each with the number that it is followed on from (`Last-Event-ID`), where it has one.
+pub fn numbered<T: Serialize>(
+    values: impl Stream<Item = (Option<u64>, T)> + Send + 'static,
+) -> Response {
+    let frames = values.map(|(number, value)| {
         // The wire types always have a JSON form.
         let json = serde_json::to_vec(&value).unwrap_or_default();
-        let mut frame = Vec::with_capacity(json.len() + 8);
+        let mut frame = Vec::with_capacity(json.len() + 32);
+        if let Some(number) = number {
+            frame.extend_from_slice(format!("id: {number}\n").as_bytes());
+        }
         frame.extend_from_slice(b"data: ");
         frame.extend_from_slice(&json);
         frame.extend_from_slice(b"\n\n");

@@ -6,6 +6,8 @@
 mod answer;
 mod bounded;
 pub mod caller;
+#[cfg(feature = "tls")]
+pub mod certificate;
 mod connection;
 mod failure;
 mod patience;
@@ -14,12 +16,12 @@ mod ring;
 mod tcp;
 mod token;
 
-pub use answer::{Refused, events, refusal, stream};
+pub use answer::{Refused, events, numbered, refusal, stream};
 pub use bounded::{Bounded, connections};
 pub use connection::{Accepting, accept, connection};
 pub use failure::ServeError;
 pub use patience::Patience;
 pub use reading::{Json, Path, Query, path_is_wrong};
 pub use ring::{Bounds, Read, Ring};
-pub use tcp::{Tcp, serve_tcp};
+pub use tcp::{Tcp, TlsFiles, serve_tcp};
 pub use token::{TokenError, token};

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "tls")]
 use std::time::Duration;
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +27,17 @@ pub enum Tcp {
     /// HTTPS.
     #[cfg(feature = "tls")]
     Tls(tokio_rustls::TlsAcceptor),
+}
+
+/// Files of a certificate, in PEM form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and the authority.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The authority that it is checked against; left out, the certificate itself.
+    pub ca: Option<PathBuf>,
 }
 
 /// Serves at `address`, until `stop`; then lets what is under way end. Gives the address, which has a port

@@ -10,7 +10,7 @@ use super::VERSION;
 use crate::signing::Signer;
 
 /// The card of an agent. `base` is the gateway's address.
-pub(super) fn of(agent: &Agent, base: &str, signer: &Signer) -> Value {
+pub(super) fn of(agent: &Agent, base: &str, signer: Option<&Signer>) -> Value {
     let url = format!("{base}/v1/a2a/{}/{}", agent.namespace, agent.name);
     let interface =
         |binding: &str| json!({"url": url, "protocolBinding": binding, "protocolVersion": VERSION});
@@ -30,8 +30,10 @@ pub(super) fn of(agent: &Agent, base: &str, signer: &Signer) -> Value {
         "skills": [skill(agent, &description)],
     });
     card["version"] = version(&card).into();
-    let signature = signer.sign(&card, &format!("{base}/v1/a2a/jwks.json"));
-    card["signatures"] = json!([signature]);
+    if let Some(signer) = signer {
+        let signature = signer.sign(&card, &format!("{base}/v1/a2a/jwks.json"));
+        card["signatures"] = json!([signature]);
+    }
     card
 }
 
@@ -103,7 +105,7 @@ mod tests {
             tools: vec!["ledger".to_owned(), "clerk".to_owned()],
             ..bare.clone()
         };
-        let card = |agent: &Agent| of(agent, "http://127.0.0.1:8421", &signer);
+        let card = |agent: &Agent| of(agent, "http://127.0.0.1:8421", Some(&signer));
         for agent in [&bare, &clerk] {
             assert!(!emptiness(&card(agent)), "{}", card(agent));
         }

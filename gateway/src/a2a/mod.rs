@@ -23,7 +23,7 @@ use axum::{
     response::Response,
 };
 use futures::{StreamExt as _, stream, stream::BoxStream};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::{
     fault::{Fault, Kind},
@@ -85,7 +85,8 @@ pub(crate) async fn rest(
 
 /// The key that cards are signed with, to check them.
 pub(crate) async fn keys(Asked(gateway): Asked, headers: HeaderMap) -> Response {
-    tagged(&headers, &gateway.signer.keys())
+    let keys = gateway.signer.as_ref().map(|it| it.keys());
+    tagged(&headers, &keys.unwrap_or_else(|| json!({"keys": []})))
 }
 
 /// A refusal before any agent is named.
@@ -179,7 +180,11 @@ impl Target {
 
     async fn card(&self) -> Result<Value, Fault> {
         let agent = self.gateway.agent(&self.namespace, &self.agent).await?;
-        Ok(card::of(&agent, self.gateway.base(), &self.gateway.signer))
+        Ok(card::of(
+            &agent,
+            self.gateway.base(),
+            self.gateway.signer.as_deref(),
+        ))
     }
 
     async fn send(&self, asked: SendMessage) -> Result<Task, Fault> {
@@ -187,7 +192,7 @@ impl Target {
         let returns = question.returns;
         let (id, mut asking) = self.begin(question).await?;
         let record = match returns {
-            true => self.gateway.node.turn(id.turn).await.map_err(problem)?,
+            true => self.gateway.nodes.turn(id.turn).await.map_err(problem)?,
             false => {
                 while asking.next().await?.is_some() {}
                 asking.record().await?
@@ -199,7 +204,7 @@ impl Target {
     async fn stream(&self, asked: SendMessage) -> Result<Told, Fault> {
         let (id, asking) = self.begin(Question::of(asked)?).await?;
         // A message that is sent again finds its task at work.
-        let record = self.gateway.node.turn(id.turn).await.map_err(problem)?;
+        let record = self.gateway.nodes.turn(id.turn).await.map_err(problem)?;
         Ok(self.told(id, asking, at_work(&record)))
     }
 
@@ -222,7 +227,7 @@ impl Target {
         }
         let record = self
             .gateway
-            .node
+            .nodes
             .cancel_turn(id.turn)
             .await
             .map_err(problem)?;
@@ -284,7 +289,7 @@ impl Target {
     async fn turn(&self, id: &str) -> Result<(Id, TurnRecord), Fault> {
         let none = || Fault::no_task(id);
         let parsed = Id::parse(id).ok_or_else(none)?;
-        let record = match self.gateway.node.turn(parsed.turn).await.map_err(problem) {
+        let record = match self.gateway.nodes.turn(parsed.turn).await.map_err(problem) {
             Err(problem) if problem.code == Code::NotFound => return Err(none()),
             record => record?,
         };

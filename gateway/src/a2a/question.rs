@@ -15,7 +15,7 @@ use super::{
     task::context,
     wire::{Message, Part, SendMessage},
 };
-use crate::gateway::problem;
+use crate::{gateway::problem, place::Key};
 
 const BYTES: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -76,9 +76,9 @@ impl Question {
             ..TurnRequest::default()
         };
         for (name, content) in self.files {
-            let node = &target.gateway.node;
-            let (namespace, agent) = target.agent();
-            let kept = node.upload_body(namespace, agent, &name, content.into());
+            let nodes = &target.gateway.nodes;
+            let key = Key::Theirs(&self.key);
+            let kept = nodes.upload(target.agent(), &name, content.into(), key);
             request.uploads.push(kept.await.map_err(problem)?.upload);
         }
         Ok(request)

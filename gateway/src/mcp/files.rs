@@ -39,7 +39,11 @@ pub(super) async fn read(gateway: &Gateway, uri: &str) -> Result<ResourceContent
         Problem::new(Code::NotFound, format!("there is no resource {uri}"))
             .remedy(format!("read what a tool gave: {TEMPLATE}"))
     })?;
-    let mut download = gateway.node.turn_file(turn, &path).await.map_err(problem)?;
+    let mut download = gateway
+        .nodes
+        .turn_file(turn, &path)
+        .await
+        .map_err(problem)?;
     let mut content = Vec::new();
     while let Some(part) = download.next().await.map_err(problem)? {
         if content.len() + part.len() > LARGEST {

@@ -66,7 +66,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let gateway = gateway(&context)?;
-        let agents = gateway.agents().await.map_err(|it| fault(&it))?;
+        let agents = gateway.agents(None).await.map_err(|it| fault(&it))?;
         let cursor = page.and_then(|it| it.cursor);
         let page = tools::page(&gateway, agents, cursor.as_deref());
         let (tools, next) = page.map_err(|it| fault(&it))?;

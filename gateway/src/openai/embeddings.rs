@@ -111,7 +111,7 @@ pub(crate) async fn create(
     };
     let encoding = request.encoding_format.unwrap_or_default();
     let request = request.passed(model).map_err(Failed::of_field)?;
-    let lent = gateway.lending.embed(gateway.by(), agent, &request).await;
+    let lent = gateway.lending.embed(gateway.by()?, agent, &request).await;
     let lent = lent.map_err(Failed::of_texts)?;
     let turn = lent.turn;
     let object = Object::of(lent.answer, turn, encoding).map_err(Failed::of_texts)?;

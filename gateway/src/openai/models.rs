@@ -76,7 +76,7 @@ fn created(agent: &Agent) -> i64 {
 }
 
 pub(crate) async fn list(Asked(gateway): Asked) -> Result<Json<List>, Failed> {
-    let agents = gateway.agents_as_applied().await?.into_iter();
+    let agents = gateway.agents_as_applied(None).await?.into_iter();
     let agents = agents.flat_map(|(agent, resource)| {
         let lent = gateway.lent(&agent, &resource).into_iter();
         let lent: Vec<_> = lent.map(|id| Model::lent(id, &agent)).collect();

@@ -41,10 +41,7 @@ pub(crate) async fn list(
     Query(page): Query<Page>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let mut items = gateway.agents().await?;
-    if let Some(namespace) = within.namespace {
-        items.retain(|agent| agent.namespace == namespace);
-    }
+    let items = gateway.agents(within.namespace.as_deref()).await?;
     Ok(tagged(&headers, &page.of(items)?))
 }
 

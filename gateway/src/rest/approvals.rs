@@ -75,10 +75,14 @@ pub(crate) async fn revoke(
 
 /// The node, asked as whoever bears the approver's token, or has a key: what that may the node knows.
 fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Node, Problem> {
+    let node = gateway.nodes.one(
+        "approvals are not answered",
+        "answer them with aionctl --cluster approvals",
+    )?;
     let token = headers.get(APPROVER).and_then(|it| it.to_str().ok());
     let address = match token {
-        Some(token) => gateway.node.address.asked_as(token).ok(),
-        None if gateway.key.is_some() => Some(gateway.node.address.clone()),
+        Some(token) => node.address.asked_as(token).ok(),
+        None if gateway.key.is_some() => Some(node.address.clone()),
         None => None,
     };
     let address = address.ok_or_else(|| {

@@ -11,7 +11,11 @@ use axum::{
 };
 
 use super::{Within, parts_of};
-use crate::{asked::Asked, gateway::Gateway, reading, unanswered};
+use crate::{
+    asked::Asked,
+    gateway::{Gateway, NO_PROGRAMS},
+    reading, unanswered,
+};
 
 pub(crate) async fn register(
     Asked(gateway): Asked,
@@ -79,12 +83,13 @@ async fn passed(
     mut headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
+    let is = "programs that run elsewhere are not registered";
+    let node = gateway.nodes.one(is, NO_PROGRAMS)?;
     let body = reading::whole(body).await?;
     keep(&mut headers, |name| {
         *name == header::CONTENT_TYPE || *name == IDEMPOTENCY_KEY
     });
-    let answered = gateway
-        .node
+    let answered = node
         .of_program(method, (namespace, agent), below, headers, body.into())
         .await;
     let (status, mut headers, download) = answered.map_err(away)?;

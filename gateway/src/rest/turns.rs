@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
+    code::Code,
     problem::Problem,
 };
-use aion_client::Events;
 use aion_route::Match;
-use aion_serve::{Path, Query, Refused, events as stream_of};
+use aion_serve::{Path, Query, Refused, numbered};
 use axum::{
     Json,
     body::Body,
@@ -18,16 +18,20 @@ use axum::{
 use futures::{Stream, StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{Within, parts_of};
 use crate::{
     asked::Asked,
     asking::{Abandoned, Asking},
     gateway::{Gateway, problem},
+    place::{self, Key},
     reading,
 };
 
 const EVENTS: &str = "text/event-stream";
+/// What a client of server-sent events says when it connects again.
+const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Asks. A client that accepts events gets them as they come; any other the record of the turn, once it has ended.
 pub(crate) async fn ask(
@@ -52,10 +56,17 @@ pub(super) async fn asked(
 ) -> Result<Response, Problem> {
     let key = reading::key(headers)?;
     if accepts_events(headers) {
-        let asked = gateway.node.start_turn(namespace, agent, &request, key);
-        let events = told(asked.await.map_err(problem)?).map(Told::Turn);
-        let first = stream::iter(routed.map(|routed| Told::Routing(Routing::Routed { routed })));
-        return Ok(stream_of(first.chain(events)));
+        let made = Uuid::new_v4().to_string();
+        let at = key.map_or(Key::Ours(&made), Key::Theirs);
+        let places = gateway
+            .nodes
+            .places((namespace, agent), at, &request.uploads);
+        let mut places = places.await.map_err(problem)?;
+        let asked = places.ask(&request, key).await;
+        let events = told(asked.map_err(problem)?, 0);
+        let events = events.map(|(number, event)| (number, Told::Turn(event)));
+        let first = routed.map(|routed| (None, Told::Routing(Routing::Routed { routed })));
+        return Ok(numbered(stream::iter(first).chain(events)));
     }
     let (agent, goes_on) = ((namespace, agent), Abandoned::GoesOn);
     let mut asking = Asking::begin(Arc::clone(gateway), agent, request, key, goes_on).await?;
@@ -94,30 +105,59 @@ pub(crate) async fn get(
     Asked(gateway): Asked,
     Path(turn): Path<u64>,
 ) -> Result<Json<TurnRecord>, Refused> {
-    Ok(Json(gateway.node.turn(turn).await.map_err(problem)?))
+    Ok(Json(gateway.nodes.turn(turn).await.map_err(problem)?))
 }
 
 pub(crate) async fn cancel(
     Asked(gateway): Asked,
     Path(turn): Path<u64>,
 ) -> Result<Json<TurnRecord>, Refused> {
-    Ok(Json(gateway.node.cancel_turn(turn).await.map_err(problem)?))
+    Ok(Json(
+        gateway.nodes.cancel_turn(turn).await.map_err(problem)?,
+    ))
 }
 
-/// From the turn's start, also after its end.
+/// Behind what event a client goes on.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Behind {
+    /// So many events it has; the header Last-Event-ID says the same and counts more.
+    after: Option<u64>,
+}
+
+/// From the turn's start, or on from where a client was; also after its end, and by way of another gateway.
 pub(crate) async fn events(
     Asked(gateway): Asked,
     Path(turn): Path<u64>,
+    Query(behind): Query<Behind>,
+    headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let events = gateway.node.turn_events(turn).await.map_err(problem)?;
-    Ok(stream_of(told(events)))
+    let has = has(&headers)?.or(behind.after).unwrap_or(0);
+    let events = gateway.nodes.turn_events(turn).await.map_err(problem)?;
+    Ok(numbered(told(events, has)))
+}
+
+/// How many events a client says it has.
+fn has(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(said) = headers.get(LAST_EVENT_ID) else {
+        return Ok(None);
+    };
+    let number = said.to_str().ok().and_then(|it| it.trim().parse().ok());
+    number.map(Some).ok_or_else(|| {
+        let what = "Last-Event-ID is not the number of an event of a turn";
+        Problem::new(Code::BadRequest, what)
+            .remedy("send the id of the last event that came, or leave it out")
+    })
 }
 
 pub(crate) async fn file(
     Asked(gateway): Asked,
     Path((turn, path)): Path<(u64, String)>,
 ) -> Result<Response, Refused> {
-    let download = gateway.node.turn_file(turn, &path).await.map_err(problem)?;
+    let download = gateway
+        .nodes
+        .turn_file(turn, &path)
+        .await
+        .map_err(problem)?;
     let mut response = parts_of(download).into_response();
     let bytes = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, bytes);
@@ -137,28 +177,36 @@ pub(crate) async fn upload(
     Asked(gateway): Asked,
     Path(agent): Path<String>,
     Query(named): Query<Named>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Upload>, Refused> {
     let namespace = named.within.or(&gateway);
     let content = aion_client::Body::wrap_stream(body.into_data_stream());
+    let made = Uuid::new_v4().to_string();
+    let key = reading::key(&headers)?.map_or(Key::Ours(&made), Key::Theirs);
     let kept = gateway
-        .node
-        .upload_body(namespace, &agent, &named.name, content);
+        .nodes
+        .upload((namespace, &agent), &named.name, content, key);
     Ok(Json(kept.await.map_err(problem)?))
 }
 
-/// Events as they come. Where the node agent goes away they end without the turn's end: it is followed again.
-fn told<T: serde::de::DeserializeOwned + Send + 'static>(
-    events: Events<T>,
-) -> impl Stream<Item = T> + Send + 'static {
-    stream::unfold(events, |mut events| async {
+/// Events as they come, each with its number: a node tells them from the start in one order, however often. Those that a client
+/// `has` are left out. Where the node agent goes away they end without the turn's end: it is followed again.
+fn told(
+    events: place::Told,
+    has: u64,
+) -> impl Stream<Item = (Option<u64>, TurnEvent)> + Send + 'static {
+    let events = stream::unfold((events, 1), |(mut events, number)| async move {
         match events.next().await {
-            Ok(event) => event.map(|event| (event, events)),
+            Ok(event) => event.map(|event| ((number, event), (events, number + 1))),
             Err(error) => {
                 tracing::warn!(%error, "a stream of events broke");
                 None
             }
         }
+    });
+    events.filter_map(move |(number, event)| {
+        std::future::ready((number > has).then_some((Some(number), event)))
     })
 }
 

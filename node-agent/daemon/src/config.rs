@@ -7,6 +7,7 @@ use aion_api::NodeCapacity;
 use aion_bundle::Sources;
 use aion_drivers::memory::MemoryConfig;
 use aion_kernel::Limits;
+use aion_serve::TlsFiles;
 
 /// All settings, checked.
 #[derive(Debug, Clone)]
@@ -50,17 +51,6 @@ pub struct TcpConfig {
     pub url: Option<String>,
     /// Its certificate. Without one it is served in plain text, on loopback only.
     pub tls: Option<TlsFiles>,
-}
-
-/// Files of a certificate, in PEM form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate, and those between it and the authority.
-    pub cert: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-    /// The authority that it is checked against; left out, the certificate itself.
-    pub ca: Option<PathBuf>,
 }
 
 /// Where instances come from.

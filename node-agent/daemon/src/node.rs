@@ -90,7 +90,7 @@ pub enum NodeError {
     /// The certificate of the interface over TCP.
     #[cfg(feature = "kubernetes")]
     #[error(transparent)]
-    Tls(#[from] crate::cluster::TlsError),
+    Tls(#[from] aion_serve::certificate::TlsError),
     /// The Kubernetes API.
     #[cfg(feature = "kubernetes")]
     #[error(transparent)]

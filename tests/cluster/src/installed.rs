@@ -236,7 +236,7 @@ impl Installed {
 /// The images of this version, as `make images` leaves them.
 fn archives() -> Result<Vec<std::path::PathBuf>, StartError> {
     let version = env!("CARGO_PKG_VERSION");
-    let names = ["aion-node", "aion-operator", "aionctl"];
+    let names = ["aion-node", "aion-operator", "aion-gateway", "aionctl"];
     let paths = names.map(|name| images().join(format!("{name}-{version}.oci.tar")));
     for path in &paths {
         if !path.is_file() {

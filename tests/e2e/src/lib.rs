@@ -5,6 +5,8 @@ pub mod bare_writes;
 mod belongings;
 pub mod cluster;
 pub mod crowd;
+pub mod elsewhere;
+pub mod gateways;
 pub mod guest;
 pub mod launcher_double;
 pub mod local;

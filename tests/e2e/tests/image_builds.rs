@@ -11,15 +11,16 @@ use aion_testkit::{Component, Cosign, Crane, Registry, RegistryKind, architectur
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "aion-node",
     "aion-launcher",
     "aion-worker",
     "aion-compiler",
     "aion-operator",
+    "aion-gateway",
     "aionctl",
 ];
-const IMAGES: [&str; 3] = ["aion-node", "aion-operator", "aionctl"];
+const IMAGES: [&str; 4] = ["aion-node", "aion-operator", "aion-gateway", "aionctl"];
 const SPDX: &str = "application/spdx+json";
 
 /// Images of stand-ins, which are linked to the C library as the real programs are.

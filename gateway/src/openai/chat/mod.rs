@@ -40,7 +40,7 @@ pub(crate) async fn complete(
             return Err(Failed::of_field(no_key()));
         }
         let request = request.passed(named).map_err(Failed::of_field)?;
-        let lent = gateway.lending.chat(gateway.by(), agent, &request).await;
+        let lent = gateway.lending.chat(gateway.by()?, agent, &request).await;
         let lent = lent.map_err(Failed::of_model)?;
         let answering = Answering::of(lent, &model);
         return match is_stream {

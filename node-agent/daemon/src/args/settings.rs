@@ -8,10 +8,11 @@ use std::{
 
 use aion_bundle::{NamePattern, Place, SourceRule, Sources};
 use aion_daemon::{
-    config::{Config, Mode, TcpConfig, TlsFiles},
+    config::{Config, Mode, TcpConfig},
     machine,
 };
 use aion_drivers::memory::MemoryConfig;
+use aion_serve::TlsFiles;
 use serde::Deserialize;
 
 use super::{ArgsError, Flags};

@@ -16,13 +16,13 @@ use std::{sync::Arc, time::Instant};
 use aion_api::NodeCapacity;
 use aion_drivers::{memory::MemoryDriver, outbound::NodeAddresses, secrets::ClusterSecrets};
 use aion_sandbox::LayerReading;
+use aion_serve::certificate::Renewal;
 use kube::Client;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{instances::cluster::ClusterSource, kernel_trace::KernelTraces, shell::Handle};
 
-pub(crate) use certificate::{Renewal, TlsError, open as certificate};
 use erasure::Eraser;
 use registration::Registration;
 pub(crate) use registration::ServedAt;

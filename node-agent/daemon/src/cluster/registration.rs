@@ -19,6 +19,7 @@ use aion_api::{
 use aion_backoff::Backoff;
 use aion_drivers::outbound::{NodeAddresses, Sight};
 use aion_sandbox::{Layer, LayerReading};
+use aion_serve::certificate::Announced;
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{
     Api, Client,
@@ -31,7 +32,7 @@ use serde_json::json;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    certificate::{Announced, Trouble},
+    certificate::{Trouble, trouble},
     sight::judgement,
 };
 use crate::{clock, instances::runtimes, kernel_trace::KernelTraces};
@@ -254,7 +255,7 @@ impl Registration {
             let state = it.state.borrow();
             Checked {
                 authority: Some(state.authority.clone()),
-                trouble: state.trouble(clock::timestamp()),
+                trouble: trouble(&state, clock::timestamp()),
             }
         })
     }

@@ -1,139 +1,19 @@
-//! Who asks, and whether they may: TokenReview and SubjectAccessReview.
-//!
-//! A token counts here only if it was made for node agents, and for nobody else: one that also opens the API server would
-//! let a node agent that was taken over act as whoever asks an agent there. Whom a token stands for is remembered for
-//! seconds, by the token's digest; whether they may is asked each time, so that a right that is taken away is gone at
-//! once.
+//! Who asks, and whether they may: the cluster's word (`aion_review`) on what a request needs. What may not enter: what that
+//! is, which `admin` says.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
-
-use aion_abi::{code::Code, problem::Problem};
-use aion_api::metadata::{AUDIENCE_NODE_AGENT, INVOKER};
+use aion_abi::problem::Problem;
+use aion_review::{Reviews, Wanted, refused};
 use futures::future::BoxFuture;
-use k8s_openapi::api::{
-    authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus, UserInfo},
-    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
-};
-use kube::{Api, Client, api::PostParams};
-use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
+use kube::Client;
 
 use crate::admin::{Asked, Reviewer};
 
-/// How long the API server's word on a token is believed.
-const BELIEVED: Duration = Duration::from_secs(10);
-/// Tokens that are remembered at most.
-const REMEMBERED: usize = 1024;
-/// The longest token that is shown to the API server, in bytes.
-const LONGEST_TOKEN: usize = 16 * 1024;
-
-type TokenDigest = [u8; 32];
-
 /// Asks the API server.
-pub(crate) struct ClusterReviewer {
-    client: Client,
-    known: Mutex<HashMap<TokenDigest, (Instant, Bearer)>>,
-}
-
-/// Who shows a token.
-#[derive(Debug, Clone, PartialEq)]
-enum Bearer {
-    /// It was made for node agents, and for nobody else.
-    User(UserInfo),
-    /// The cluster does not know it, or it was not made for node agents.
-    Stranger,
-    /// It opens the API server, too.
-    Overbearing,
-}
+pub(crate) struct ClusterReviewer(Reviews);
 
 impl ClusterReviewer {
     pub(super) fn new(client: Client) -> Self {
-        Self {
-            client,
-            known: Mutex::default(),
-        }
-    }
-
-    /// Whom `token` stands for. A token for both audiences is refused as one for the API server alone is: whoever it is
-    /// shown to can use it there.
-    async fn bearer(&self, token: &str) -> Result<Bearer, Problem> {
-        let digest: TokenDigest = Sha256::digest(token.as_bytes()).into();
-        if let Some(known) = self.known(&digest) {
-            return Ok(known);
-        }
-        let bearer = if self.reviewed(token, None).await?.is_some() {
-            Bearer::Overbearing
-        } else {
-            let reviewed = self.reviewed(token, Some(AUDIENCE_NODE_AGENT)).await?;
-            reviewed.map_or(Bearer::Stranger, Bearer::User)
-        };
-        self.remember(digest, bearer.clone());
-        Ok(bearer)
-    }
-
-    /// The user of `token`, where it was made for `audience`; without one, for the API server.
-    async fn reviewed(
-        &self,
-        token: &str,
-        audience: Option<&str>,
-    ) -> Result<Option<UserInfo>, Problem> {
-        let review = TokenReview {
-            spec: TokenReviewSpec {
-                token: Some(token.to_owned()),
-                audiences: audience.map(|it| vec![it.to_owned()]),
-            },
-            ..TokenReview::default()
-        };
-        let reviews: Api<TokenReview> = Api::all(self.client.clone());
-        let reviewed = reviews.create(&PostParams::default(), &review).await;
-        let status = reviewed.map_err(|error| silent(&error))?.status;
-        Ok(status.and_then(|status| user_of(status, audience)))
-    }
-
-    fn known(&self, digest: &TokenDigest) -> Option<Bearer> {
-        let known = self.known.lock();
-        let (at, bearer) = known.get(digest)?;
-        (at.elapsed() < BELIEVED).then(|| bearer.clone())
-    }
-
-    fn remember(&self, digest: TokenDigest, bearer: Bearer) {
-        let mut known = self.known.lock();
-        if known.len() >= REMEMBERED {
-            known.retain(|_, (at, _)| at.elapsed() < BELIEVED);
-        }
-        // Somebody tries tokens faster than they are forgotten: then each is asked about.
-        if known.len() < REMEMBERED {
-            known.insert(digest, (Instant::now(), bearer));
-        }
-    }
-
-    async fn may(&self, user: &UserInfo, asked: &Asked) -> Result<bool, Problem> {
-        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let review = SubjectAccessReview {
-            spec: SubjectAccessReviewSpec {
-                user: user.username.clone(),
-                groups: user.groups.clone(),
-                uid: user.uid.clone(),
-                extra: user.extra.clone(),
-                resource_attributes: Some(ResourceAttributes {
-                    group: Some(aion_api::GROUP.to_owned()),
-                    resource: Some(asked.resource.to_owned()),
-                    verb: Some(asked.verb.to_owned()),
-                    namespace: some(&asked.namespace),
-                    name: some(&asked.name),
-                    ..ResourceAttributes::default()
-                }),
-                ..SubjectAccessReviewSpec::default()
-            },
-            ..SubjectAccessReview::default()
-        };
-        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
-        let reviewed = reviews.create(&PostParams::default(), &review).await;
-        let status = reviewed.map_err(|error| silent(&error))?.status;
-        Ok(status.is_some_and(|it| it.allowed && it.denied != Some(true)))
+        Self(Reviews::new(client))
     }
 }
 
@@ -144,119 +24,18 @@ impl Reviewer for ClusterReviewer {
         asked: &'a Asked,
     ) -> BoxFuture<'a, Result<String, Problem>> {
         Box::pin(async move {
-            let remedy = format!(
-                "make one that is: kubectl -n {} create token {INVOKER} --audience={AUDIENCE_NODE_AGENT}; aionctl --cluster does by itself",
-                match asked.namespace.as_str() {
-                    "" => "NAMESPACE",
-                    namespace => namespace,
-                }
-            );
-            let refuse = |why: &str| {
-                let why = format!("{why}: a node agent takes tokens made for node agents only");
-                Problem::new(Code::BadSignature, why).remedy(&remedy)
-            };
-            if token.is_empty() || token.len() > LONGEST_TOKEN {
-                return Err(refuse("this is not a token of the cluster"));
-            }
-            let user = match self.bearer(token).await? {
-                Bearer::User(user) => user,
-                Bearer::Stranger => {
-                    return Err(refuse(&format!(
-                        "the cluster does not know this token for audience {AUDIENCE_NODE_AGENT}"
-                    )));
-                }
-                Bearer::Overbearing => {
-                    return Err(refuse(
-                        "this token opens the API server, too, and is to be shown to nobody else",
-                    ));
-                }
+            let user = self.0.user(token, &asked.namespace).await?;
+            let wanted = Wanted {
+                verb: asked.verb,
+                resource: asked.resource,
+                namespace: &asked.namespace,
+                name: &asked.name,
             };
             let name = user.username.clone().unwrap_or_default();
-            if self.may(&user, asked).await? {
-                return Ok(name);
+            match self.0.may(&user, &wanted).await? {
+                true => Ok(name),
+                false => Err(refused(&name, &wanted)),
             }
-            Err(refused(&name, asked))
         })
-    }
-}
-
-/// The user of a review that was answered for `audience`. An API server that does not know of audiences names none.
-fn user_of(status: TokenReviewStatus, audience: Option<&str>) -> Option<UserInfo> {
-    let answered = audience.is_none_or(|audience| {
-        let answered = status.audiences.iter().flatten();
-        answered.into_iter().any(|it| it == audience)
-    });
-    let known = status.authenticated == Some(true) && answered;
-    status.user.filter(|_| known)
-}
-
-fn refused(user: &str, asked: &Asked) -> Problem {
-    let Asked {
-        verb,
-        resource,
-        namespace,
-        name,
-    } = asked;
-    let place = match namespace.as_str() {
-        "" => String::new(),
-        namespace => format!(" in namespace {namespace}"),
-    };
-    let remedy = match *verb {
-        "invoke" => format!(
-            "have somebody allow it: kubectl -n {namespace} create rolebinding {} --clusterrole=aion-invoke {}",
-            user.rsplit(':').next().unwrap_or(user),
-            subject(user)
-        ),
-        _ => format!("have somebody allow {verb} on {resource}.aion.dev{place}"),
-    };
-    Problem::new(
-        Code::Denied,
-        format!("{user} may not {verb} {resource} {name}{place}"),
-    )
-    .remedy(remedy)
-}
-
-/// As `kubectl create rolebinding` names a user.
-fn subject(user: &str) -> String {
-    match user.strip_prefix("system:serviceaccount:") {
-        Some(account) => format!("--serviceaccount={account}"),
-        None => format!("--user={user}"),
-    }
-}
-
-fn silent(error: &kube::Error) -> Problem {
-    Problem::new(
-        Code::Unreachable,
-        format!("the Kubernetes API cannot say who is asking: {error}"),
-    )
-    .remedy("try again when the Kubernetes API answers; agents that run go on meanwhile")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_review_counts_for_the_audience_that_it_was_answered_for() {
-        let reviewed = |audiences: Option<&[&str]>, authenticated| {
-            let status = TokenReviewStatus {
-                authenticated: Some(authenticated),
-                audiences: audiences.map(|all| all.iter().map(|it| (*it).to_owned()).collect()),
-                user: Some(UserInfo::default()),
-                ..TokenReviewStatus::default()
-            };
-            user_of(status, Some(AUDIENCE_NODE_AGENT)).is_some()
-        };
-        assert!(reviewed(Some(&[AUDIENCE_NODE_AGENT]), true));
-        assert!(!reviewed(Some(&[AUDIENCE_NODE_AGENT]), false));
-        assert!(!reviewed(Some(&["https://kubernetes.default.svc"]), true));
-        assert!(!reviewed(None, true), "an API server without audiences");
-    }
-
-    #[test]
-    fn who_may_not_is_told_the_command_for_their_own_kind_of_user() {
-        let robot = subject("system:serviceaccount:home:robot");
-        assert_eq!(robot, "--serviceaccount=home:robot");
-        assert_eq!(subject("alice"), "--user=alice");
     }
 }

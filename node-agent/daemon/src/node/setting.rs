@@ -27,6 +27,10 @@ use crate::{
 
 #[cfg(feature = "kubernetes")]
 use aion_drivers::tool::NoStdioServers;
+#[cfg(feature = "kubernetes")]
+use aion_serve::certificate;
+#[cfg(feature = "kubernetes")]
+use k8s_openapi::jiff::Timestamp;
 
 #[cfg(feature = "kubernetes")]
 use crate::cluster::{Duties, Member, ServedAt};
@@ -170,7 +174,8 @@ async fn member_serves(
         let (wire, scheme, certificate) = match &tcp.tls {
             Some(files) => {
                 let ends = admin.telemetry.certificate_ends()?;
-                let opened = crate::cluster::certificate(files.clone(), ends)?;
+                let ends = Box::new(move |until: Timestamp| ends.set(until.as_second()));
+                let opened = certificate::open(files.clone(), ends)?;
                 let (acceptor, announced, renews) = opened;
                 renewal = Some(renews);
                 (Tcp::Tls(acceptor), "https", Some(announced))

@@ -75,6 +75,19 @@ fn values_that_contradict_each_other_or_mean_nothing_are_refused_with_words() {
             "'relative' does not match pattern",
         ),
         ("image.digests.node=latest", "does not match pattern"),
+        ("gateway.enabled=true", "wants nodeAgent.tlsSecretName"),
+        (
+            "gateway.enabled=true,nodeAgent.tlsSecretName=nodes",
+            "wants gateway.tlsSecretName",
+        ),
+        (
+            "gateway.enabled=true,nodeAgent.tlsSecretName=nodes,gateway.tlsSecretName=door,gateway.replicas=1",
+            "would leave programs without a gateway",
+        ),
+        (
+            "gateway.url=http://agents.example",
+            "does not match pattern",
+        ),
     ] {
         let output = template(&helm, "aion", &["--set", values]);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -89,6 +102,27 @@ fn values_that_contradict_each_other_or_mean_nothing_are_refused_with_words() {
         said.contains("install it with --namespace aion-system"),
         "{said}"
     );
+}
+
+#[test]
+fn a_gateway_and_its_roles_are_there_where_it_is_wanted() {
+    let Some(helm) = helm::helm() else { return };
+    let text = rendered(&template(&helm, "aion", &[]));
+    assert!(!text.contains("aion-gateway"), "{text}");
+    let text = render(&helm, "full");
+    for kind in [
+        "Deployment",
+        "Service",
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+    ] {
+        let own =
+            |it: &&str| it.contains(&format!("kind: {kind}\nmetadata:\n  name: aion-gateway\n"));
+        assert_eq!(text.split("\n---\n").filter(own).count(), 1, "{kind}");
+    }
 }
 
 #[test]

@@ -130,6 +130,25 @@ fn the_operator_may_do_what_it_does_and_nothing_besides() {
     );
 }
 
+#[test]
+fn a_gateway_may_see_where_agents_are_and_ask_none() {
+    let Some(cluster) = cluster().unwrap() else {
+        return;
+    };
+    let may = expected(&[
+        ("get list", "aion.dev/agents"),
+        ("list watch", "aion.dev/agentinstances aion.dev/kernelnodes"),
+        // As everybody who is known to the cluster.
+        ("get", "aion.dev/kernelnodes"),
+        ("create", "authentication.k8s.io/tokenreviews"),
+        ("create", "authorization.k8s.io/subjectaccessreviews"),
+    ]);
+    for namespace in ["default", "aion-system"] {
+        let has = rights(cluster, "aion-gateway", namespace);
+        same("aion-gateway", &has, &may);
+    }
+}
+
 const NODE: [(&str, &str); 9] = [
     (
         "get list watch",

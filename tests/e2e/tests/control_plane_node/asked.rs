@@ -239,7 +239,7 @@ fn condition(object: &Value, type_: &str) -> String {
 }
 
 /// A service account of `namespace` and its token.
-fn account(cluster: &ControlPlane, namespace: &str, name: &str) -> String {
+pub(crate) fn account(cluster: &ControlPlane, namespace: &str, name: &str) -> String {
     kubectl(
         cluster,
         &["-n", namespace, "create", "serviceaccount", name],
@@ -248,7 +248,12 @@ fn account(cluster: &ControlPlane, namespace: &str, name: &str) -> String {
 }
 
 /// A token for `audiences`; without any, for the API server.
-fn token(cluster: &ControlPlane, namespace: &str, name: &str, audiences: &[&str]) -> String {
+pub(crate) fn token(
+    cluster: &ControlPlane,
+    namespace: &str,
+    name: &str,
+    audiences: &[&str],
+) -> String {
     let audiences: Vec<String> = audiences
         .iter()
         .map(|it| format!("--audience={it}"))

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod asked;
+mod gateway;
 mod network;
 mod outage;
 mod people;

@@ -3,10 +3,11 @@
 
 use std::{fs, os::unix::fs::symlink, process::Command, sync::Arc, time::Duration};
 
-use aion_api::condition::reason;
-use k8s_openapi::jiff::SignedDuration;
+use jiff::SignedDuration;
 use tempfile::TempDir;
 use tokio::time::sleep;
+
+use parking_lot::Mutex;
 
 use super::{renewal::Found, *};
 
@@ -57,7 +58,7 @@ impl Mounted {
 }
 
 fn opened(mounted: &Mounted) -> Result<(TlsAcceptor, Announced, Renewal), TlsError> {
-    open(mounted.files(), IntGauge::new("ends", "When.").unwrap())
+    open(mounted.files(), Box::new(|_| ()))
 }
 
 /// What a handshake would be answered with, in the form of the files.
@@ -75,7 +76,10 @@ async fn look(renewal: &mut Renewal, times: usize) {
 #[tokio::test(start_paused = true)]
 async fn a_pair_is_taken_over_when_two_looks_find_it_and_callers_were_told_of_both_authorities() {
     let mounted = Mounted::new();
-    let (_, announced, mut renewal) = opened(&mounted).unwrap();
+    let ends = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&ends);
+    let note = Box::new(move |until| *told.lock() = Some(until));
+    let (_, announced, mut renewal) = open(mounted.files(), note).unwrap();
     let (first, old) = (served(&renewal), mounted.file("tls.crt"));
     let before = first.clone();
     mounted.renew("1");
@@ -101,7 +105,7 @@ async fn a_pair_is_taken_over_when_two_looks_find_it_and_callers_were_told_of_bo
     assert_ne!(served(&renewal), before);
     assert_eq!(renewal.state.borrow().authority, new);
     let until = renewal.state.borrow().validity.until;
-    assert_eq!(renewal.ends.get(), until.as_second());
+    assert_eq!(*ends.lock(), Some(until));
     assert_eq!(renewal.state.borrow().refused, None);
 }
 
@@ -116,9 +120,22 @@ async fn a_pair_is_taken_over_though_the_kernel_node_cannot_be_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_used_leaves_the_pair_before_in_force_and_is_told() {
+async fn where_nobody_tells_callers_nothing_is_waited_for() {
     let mounted = Mounted::new();
     let (_, announced, mut renewal) = opened(&mounted).unwrap();
+    drop(announced);
+    let first = served(&renewal);
+    mounted.renew("1");
+    let began = tokio::time::Instant::now();
+    look(&mut renewal, 2).await;
+    assert_ne!(served(&renewal), first);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_used_leaves_the_pair_before_in_force_and_is_told() {
+    let mounted = Mounted::new();
+    let (_, _announced, mut renewal) = opened(&mounted).unwrap();
     let first = served(&renewal);
     mounted.renew("1");
     let place = |name: &str| mounted.0.path().join("1").join(name);
@@ -139,8 +156,6 @@ async fn what_cannot_be_used_leaves_the_pair_before_in_force_and_is_told() {
     look(&mut renewal, 2).await;
     assert!(refused(&renewal).contains("tls.key"), "gone");
     assert_eq!(served(&renewal), first);
-    let trouble = announced.state.borrow().trouble(now()).unwrap();
-    assert_eq!(trouble.reason, reason::CERTIFICATE_NOT_USED);
 
     mounted.point_to("0");
     look(&mut renewal, 2).await;
@@ -151,20 +166,12 @@ async fn what_cannot_be_used_leaves_the_pair_before_in_force_and_is_told() {
     assert_ne!(served(&renewal), first);
 }
 
-#[tokio::test]
-async fn its_time_is_told_while_it_can_be_renewed_and_after() {
+#[test]
+fn its_time_is_that_of_the_certificate() {
     let mounted = Mounted::new();
-    let (_, announced, _renewal) = opened(&mounted).unwrap();
-    let state = announced.state.borrow().clone();
-    let Validity { from, until } = state.validity;
+    let (_, announced, _) = opened(&mounted).unwrap();
+    let Validity { from, until } = announced.state.borrow().validity;
     assert_eq!(until.duration_since(from), SignedDuration::from_hours(48));
-    let at = |moment| state.trouble(moment).map(|it| it.reason);
-    let hour = Duration::from_secs(3600);
-    assert_eq!(at(from - hour), Some(reason::CERTIFICATE_NOT_VALID));
-    assert_eq!(at(from), None);
-    assert_eq!(at(until - 5 * hour), None);
-    assert_eq!(at(until - 4 * hour), Some(reason::CERTIFICATE_ENDS_SOON));
-    assert_eq!(at(until + hour), Some(reason::CERTIFICATE_NOT_VALID));
 }
 
 #[test]
@@ -175,8 +182,4 @@ fn the_key_is_in_no_text() {
     let line = key.lines().nth(1).unwrap();
     let text = format!("{announced:?} {:?}", renewal.in_force);
     assert!(!text.contains(line));
-}
-
-fn now() -> k8s_openapi::jiff::Timestamp {
-    crate::clock::timestamp()
 }

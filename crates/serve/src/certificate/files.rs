@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use k8s_openapi::jiff::Timestamp;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio_rustls::rustls::{
     self,
@@ -18,10 +18,18 @@ use tokio_rustls::rustls::{
 use x509_cert::{der::Decode as _, time::Time};
 use zeroize::Zeroizing;
 
-use super::Validity;
-use crate::config::TlsFiles;
+use crate::tcp::TlsFiles;
 
-/// The longest certificate authority that a KernelNode holds, in bytes.
+/// When a certificate holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// Not before.
+    pub from: Timestamp,
+    /// Not after.
+    pub until: Timestamp,
+}
+
+/// The longest certificate authority, in bytes: a KernelNode holds so much.
 pub(super) const LONGEST_AUTHORITY: usize = 16 << 10;
 /// The longest file, in bytes: a Secret has 1 MiB for all of them.
 const LONGEST: u64 = 1 << 20;

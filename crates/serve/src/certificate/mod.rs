@@ -1,16 +1,15 @@
-//! The certificate of the interface over TCP, as its files are at any time: a kubelet puts others in their place when the
-//! Secret changes, and connections that are made from then on are answered with the new pair. A pair that cannot be used
-//! leaves the one before in force, and is told.
+//! The certificate of a server, as its files are at any time: a kubelet puts others in their place when the Secret changes, and
+//! connections that are made from then on are answered with the new pair. A pair that cannot be used leaves the one before in
+//! force, and is told.
 //!
-//! What may not enter: who may ask (`reviewer`), and the writing of the KernelNode (`registration`).
+//! What may not enter: where callers learn of the authority.
 
 mod files;
-mod judgement;
 mod renewal;
 
 use std::sync::Arc;
 
-use aion_telemetry::IntGauge;
+use jiff::Timestamp;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio_rustls::{
@@ -23,12 +22,11 @@ use tokio_rustls::{
     },
 };
 
-use crate::config::TlsFiles;
-
-pub(crate) use files::TlsError;
 use files::{Contents, Pair, unusable};
-pub(super) use judgement::{Trouble, Validity};
-pub(crate) use renewal::Renewal;
+pub use files::{TlsError, Validity};
+pub use renewal::Renewal;
+
+use crate::tcp::TlsFiles;
 
 /// The key in force, for every handshake that begins.
 #[derive(Debug)]
@@ -40,35 +38,34 @@ impl ResolvesServerCert for InForce {
     }
 }
 
-/// What is told of the certificate, on its way to the KernelNode and back.
+/// What is told of the certificate, on its way to callers. Where it is dropped nobody tells them.
 #[derive(Debug, Clone)]
-pub(crate) struct Announced {
-    /// What the KernelNode is to say.
-    pub(super) state: watch::Receiver<State>,
-    /// The authorities that it says.
-    pub(super) written: Arc<watch::Sender<String>>,
+pub struct Announced {
+    /// What they are to be told.
+    pub state: watch::Receiver<State>,
+    /// The authorities that they are told of by now.
+    pub written: Arc<watch::Sender<String>>,
 }
+
+/// Takes note of when the certificate ends that is in force.
+pub type Ends = Box<dyn Fn(Timestamp) + Send + Sync>;
 
 /// What is to be known of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct State {
+pub struct State {
     /// What callers check it against, in PEM form.
-    pub(super) authority: String,
+    pub authority: String,
     /// When it holds.
-    pub(super) validity: Validity,
+    pub validity: Validity,
     /// Why what is in the files now is not used.
-    pub(super) refused: Option<String>,
+    pub refused: Option<String>,
 }
 
-/// Reads the files. Gives what answers handshakes, what is told, and what takes over other files once it is run; it keeps
-/// `ends`, when the certificate does.
+/// Reads the files. Gives what answers handshakes, what is told, and what takes over other files once it is run.
 ///
 /// # Errors
 /// [`TlsError`].
-pub(crate) fn open(
-    files: TlsFiles,
-    ends: IntGauge,
-) -> Result<(TlsAcceptor, Announced, Renewal), TlsError> {
+pub fn open(files: TlsFiles, ends: Ends) -> Result<(TlsAcceptor, Announced, Renewal), TlsError> {
     let contents = Contents::read(&files)?;
     let digest = contents.digest();
     let pair = Pair::of(&files, contents)?;
@@ -91,7 +88,7 @@ pub(crate) fn open(
         state: state.subscribe(),
         written: Arc::clone(&written),
     };
-    ends.set(pair.validity.until.as_second());
+    ends(pair.validity.until);
     let renewal = Renewal {
         files,
         taken: digest,

@@ -2,36 +2,35 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aion_telemetry::IntGauge;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
 
 use super::{
-    InForce, State, TlsError,
+    Ends, InForce, State, TlsError,
     files::{Contents, Fingerprint, LONGEST_AUTHORITY, Pair},
 };
-use crate::config::TlsFiles;
+use crate::tcp::TlsFiles;
 
 /// How often the files are read. A kubelet takes a minute to bring a Secret; not every file system tells of changes.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long a pair of another authority waits until the KernelNode names that authority, too.
+/// How long a pair of another authority waits until callers are told of that authority, too.
 const ANNOUNCE: Duration = Duration::from_secs(60);
-/// How long both authorities are named before the new pair is in force: who read the KernelNode before it named both has
-/// this long to make the connection.
+/// How long both authorities are named before the new pair is in force: who was told before of one alone has this long to make
+/// the connection.
 const OVERLAP: Duration = Duration::from_secs(15);
 
 /// See the module.
-pub(crate) struct Renewal {
+pub struct Renewal {
     pub(super) files: TlsFiles,
     /// Of the files whose pair is in force.
     pub(super) taken: Fingerprint,
     pub(super) in_force: Arc<InForce>,
     pub(super) state: watch::Sender<State>,
-    /// The authorities that the KernelNode names.
+    /// The authorities that callers are told of.
     pub(super) written: watch::Receiver<String>,
-    pub(super) ends: IntGauge,
+    pub(super) ends: Ends,
 }
 
 /// What a look found.
@@ -44,7 +43,7 @@ pub(super) enum Found {
 
 impl Renewal {
     /// Looks for ever.
-    pub(crate) async fn keep(mut self) {
+    pub async fn keep(mut self) {
         let mut before = Found::Contents(self.taken);
         loop {
             sleep(LOOK).await;
@@ -88,7 +87,7 @@ impl Renewal {
         }
         *self.in_force.0.write() = pair.key;
         self.taken = digest;
-        self.ends.set(pair.validity.until.as_second());
+        (self.ends)(pair.validity.until);
         self.state.send_modify(|state| {
             state.authority = pair.authority;
             state.validity = pair.validity;
@@ -97,25 +96,28 @@ impl Renewal {
         Ok(())
     }
 
-    /// Has the KernelNode name both authorities, so that who reads it before the change and asks after is answered.
+    /// Has callers told of both authorities, so that who hears of them before the change and asks after is answered.
     async fn announce(&mut self, before: &str, after: &str) {
         let both = format!("{}\n{after}", before.trim_end());
         if both.len() > LONGEST_AUTHORITY {
             tracing::warn!(
-                "the certificate's authority changes, and the KernelNode has no room for both: who asks at this moment may be refused"
+                "the certificate's authority changes, and there is no room to name both: who asks at this moment may be refused"
             );
             return;
         }
         self.state
             .send_modify(|state| state.authority.clone_from(&both));
         let named = self.written.wait_for(|written| *written == both);
-        if timeout(ANNOUNCE, named).await.is_err() {
-            tracing::warn!(
-                "the certificate's authority changes, and the KernelNode could not be told before: who asks at this moment may be refused"
-            );
-            return;
+        // Without what it was told: that is a lock.
+        let named = async { named.await.is_ok() };
+        match timeout(ANNOUNCE, named).await {
+            Ok(true) => sleep(OVERLAP).await,
+            // Whoever runs it says the authority to callers.
+            Ok(false) => {}
+            Err(_) => tracing::warn!(
+                "the certificate's authority changes, and nobody could be told before: who asks at this moment may be refused"
+            ),
         }
-        sleep(OVERLAP).await;
     }
 
     fn refuse(&self, why: Option<String>) {

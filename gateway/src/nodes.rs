@@ -1,0 +1,136 @@
+//! Whom the gateway asks: the node beside it, or the nodes of a cluster. Every protocol asks by way of this, so that none knows
+//! which it is.
+
+use aion_abi::{
+    admin::{TurnRecord, Upload},
+    problem::Problem,
+};
+use aion_client::{Body, ClientError, Download, Node};
+use serde_json::Value;
+
+#[cfg(feature = "kubernetes")]
+use crate::cluster::Caller;
+use crate::place::{Key, Place, Places, Told};
+
+/// Agents, as resources are called.
+const AGENTS: &str = "agents";
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) enum Nodes {
+    /// The one beside it.
+    One(Node),
+    /// Those of a cluster, as whoever asks may ask them.
+    #[cfg(feature = "kubernetes")]
+    Many(Caller),
+}
+
+impl Nodes {
+    /// The one beside it, for what `is` is said of and a cluster does not have.
+    ///
+    /// # Errors
+    /// There are several.
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(unused_variables, reason = "there is one node")
+    )]
+    pub(crate) fn one(&self, is: &str, remedy: &str) -> Result<&Node, Problem> {
+        match self {
+            Self::One(node) => Ok(node),
+            #[cfg(feature = "kubernetes")]
+            Self::Many(_) => {
+                let what = format!("{is} at a gateway of a cluster");
+                Err(Problem::new(aion_abi::code::Code::NotFound, what).remedy(remedy))
+            }
+        }
+    }
+
+    /// Agents as they were applied: of a namespace, or of all where there is one node.
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(unused_variables, reason = "there is one node")
+    )]
+    pub(crate) async fn agents(
+        &self,
+        named: Option<&str>,
+        usual: &str,
+    ) -> Result<Vec<Value>, ClientError> {
+        match self {
+            Self::One(node) => node.list(AGENTS, named).await,
+            #[cfg(feature = "kubernetes")]
+            Self::Many(caller) => caller.agents(named.unwrap_or(usual)).await,
+        }
+    }
+
+    /// One of them.
+    pub(crate) async fn agent(&self, namespace: &str, name: &str) -> Result<Value, ClientError> {
+        match self {
+            Self::One(node) => node.resource(AGENTS, Some(namespace), name).await,
+            #[cfg(feature = "kubernetes")]
+            Self::Many(caller) => caller.agent(namespace, name).await,
+        }
+    }
+
+    /// Where a question to an agent is asked.
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(unused_variables, reason = "there is one node")
+    )]
+    pub(crate) async fn places(
+        &self,
+        agent: (&str, &str),
+        key: Key<'_>,
+        uploads: &[String],
+    ) -> Result<Places, ClientError> {
+        match self {
+            Self::One(node) => Ok(Places::only(agent, Place::alone(node.clone()))),
+            #[cfg(feature = "kubernetes")]
+            Self::Many(caller) => caller.places(agent, key, uploads).await,
+        }
+    }
+
+    /// Gives an agent a file, where a question under the same key is asked.
+    pub(crate) async fn upload(
+        &self,
+        agent: (&str, &str),
+        name: &str,
+        content: Body,
+        key: Key<'_>,
+    ) -> Result<Upload, ClientError> {
+        let places = self.places(agent, key, &[]).await?;
+        places.taker()?.upload(agent, name, content).await
+    }
+
+    /// Where a turn is, by the number that is shown of it, and its number there.
+    async fn of_turn(&self, shown: u64) -> Result<(Place, u64), ClientError> {
+        match self {
+            Self::One(node) => Ok((Place::alone(node.clone()), shown)),
+            #[cfg(feature = "kubernetes")]
+            Self::Many(caller) => caller.of_turn(shown).await,
+        }
+    }
+
+    /// What is kept of a turn.
+    pub(crate) async fn turn(&self, shown: u64) -> Result<TurnRecord, ClientError> {
+        let (place, own) = self.of_turn(shown).await?;
+        place.turn(own).await
+    }
+
+    /// Ends a turn before its time.
+    pub(crate) async fn cancel_turn(&self, shown: u64) -> Result<TurnRecord, ClientError> {
+        let (place, own) = self.of_turn(shown).await?;
+        place.cancel(own).await
+    }
+
+    /// A turn's events from its start.
+    pub(crate) async fn turn_events(&self, shown: u64) -> Result<Told, ClientError> {
+        let (place, own) = self.of_turn(shown).await?;
+        place.events(own).await
+    }
+
+    /// A file that a turn wrote.
+    pub(crate) async fn turn_file(&self, shown: u64, path: &str) -> Result<Download, ClientError> {
+        let (place, own) = self.of_turn(shown).await?;
+        place.file(own, path).await
+    }
+}
