@@ -10,6 +10,7 @@ pub(crate) mod describe;
 pub(crate) mod dev;
 pub(crate) mod events;
 pub(crate) mod explain;
+mod form;
 pub(crate) mod get;
 pub(crate) mod key;
 pub(crate) mod kind;
