@@ -12,7 +12,7 @@ use std::{
 use crate::{
     ids::ProfileId,
     name::Name,
-    spec::{GrantRule, TargetPattern, Verdict},
+    spec::{GrantRule, Profile, TargetPattern, Verdict},
     syscall::Kind,
 };
 
@@ -48,6 +48,18 @@ pub(crate) enum Decision {
     Deny {
         rule: Option<Name>,
     },
+}
+
+impl Profile {
+    /// What its rules say of a syscall on `target`.
+    #[must_use]
+    pub fn verdict(&self, kind: Kind, target: Option<&Name>) -> Verdict {
+        match GrantTable::compile(&self.grants).decide(kind, target) {
+            Decision::Allow => Verdict::Allow,
+            Decision::Ask { .. } => Verdict::Ask,
+            Decision::Deny { .. } => Verdict::Deny,
+        }
+    }
 }
 
 /// The tables of all profiles; those with equal rules share one.

@@ -17,6 +17,7 @@
 //! | `approval` | did a person agree? |
 //! | `state`, `apply`, `snapshot` | what is durable, and how facts change it |
 //! | `live`, `timers` | what is not durable |
+//! | `counts` | what was used, and what waits, for people |
 //! | `recovery` | what a restart settles |
 //! | `sim` | random histories that try to break all this (tests only) |
 //!
@@ -56,6 +57,7 @@ mod apply;
 mod approval;
 mod body;
 mod calls;
+mod counts;
 mod effect;
 mod event;
 mod fact;
@@ -82,6 +84,7 @@ mod timers;
 pub use apply::ApplyError;
 pub use approval::{Answered, ApprovalRow, Scope, StandingWord, Unheard, Word};
 pub use body::{Body, BodyDigest};
+pub use counts::{Used, Waits};
 pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};

@@ -264,6 +264,12 @@ impl State {
         self.turns.iter().map(|(turn, row)| (*turn, row))
     }
 
+    /// A call whose driver was started and that has not ended.
+    #[must_use]
+    pub fn call(&self, call: CallId) -> Option<&CallRow> {
+        self.calls.get(&call)
+    }
+
     /// All calls whose driver was started and that have not ended, oldest first.
     pub fn calls(&self) -> impl Iterator<Item = (CallId, &CallRow)> {
         self.calls.iter().map(|(call, row)| (*call, row))
