@@ -81,6 +81,8 @@ pub struct RecallResponse {
 
 /// How a recall was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "RecallMethod"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// BM25 only.
@@ -93,6 +95,8 @@ pub enum Method {
 
 /// One hit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "Remembered"))]
 #[serde(rename_all = "camelCase")]
 pub struct Hit {
     /// The item's id.
@@ -131,6 +135,7 @@ pub enum ForgetRequest {
 
 /// How many items are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ForgetResponse {
     /// Items erased.

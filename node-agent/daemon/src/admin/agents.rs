@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aion_abi::{admin::Upload, problem::Problem};
+use aion_abi::{admin::Upload, code::Code, problem::Problem};
 use aion_serve::{Json, Path, Query};
 use axum::{body::Body, extract::State, response::Response};
 use futures::{Stream, StreamExt, stream};
@@ -13,6 +13,7 @@ use super::{
     Admin,
     answer::{Refused, events},
 };
+use crate::instance::Instance;
 
 /// Lines of a log that are shown where nobody says how many.
 const TAIL: usize = 200;
@@ -118,11 +119,21 @@ pub(super) fn known(admin: &Admin, namespace: &str, agent: &str) -> Result<(), R
     }
 }
 
+/// An instance of an agent that is asked about as it is now.
+pub(super) fn ready(admin: &Admin, namespace: &str, agent: &str) -> Result<Arc<Instance>, Refused> {
+    let mut instances = admin.instances.of_agent(namespace, agent).into_iter();
+    instances.next().ok_or_else(|| {
+        let what = format!("agent {agent} is not ready on this node");
+        let remedy = format!("aionctl why {agent} says what is missing");
+        Problem::new(Code::NotRunning, what).remedy(remedy).into()
+    })
+}
+
 /// What to say of an agent that is not there, with those that are.
 fn unknown(admin: &Admin, namespace: &str, agent: &str) -> Problem {
     let shown: String = agent.chars().take(100).collect();
     let problem = Problem::new(
-        aion_abi::code::Code::NotFound,
+        Code::NotFound,
         format!("there is no agent {shown} in namespace {namespace} on this node"),
     );
     let mut names: Vec<String> = match &admin.folder {

@@ -1,0 +1,131 @@
+//! The tools that an agent has: what it is offered itself, page by page.
+
+use std::{sync::Arc, time::Duration};
+
+use aion_abi::{
+    code::Code,
+    page::{MAX_ROWS, Part, ROWS},
+    problem::Problem,
+    syscall::tool::{ListResponse, ToolSpec},
+    tools::{Access, MAX_BYTES, Source, Tool, Tools},
+};
+use aion_kernel::{Kind, Name, Verdict};
+use aion_serve::{Json, Path, Query};
+use axum::extract::State;
+
+use super::{
+    Admin, agents,
+    answer::{Refused, stopped},
+    page,
+};
+use crate::{dispatch::offered, instance::Instance};
+
+/// How long servers are waited for; as long as where the agent itself asks.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+    Path((namespace, agent)): Path<(String, String)>,
+    Query(part): Query<Part>,
+) -> Result<Json<Tools>, Refused> {
+    let limit = page::limit(part.limit, ROWS, MAX_ROWS)? as usize;
+    agents::known(&admin, &namespace, &agent)?;
+    let instance = agents::ready(&admin, &namespace, &agent)?;
+    let listed = tokio::time::timeout(PATIENCE, offered(&*admin.tools, &instance)).await;
+    let ListResponse { tools, unavailable } = listed.map_err(|_| {
+        let what = format!("the tools of agent {agent} did not answer in time");
+        Problem::new(Code::Unreachable, what)
+    })??;
+    let is_first = part.after.is_none();
+    let (specs, next) = cut(tools, part.after.as_deref(), limit);
+    let uid = instance.uid;
+    let read = admin.shell.look(move |kernel| {
+        let known = kernel.state().instance(uid)?;
+        let told = |spec: ToolSpec| {
+            tool(&instance, spec, |name| {
+                known.profile.verdict(Kind::ToolCall, Some(name))
+            })
+        };
+        Some(specs.into_iter().map(told).collect())
+    });
+    let items = read.await.ok_or_else(stopped)?;
+    Ok(Json(Tools {
+        items: items.unwrap_or_default(),
+        unavailable: match is_first {
+            true => unavailable.into_iter().take(MAX_ROWS as usize).collect(),
+            false => Vec::new(),
+        },
+        next,
+    }))
+}
+
+/// The page, in order of names; and where the next begins.
+fn cut(
+    mut specs: Vec<ToolSpec>,
+    after: Option<&str>,
+    limit: usize,
+) -> (Vec<ToolSpec>, Option<String>) {
+    specs.sort_by(|a, b| a.name.cmp(&b.name));
+    if let Some(after) = after {
+        specs.retain(|it| it.name.as_str() > after);
+    }
+    let is_whole = specs.len() <= limit;
+    specs.truncate(limit);
+    let (specs, is_cut) = page::within(specs, MAX_BYTES, |it| {
+        it.name.len() + it.description.len() + it.parameters.to_string().len()
+    });
+    let last = specs.last().filter(|_| is_cut || !is_whole);
+    let next = last.map(|it| it.name.clone());
+    (specs, next)
+}
+
+fn tool(instance: &Instance, spec: ToolSpec, verdict: impl Fn(&Name) -> Verdict) -> Tool {
+    let server = spec.name.split('.').next().unwrap_or_default();
+    let mut tools = instance.spec().tools.iter();
+    let is_process = tools.any(|it| it.name == server && it.mcp.stdio.is_some());
+    Tool {
+        source: match is_process {
+            true => Source::Process,
+            false => Source::Http,
+        },
+        // What is refused is not offered.
+        access: match verdict(&spec.name.as_str().into()) {
+            Verdict::Allow => Access::Granted,
+            Verdict::Ask | Verdict::Deny => Access::Asked,
+        },
+        name: spec.name,
+        description: spec.description,
+        parameters: spec.parameters,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(name: &str, size: usize) -> ToolSpec {
+        ToolSpec {
+            name: name.to_owned(),
+            description: "x".repeat(size),
+            parameters: json!({}),
+            strict: None,
+        }
+    }
+
+    #[test]
+    fn pages_of_tools_are_bounded_and_follow_each_other() {
+        let page = |specs: &[ToolSpec], after: Option<&str>, limit| {
+            let (specs, next) = cut(specs.to_vec(), after, limit);
+            let names: Vec<_> = specs.into_iter().map(|it| it.name).collect();
+            (names.concat(), next)
+        };
+        let small = ["c", "a", "b"].map(|name| spec(name, 1));
+        assert_eq!(page(&small, None, 2), ("ab".into(), Some("b".into())));
+        assert_eq!(page(&small, Some("b"), 2), ("c".into(), None));
+        let large = ["a", "b"].map(|name| spec(name, MAX_BYTES - 100));
+        assert_eq!(page(&large, None, 9), ("a".into(), Some("a".into())));
+        assert_eq!(page(&large, Some("a"), 9), ("b".into(), None));
+    }
+}
