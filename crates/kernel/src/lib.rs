@@ -88,6 +88,7 @@ pub use counts::{Used, Waits};
 pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};
+pub use grant::Verdicts;
 pub use ids::{
     AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, NotAUuid, Now,
     ProfileId, Ticket, TurnId,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{admin::Upload, code::Code, problem::Problem};
+use aion_kernel::{InstanceUid, Profile, Verdicts};
 use aion_serve::{Json, Path, Query};
 use axum::{body::Body, extract::State, response::Response};
 use futures::{Stream, StreamExt, stream};
@@ -11,7 +12,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
     Admin,
-    answer::{Refused, events},
+    answer::{Refused, events, stopped},
 };
 use crate::instance::Instance;
 
@@ -127,6 +128,19 @@ pub(super) fn ready(admin: &Admin, namespace: &str, agent: &str) -> Result<Arc<I
         let remedy = format!("aionctl why {agent} says what is missing");
         Problem::new(Code::NotRunning, what).remedy(remedy).into()
     })
+}
+
+/// What the rules of an instance say. They are read beside the kernel, which waits for nobody who looks.
+pub(super) async fn verdicts(admin: &Admin, uid: InstanceUid) -> Result<Verdicts, Refused> {
+    let profile = admin.shell.look(move |kernel| {
+        let known = kernel.state().instance(uid);
+        known.map(|it| Profile::clone(it.profile))
+    });
+    match profile.await {
+        Some(Some(profile)) => Ok(profile.verdicts()),
+        Some(None) => Err(Refused::not_found("the agent is being removed")),
+        None => Err(stopped()),
+    }
 }
 
 /// What to say of an agent that is not there, with those that are.

@@ -82,15 +82,12 @@ async fn pool_of(admin: &Admin, namespace: &str, agent: &str, kind: Kind) -> Res
     let instance = agents::ready(admin, namespace, agent)?;
     let pool = pool(&instance, Tier::Long)?;
     // Grants name the pool, as the syscall does.
-    let (uid, target) = (instance.uid, Name::from(pool.id.pool.as_str()));
-    let verdict = admin.shell.look(move |kernel| {
-        let known = kernel.state().instance(uid);
-        known.map(|it| it.profile.verdict(kind, Some(&target)))
-    });
-    let may_not = match verdict.await.flatten() {
-        Some(Verdict::Allow) => return Ok(pool),
-        Some(Verdict::Ask) => "asks a person each time that it wants to",
-        Some(Verdict::Deny) | None => "itself may not",
+    let target = Name::from(pool.id.pool.as_str());
+    let verdicts = agents::verdicts(admin, instance.uid).await?;
+    let may_not = match verdicts.of(kind, Some(&target)) {
+        Verdict::Allow => return Ok(pool),
+        Verdict::Ask => "asks a person each time that it wants to",
+        Verdict::Deny => "itself may not",
     };
     let what = format!("agent {agent} {may_not} {}", kind.as_str());
     let remedy = "allow it under spec.permissions of the Agent and in its policy";

@@ -9,15 +9,11 @@ use aion_abi::{
     syscall::tool::{ListResponse, ToolSpec},
     tools::{Access, MAX_BYTES, Source, Tool, Tools},
 };
-use aion_kernel::{Kind, Name, Verdict};
+use aion_kernel::{Kind, Verdict, Verdicts};
 use aion_serve::{Json, Path, Query};
 use axum::extract::State;
 
-use super::{
-    Admin, agents,
-    answer::{Refused, stopped},
-    page,
-};
+use super::{Admin, agents, answer::Refused, page};
 use crate::{dispatch::offered, instance::Instance};
 
 /// How long servers are waited for; as long as where the agent itself asks.
@@ -38,19 +34,10 @@ pub(super) async fn list(
     })??;
     let is_first = part.after.is_none();
     let (specs, next) = cut(tools, part.after.as_deref(), limit);
-    let uid = instance.uid;
-    let read = admin.shell.look(move |kernel| {
-        let known = kernel.state().instance(uid)?;
-        let told = |spec: ToolSpec| {
-            tool(&instance, spec, |name| {
-                known.profile.verdict(Kind::ToolCall, Some(name))
-            })
-        };
-        Some(specs.into_iter().map(told).collect())
-    });
-    let items = read.await.ok_or_else(stopped)?;
+    let verdicts = agents::verdicts(&admin, instance.uid).await?;
+    let told = |spec| tool(&instance, spec, &verdicts);
     Ok(Json(Tools {
-        items: items.unwrap_or_default(),
+        items: specs.into_iter().map(told).collect(),
         unavailable: match is_first {
             true => unavailable.into_iter().take(MAX_ROWS as usize).collect(),
             false => Vec::new(),
@@ -79,7 +66,7 @@ fn cut(
     (specs, next)
 }
 
-fn tool(instance: &Instance, spec: ToolSpec, verdict: impl Fn(&Name) -> Verdict) -> Tool {
+fn tool(instance: &Instance, spec: ToolSpec, verdicts: &Verdicts) -> Tool {
     let server = spec.name.split('.').next().unwrap_or_default();
     let mut tools = instance.spec().tools.iter();
     let is_process = tools.any(|it| it.name == server && it.mcp.stdio.is_some());
@@ -89,7 +76,7 @@ fn tool(instance: &Instance, spec: ToolSpec, verdict: impl Fn(&Name) -> Verdict)
             false => Source::Http,
         },
         // What is refused is not offered.
-        access: match verdict(&spec.name.as_str().into()) {
+        access: match verdicts.of(Kind::ToolCall, Some(&spec.name.as_str().into())) {
             Verdict::Allow => Access::Granted,
             Verdict::Ask | Verdict::Deny => Access::Asked,
         },
