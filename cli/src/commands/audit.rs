@@ -1,7 +1,9 @@
 //! `aionctl audit`.
 
+use std::collections::BTreeSet;
+
 use aion_abi::{
-    audit::{Audit, Entry, State},
+    audit::{Audit, Entry, Missing, State},
     page::{MAX_ROWS, Part},
 };
 use clap::Args;
@@ -22,7 +24,7 @@ use crate::{
 /// Show the syscalls that an agent made, allowed and refused
 #[derive(Debug, Args)]
 #[command(after_help = "\
-From the node's journal, newest first: those of the agent's turns that are kept (50 of each agent, 30 days at most), as far back as the journal reaches. What was given to a syscall is not in it.
+From the node's journal, newest first: those of the agent's turns that are kept (50 of each agent, 30 days at most), as far back as the journal reaches. What was given to a syscall is not in it, nor what a driver said where it failed.
 
 Examples:
   aionctl audit librarian
@@ -43,9 +45,19 @@ pub(crate) struct AuditArgs {
 }
 
 pub(crate) async fn run(context: &Context, args: AuditArgs) -> Result<(), Failure> {
-    let items = read(context, &args).await?;
+    let (items, missing) = read(context, &args).await?;
     if args.how.is_json() {
-        return context.print_json(&json!({"items": items}));
+        return context.print_json(&json!({"items": items, "missing": missing}));
+    }
+    for why in missing {
+        context.warn(match why {
+            Missing::Older => {
+                "the node's journal does not reach back to where the oldest of the turns began"
+            }
+            Missing::Unreadable => {
+                "a part of the node's journal cannot be read: syscalls may be missing"
+            }
+        });
     }
     if items.is_empty() {
         context.note("no syscall was made that is still known");
@@ -57,8 +69,11 @@ pub(crate) async fn run(context: &Context, args: AuditArgs) -> Result<(), Failur
     context.print(&table(&context.screen, &headings, &rows))
 }
 
-/// As many as are wanted, page by page.
-async fn read(context: &Context, args: &AuditArgs) -> Result<Vec<Entry>, Failure> {
+/// As many as are wanted, page by page; and why there may be others.
+async fn read(
+    context: &Context,
+    args: &AuditArgs,
+) -> Result<(Vec<Entry>, BTreeSet<Missing>), Failure> {
     let node = match &args.agent {
         Some(agent) => context.first_node_of(agent).await?.node,
         None => context.node()?,
@@ -69,17 +84,22 @@ async fn read(context: &Context, args: &AuditArgs) -> Result<Vec<Entry>, Failure
         limit: Some(args.limit.min(MAX_ROWS)),
         after: None,
     };
-    let mut all = Vec::new();
+    let (mut all, mut lacking) = (Vec::new(), BTreeSet::new());
     loop {
-        let Audit { items, next } = match args.turn {
+        let Audit {
+            items,
+            next,
+            missing,
+        } = match args.turn {
             Some(turn) => node.audit_of_turn(turn, &part).await?,
             None => node.audit((&context.namespace, agent), &part).await?,
         };
         all.extend(items);
+        lacking.extend(missing);
         part.after = next;
         if part.after.is_none() || all.len() >= wanted {
             all.truncate(wanted);
-            return Ok(all);
+            return Ok((all, lacking));
         }
     }
 }

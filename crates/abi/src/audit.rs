@@ -1,12 +1,12 @@
 //! Syscalls that were made, as the node's journal has them: of the turns of an agent that are kept, or of one turn. What was
-//! given to them and what they answered is not in it.
+//! given to them and what they answered is not in it, nor the words of what failed, which may repeat it.
 //!
 //! | method and path | answer |
 //! |---|---|
 //! | `GET …/agents/{agent}/audit[?limit=&after=]` | → [`Audit`] |
 //! | `GET /api/v1/turns/{turn}/audit[?limit=&after=]` | → [`Audit`] |
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,21 @@ pub struct Audit {
     /// may have fewer rows than were asked for, also none, and still not be the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// Why there may be some that are not told, of this page or behind it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub missing: BTreeSet<Missing>,
+}
+
+/// Why syscalls that were made may not be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "AuditMissing"))]
+#[serde(rename_all = "camelCase")]
+pub enum Missing {
+    /// The journal no longer reaches back to where the oldest of the turns began.
+    Older,
+    /// A part of what was looked at cannot be read.
+    Unreadable,
 }
 
 /// A syscall.
@@ -44,7 +59,8 @@ pub struct Entry {
     /// Why it was refused or did not end well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
-    /// The same in words, with the rule or quota.
+    /// The same in words, with the rule or quota, where the kernel refused it or knows how it ended. What a driver said is in the turn's
+    /// own record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
     /// How long its driver worked.
@@ -69,7 +85,7 @@ pub enum State {
     Done,
     /// It was allowed and did not end well.
     Failed,
-    /// It was allowed; how it ended is not known.
+    /// It was allowed; how it ended is not known, or its end was not found where it was looked for.
     Unknown,
 }
 

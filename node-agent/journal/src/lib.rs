@@ -35,5 +35,5 @@ pub use error::{AppendError, JournalError, is_full};
 pub use found::FoundBody;
 pub use lsn::Lsn;
 pub use open::{Options, Recovered, Report, open};
-pub use past::{facts, segments};
+pub use past::{Reached, facts, segments};
 pub use writer::{Batch, Durable, Journal, SnapshotWriter};

@@ -22,6 +22,15 @@ pub fn segments(dir: &Path) -> Result<Vec<Lsn>, JournalError> {
     Ok(found.iter().rev().map(|segment| segment.base).collect())
 }
 
+/// How far a segment was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// So many bytes were read, or passed over.
+    pub bytes: u64,
+    /// It was read to its end: nothing in it is damaged, or half written.
+    pub is_whole: bool,
+}
+
 /// Gives each fact of the segment at `base` to `each`, oldest first: the position of the batch that it was written in, its
 /// place in that, and its JSON. A place that is damaged, or being written, ends it. Bodies are passed over. Blocks on the
 /// disk.
@@ -32,15 +41,24 @@ pub fn facts(
     dir: &Path,
     base: Lsn,
     mut each: impl FnMut(Lsn, u32, &[u8]),
-) -> Result<(), JournalError> {
+) -> Result<Reached, JournalError> {
     let path = segment::path(dir, base);
+    let reached = |at: u64, is_whole| Reached {
+        bytes: at - base.0,
+        is_whole,
+    };
     let file = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(reached(base.0, true)),
         opened => opened.map_err(JournalError::io("open", &path))?,
     };
     let mut from = BufReader::with_capacity(BUFFER, file);
     let (mut at, mut batch) = (base.0, Vec::new());
-    while let Some(size) = next(&mut from, &mut batch).map_err(JournalError::io("read", &path))? {
+    loop {
+        let size = match next(&mut from, &mut batch).map_err(JournalError::io("read", &path))? {
+            Next::Frame(size) => size,
+            Next::End => return Ok(reached(at, true)),
+            Next::Broken => return Ok(reached(at, false)),
+        };
         if let Parsed::Frame {
             kind: Kind::Facts,
             payload,
@@ -55,30 +73,43 @@ pub fn facts(
         }
         at += size;
     }
-    Ok(())
 }
 
 /// What is read of a segment at once, in bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// Reads the next frame that has facts into `batch`, or passes over another; gives its bytes. `None` at the end.
-fn next(from: &mut BufReader<File>, batch: &mut Vec<u8>) -> io::Result<Option<u64>> {
+/// What stands at a place.
+enum Next {
+    /// A frame of so many bytes.
+    Frame(u64),
+    End,
+    Broken,
+}
+
+/// Reads the next frame that has facts into `batch`, or passes over another.
+fn next(from: &mut BufReader<File>, batch: &mut Vec<u8>) -> io::Result<Next> {
     batch.clear();
     if !read(from, batch, HEADER)? {
-        return Ok(None);
+        return Ok(match batch.is_empty() {
+            true => Next::End,
+            false => Next::Broken,
+        });
     }
     let Some((kind, length)) = frame::announced(batch) else {
-        return Ok(None);
+        return Ok(Next::Broken);
     };
     let size = HEADER as u64 + length as u64;
     if kind != Kind::Facts {
         batch.clear();
         from.seek_relative(i64::try_from(length).unwrap_or(i64::MAX))?;
-        return Ok(Some(size));
+        return Ok(Next::Frame(size));
     }
     let is_whole =
         read(from, batch, length)? && matches!(frame::parse(batch), Parsed::Frame { .. });
-    Ok(is_whole.then_some(size))
+    Ok(match is_whole {
+        true => Next::Frame(size),
+        false => Next::Broken,
+    })
 }
 
 /// Whether there were so many bytes more.
@@ -144,7 +175,16 @@ mod tests {
         for length in first.0..end.0 {
             fs::write(&path, &whole[..length as usize]).unwrap();
             assert_eq!(read(dir.path()).len(), 2, "cut at {length}");
+            let reached = facts(dir.path(), base, |_, _, _| {}).unwrap();
+            assert_eq!(reached.is_whole, length == first.0, "cut at {length}");
         }
+        fs::write(&path, &whole).unwrap();
+        let reached = facts(dir.path(), base, |_, _, _| {}).unwrap();
+        let all = Reached {
+            bytes: end.0,
+            is_whole: true,
+        };
+        assert_eq!((base.0, reached), (0, all));
         fs::remove_file(&path).unwrap();
         facts(dir.path(), base, |_, _, _| unreachable!()).unwrap();
     }

@@ -235,9 +235,7 @@ fn the_audit_has_what_was_allowed_and_denied_and_nothing_that_was_said() -> anyh
         .node
         .aionctl(&["audit", "--turn", &turn.to_string(), "-o", "json"])?;
     let again: Value = serde_json::from_str(&again)?;
-    for field in ["capability", "state"] {
-        assert_eq!(rows(&again, field), rows(&all, field));
-    }
+    assert_eq!(again["items"], all["items"], "dates too");
 
     // What others asked it is theirs.
     door.token = key(&door, &["own", "--agent", "helper"])?;

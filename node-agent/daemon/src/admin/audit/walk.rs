@@ -1,13 +1,13 @@
 //! The walk back through the journal, a segment at a time: which calls the wanted turns made, and how each ended.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     path::Path,
 };
 
-use aion_abi::audit::Place;
+use aion_abi::audit::{Missing, Place};
 use aion_journal::{JournalError, Lsn, facts, segments};
-use aion_kernel::{CallId, Fact, Kind, Millis, Name, Outcome, Refusal, TurnId};
+use aion_kernel::{CallId, Fact, Kind, Millis, Name, Outcome, Refusal, TurnId, Usage};
 
 /// A call that was made.
 #[derive(Debug)]
@@ -19,6 +19,22 @@ pub(super) struct Made {
     pub(super) target: Option<Name>,
     pub(super) at: Millis,
     pub(super) found: Found,
+}
+
+#[cfg(test)]
+impl Made {
+    /// A call of which this was found.
+    pub(super) fn example(found: Found) -> Self {
+        Self {
+            place: first(Lsn(0)),
+            call: CallId(1),
+            turn: TurnId(1),
+            kind: Kind::FsRead,
+            target: None,
+            at: Millis(100),
+            found,
+        }
+    }
 }
 
 /// What the journal says of it.
@@ -40,59 +56,179 @@ pub(super) struct Ended {
 }
 
 /// What was found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Walked {
-    /// Newest first.
-    pub(super) calls: Vec<Made>,
+    /// Newest first, each with the number of its segment, from the newest on.
+    pub(super) calls: Vec<(usize, Made)>,
     /// Where there may be older ones.
     pub(super) next: Option<Place>,
+    /// Why there may be others.
+    pub(super) missing: BTreeSet<Missing>,
 }
 
-/// The newest calls of these turns that stand before a place, as many as `limit`, in one segment; in the newest two where the
-/// walk begins, since the current one may just have been begun. Blocks on the disk.
-///
-/// # Errors
-/// Where the journal cannot be read.
-pub(super) fn back(
-    dir: &Path,
-    turns: &BTreeSet<TurnId>,
-    before: Option<Place>,
-    limit: usize,
-) -> Result<Walked, JournalError> {
-    let mut walked = Walked {
-        calls: Vec::new(),
-        next: None,
-    };
-    let Some(oldest) = turns.first() else {
-        return Ok(walked);
-    };
-    let stands_before = |place: Place| before.is_none_or(|before| place < before);
-    let all = segments(dir)?;
-    let at = all.iter().position(|base| stands_before(first(*base)));
-    let Some(at) = at else {
-        return Ok(walked);
-    };
-    // A call may end in a later segment than it begins in.
-    let mut ends = HashMap::new();
-    if let Some(newer) = at.checked_sub(1).and_then(|newer| all.get(newer)) {
-        read(dir, *newer, turns, &mut ends)?;
-    }
-    let most = if before.is_none() { 2 } else { 1 };
-    for base in all.iter().skip(at).take(most) {
-        let Segment { mut calls, queued } = read(dir, *base, turns, &mut ends)?;
-        calls.retain(|it| stands_before(it.place));
-        walked.calls.extend(calls.into_iter().rev());
-        let is_last = queued.contains(oldest) || Some(base) == all.last();
-        walked.next = (!is_last).then_some(first(*base));
-        if walked.calls.len() > limit {
-            walked.calls.truncate(limit);
-            walked.next = walked.calls.last().map(|it| it.place);
+/// How much of the journal an answer looks at, in bytes. A segment is read whole in any case.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// For calls: another segment is read while they have not been.
+    pub(super) back: u64,
+    /// For how calls ended in segments behind the one that they began in.
+    pub(super) on: u64,
+}
+
+/// Those of the node: what a segment has where nothing else is set, and for ends twice that.
+pub(super) const BOUNDS: Bounds = Bounds {
+    back: 32 << 20,
+    on: 64 << 20,
+};
+
+/// A look at what some turns did.
+pub(super) struct Walk<'a, F> {
+    pub(super) dir: &'a Path,
+    pub(super) turns: &'a BTreeSet<TurnId>,
+    /// Whether a call without an end goes on, so that none is looked for.
+    pub(super) goes_on: F,
+    pub(super) bounds: Bounds,
+}
+
+impl<F: Fn(&Made) -> bool> Walk<'_, F> {
+    /// The newest calls that stand before a place, as many as `limit`, as far as the bounds reach. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub(super) fn back(&self, before: Option<Place>, limit: usize) -> Result<Walked, JournalError> {
+        let mut walked = Walked::default();
+        if self.turns.is_empty() {
+            return Ok(walked);
         }
-        if is_last || walked.calls.len() >= limit {
-            break;
+        let all = segments(self.dir)?;
+        let begins_before = |base: &Lsn| before.is_none_or(|before| first(*base) < before);
+        let newest = all.iter().position(begins_before).unwrap_or(all.len());
+        let (mut looked, mut is_whole) = (0, false);
+        for (at, base) in all.iter().enumerate().skip(newest) {
+            let left = limit.saturating_sub(walked.calls.len());
+            let segment = self.read(*base, before, left)?;
+            looked += segment.bytes;
+            // The newest is being written.
+            if !segment.is_whole && at > 0 || segment.is_strange {
+                walked.missing.insert(Missing::Unreadable);
+            }
+            let calls = segment.calls.into_iter().rev();
+            walked.calls.extend(calls.map(|made| (at, made)));
+            is_whole = segment.begins && !segment.is_cut;
+            if segment.is_cut {
+                walked.next = walked.calls.last().map(|(_, made)| made.place);
+                break;
+            }
+            walked.next = (!is_whole && at + 1 < all.len()).then_some(first(*base));
+            if walked.next.is_none() || walked.calls.len() >= limit || looked >= self.bounds.back {
+                break;
+            }
         }
+        if !is_whole && walked.next.is_none() {
+            walked.missing.insert(Missing::Older);
+        }
+        self.find_ends(&all, &mut walked)?;
+        Ok(walked)
     }
-    Ok(walked)
+
+    /// A call may end in a later segment than it begins in.
+    fn find_ends(&self, all: &[Lsn], walked: &mut Walked) -> Result<(), JournalError> {
+        let mut open: HashMap<CallId, &mut Made> = HashMap::new();
+        let mut oldest = 0;
+        for (at, made) in &mut walked.calls {
+            if matches!(made.found, Found::Started(None)) && !(self.goes_on)(made) {
+                oldest = *at;
+                open.insert(made.call, made);
+            }
+        }
+        let mut looked = 0;
+        for (at, base) in all.iter().enumerate().take(oldest).rev() {
+            if open.is_empty() || looked >= self.bounds.on {
+                break;
+            }
+            let mut is_strange = false;
+            let reached = facts(self.dir, *base, |_, _, line| match parsed(line) {
+                Some(Ok(Fact::CallEnded {
+                    call,
+                    outcome,
+                    usage,
+                    at,
+                })) => {
+                    if let Some(made) = open.remove(&call) {
+                        made.found = Found::Started(Some(Ended::of(outcome, &usage, at)));
+                    }
+                }
+                Some(Err(_)) => is_strange = true,
+                _ => {}
+            })?;
+            looked += reached.bytes;
+            if !reached.is_whole && at > 0 || is_strange {
+                walked.missing.insert(Missing::Unreadable);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a segment, and keeps the last of its calls that stand before a place.
+    fn read(
+        &self,
+        base: Lsn,
+        before: Option<Place>,
+        limit: usize,
+    ) -> Result<Segment, JournalError> {
+        let mut segment = Segment::default();
+        // Where those are that have no end yet, counted from the first that was found.
+        let (mut open, mut dropped) = (HashMap::new(), 0_usize);
+        let oldest = self.turns.first();
+        let reached = facts(self.dir, base, |batch, fact, line| {
+            let place = Place {
+                batch: batch.0,
+                fact,
+            };
+            let fact = match parsed(line) {
+                None => return,
+                Some(Ok(fact)) => fact,
+                Some(Err(_)) => {
+                    segment.is_strange = true;
+                    return;
+                }
+            };
+            match fact {
+                Fact::TurnQueued { turn, .. } => segment.begins |= oldest == Some(&turn),
+                Fact::CallEnded {
+                    call,
+                    outcome,
+                    usage,
+                    at,
+                } => {
+                    let made = open.remove(&call);
+                    let made = made.and_then(|it: usize| segment.calls.get_mut(it - dropped));
+                    if let Some(made) = made {
+                        made.found = Found::Started(Some(Ended::of(outcome, &usage, at)));
+                    }
+                }
+                fact if before.is_none_or(|before| place < before) => {
+                    let Some(made) = made(place, fact, self.turns) else {
+                        return;
+                    };
+                    if segment.calls.len() == limit {
+                        let oldest = segment.calls.pop_front();
+                        oldest.and_then(|it| open.remove(&it.call));
+                        dropped += 1;
+                        segment.is_cut = true;
+                    }
+                    if matches!(made.found, Found::Started(_)) {
+                        open.insert(made.call, dropped + segment.calls.len());
+                    }
+                    segment.calls.push_back(made);
+                }
+                _ => {}
+            }
+        })?;
+        segment.bytes = reached.bytes;
+        segment.is_whole = reached.is_whole;
+        Ok(segment)
+    }
 }
 
 /// What stands before everything in a segment.
@@ -104,78 +240,35 @@ fn first(base: Lsn) -> Place {
 }
 
 /// What one segment has of the turns.
+#[derive(Debug, Default)]
 struct Segment {
     /// Oldest first.
-    calls: Vec<Made>,
-    /// The turns that began in it: their calls all stand behind.
-    queued: BTreeSet<TurnId>,
+    calls: VecDeque<Made>,
+    /// There are older ones in it.
+    is_cut: bool,
+    /// The oldest of the turns began in it: all that they did stands behind.
+    begins: bool,
+    bytes: u64,
+    is_whole: bool,
+    /// A fact of it is none that this build knows.
+    is_strange: bool,
 }
 
-/// Reads a segment. `ends` has what ended in the segment after it, and then what ended in this one without having begun here.
-fn read(
-    dir: &Path,
-    base: Lsn,
-    turns: &BTreeSet<TurnId>,
-    ends: &mut HashMap<CallId, Ended>,
-) -> Result<Segment, JournalError> {
-    let (mut calls, mut queued): (Vec<Made>, _) = (Vec::new(), BTreeSet::new());
-    let (mut begun, mut later) = (HashMap::new(), HashMap::new());
-    facts(dir, base, |batch, fact, line| {
-        let place = Place {
-            batch: batch.0,
-            fact,
-        };
-        let Some(fact) = parsed(line) else {
-            return;
-        };
-        match fact {
-            Fact::TurnQueued { turn, .. } if turns.contains(&turn) => {
-                queued.insert(turn);
-            }
-            Fact::CallEnded {
-                call,
-                outcome,
-                usage,
-                at,
-            } => {
-                let ended = Ended {
-                    outcome,
-                    tokens: usage.total(),
-                    at,
-                };
-                match begun.remove(&call).and_then(|at: usize| calls.get_mut(at)) {
-                    Some(made) => made.found = Found::Started(Some(ended)),
-                    None => {
-                        later.insert(call, ended);
-                    }
-                }
-            }
-            fact => {
-                if let Some(made) = made(place, fact, turns) {
-                    if matches!(made.found, Found::Started(_)) {
-                        begun.insert(made.call, calls.len());
-                    }
-                    calls.push(made);
-                }
-            }
-        }
-    })?;
-    for (call, at) in begun {
-        if let (Some(ended), Some(made)) = (ends.remove(&call), calls.get_mut(at)) {
-            made.found = Found::Started(Some(ended));
+impl Ended {
+    fn of(outcome: Outcome, usage: &Usage, at: Millis) -> Self {
+        Self {
+            outcome,
+            tokens: usage.total(),
+            at,
         }
     }
-    *ends = later;
-    Ok(Segment { calls, queued })
 }
 
 /// The fact, where it is one of those that are looked at. Most are told by their beginning.
-fn parsed(line: &[u8]) -> Option<Fact> {
+fn parsed(line: &[u8]) -> Option<Result<Fact, serde_json::Error>> {
     let is_wanted = [&br#"{"fact":"call-"#[..], br#"{"fact":"turn-queued"#];
     let is_wanted = is_wanted.iter().any(|it| line.starts_with(it));
-    is_wanted
-        .then(|| serde_json::from_slice(line).ok())
-        .flatten()
+    is_wanted.then(|| serde_json::from_slice(line))
 }
 
 fn made(place: Place, fact: Fact, turns: &BTreeSet<TurnId>) -> Option<Made> {
