@@ -76,7 +76,7 @@ pub(crate) struct Create {
     /// The protocol that it is for: rest, openai, mcp or a2a [default: all]
     #[arg(long = "door", value_name = "PROTOCOL", value_parser = door)]
     doors: Vec<Door>,
-    /// What it may do besides asking: approve (say a person's word for its agents), serve (be their program, with all their rights and models), memory (see what they remember, and have them forget)
+    /// What it may do besides asking: approve (say a person's word for its agents), serve (be their program, with all their rights and models), memory (see what they remember, and have them forget, but for pools that agents share)
     #[arg(long, value_name = "RIGHT", value_parser = right)]
     may: Vec<Right>,
     /// For how long it counts (12h, 90d), or until which date (2027-01-31, or with a time) [default: 90d]

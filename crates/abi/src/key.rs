@@ -64,7 +64,7 @@ pub enum Right {
     Approve,
     /// Be their program, of runtime `external`, with all their rights: their models too.
     Serve,
-    /// See what they remember, and have them forget.
+    /// See what they remember, and have them forget; not in pools that agents share.
     Memory,
 }
 

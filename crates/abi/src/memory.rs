@@ -1,5 +1,5 @@
 //! What an agent remembers, as people look at it: as far as the agent itself may, and where they ask by a key that may
-//! [`crate::key::Right::Memory`].
+//! [`crate::key::Right::Memory`], and no pool that agents share.
 //!
 //! | method and path | answer |
 //! |---|---|
@@ -33,7 +33,7 @@ pub struct Wanted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schemars", schemars(range(min = 1, max = 100)))]
     pub limit: Option<u32>,
-    /// How many come before: `next` of the page before.
+    /// How many come before: `next` of the page before. With a query 10,000 at most, and the last page has no `next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u32>,
 }

@@ -37,7 +37,7 @@ pub struct UsageOf {
     /// The agent; absent for all of the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// Calls of the last minute, those included that were refused.
+    /// Calls of the last minute, those included that were refused other than by a quota.
     pub calls_in_minute: u64,
     /// So many may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ pub struct UsageOf {
     /// So many may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_hour: Option<u64>,
-    /// Calls since it is on this node.
+    /// Calls that were not refused, since its account is on this node.
     pub calls: u64,
     /// Tokens of models since then.
     pub tokens: u64,

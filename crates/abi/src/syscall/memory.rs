@@ -10,6 +10,8 @@ use crate::date::UnixMillis;
 pub const MAX_BATCH: usize = 256;
 /// The most hits of one `recall`.
 pub const MAX_K: u32 = 100;
+/// How far a search is paged; a listing has no such end.
+pub const MAX_SEARCH_OFFSET: u32 = 10_000;
 
 /// Stores items. An item whose id exists is replaced. All or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

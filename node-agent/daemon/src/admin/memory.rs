@@ -6,14 +6,16 @@ use aion_abi::{
     code::Code,
     memory::{MAX_BYTES, MAX_PAGE, PAGE, Page, Wanted},
     problem::Problem,
-    syscall::memory::{ForgetRequest, ForgetResponse, Hit, RecallRequest, RecallResponse},
+    syscall::memory::{
+        ForgetRequest, ForgetResponse, Hit, MAX_SEARCH_OFFSET, RecallRequest, RecallResponse,
+    },
 };
 use aion_drivers::memory::{Pool, Tier};
 use aion_kernel::{Kind, Name, Verdict};
 use aion_serve::{Json, Path, Query};
 use axum::{Extension, extract::State};
 
-use super::{Admin, access::Who, agents, answer::Refused, page};
+use super::{Admin, access::Who, agents, answer::Refused, held::ByKey, page};
 use crate::dispatch::pool;
 
 /// What is found for a query, best first; without one, everything, newest first.
@@ -21,10 +23,20 @@ pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent)): Path<(String, String)>,
     Query(wanted): Query<Wanted>,
+    by: ByKey,
 ) -> Result<Json<Page>, Refused> {
     let limit = page::limit(wanted.limit, PAGE, MAX_PAGE)?;
     let after = wanted.after.unwrap_or_default();
-    let pool = pool_of(&admin, &namespace, &agent, Kind::MemoryRecall).await?;
+    let is_search = wanted
+        .query
+        .as_ref()
+        .is_some_and(|it| !it.trim().is_empty());
+    if is_search && after > MAX_SEARCH_OFFSET {
+        let what = format!("after: a search is paged up to {MAX_SEARCH_OFFSET}");
+        let problem = Problem::new(Code::BadRequest, what).remedy("ask more exactly");
+        return Err(problem.into());
+    }
+    let pool = pool_of(&admin, (&namespace, &agent), Kind::MemoryRecall, &by).await?;
     let request = RecallRequest {
         query: wanted.query.unwrap_or_default(),
         k: limit,
@@ -34,15 +46,20 @@ pub(super) async fn list(
         offset: after,
     };
     let found = admin.memory.recall(&pool, request).await?;
-    Ok(Json(cut(found, after, limit)))
+    let mut page = cut(found, after, limit);
+    page.next = page
+        .next
+        .filter(|next| !is_search || *next <= MAX_SEARCH_OFFSET);
+    Ok(Json(page))
 }
 
 /// One item, by its id.
 pub(super) async fn get(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent, item)): Path<(String, String, String)>,
+    by: ByKey,
 ) -> Result<Json<Hit>, Refused> {
-    let pool = pool_of(&admin, &namespace, &agent, Kind::MemoryRecall).await?;
+    let pool = pool_of(&admin, (&namespace, &agent), Kind::MemoryRecall, &by).await?;
     let request = RecallRequest {
         query: String::new(),
         k: 1,
@@ -63,8 +80,9 @@ pub(super) async fn forget(
     State(admin): State<Arc<Admin>>,
     Path((namespace, agent, item)): Path<(String, String, String)>,
     Extension(Who(who)): Extension<Who>,
+    by: ByKey,
 ) -> Result<Json<ForgetResponse>, Refused> {
-    let pool = pool_of(&admin, &namespace, &agent, Kind::MemoryForget).await?;
+    let pool = pool_of(&admin, (&namespace, &agent), Kind::MemoryForget, &by).await?;
     let ids = vec![item.clone()];
     let forgotten = admin
         .memory
@@ -77,10 +95,18 @@ pub(super) async fn forget(
 }
 
 /// The part of a pool that is the agent's, where its own rights let it do this without asking a person.
-async fn pool_of(admin: &Admin, namespace: &str, agent: &str, kind: Kind) -> Result<Pool, Refused> {
+async fn pool_of(
+    admin: &Admin,
+    (namespace, agent): (&str, &str),
+    kind: Kind,
+    by: &ByKey,
+) -> Result<Pool, Refused> {
     agents::known(admin, namespace, agent)?;
     let instance = agents::ready(admin, namespace, agent)?;
     let pool = pool(&instance, Tier::Long)?;
+    if by.is_some() {
+        is_its_own(&pool, agent)?;
+    }
     // Grants name the pool, as the syscall does.
     let target = Name::from(pool.id.pool.as_str());
     let verdicts = agents::verdicts(admin, instance.uid).await?;
@@ -92,6 +118,19 @@ async fn pool_of(admin: &Admin, namespace: &str, agent: &str, kind: Kind) -> Res
     let what = format!("agent {agent} {may_not} {}", kind.as_str());
     let remedy = "allow it under spec.permissions of the Agent and in its policy";
     Err(Problem::new(Code::Denied, what).remedy(remedy).into())
+}
+
+/// Of what stands in a pool that agents share nobody knows whose it was, and a key is not for the others.
+fn is_its_own(pool: &Pool, agent: &str) -> Result<(), Problem> {
+    if pool.owner.is_some() {
+        return Ok(());
+    }
+    let what = format!(
+        "agent {agent} shares memory pool {} with others, and a key sees and erases nothing there",
+        pool.id.pool
+    );
+    let remedy = "ask with the gateway's own token, or use aionctl memory on the node";
+    Err(Problem::new(Code::Denied, what).remedy(remedy))
 }
 
 /// The page, no larger than one may be.
@@ -122,7 +161,34 @@ fn bytes(hit: &Hit) -> usize {
 mod tests {
     use aion_abi::{date::UnixMillis, syscall::memory::Method};
 
+    use aion_drivers::memory::{PoolId, PoolQuota};
+
     use super::*;
+
+    #[test]
+    fn by_a_key_a_pool_that_agents_share_is_refused_by_name() {
+        let pool = |owner: Option<&str>| Pool {
+            id: PoolId {
+                tenant: aion_abi::tenant::Tenant::default(),
+                pool: "notes".to_owned(),
+                uid: "u".to_owned(),
+            },
+            tier: Tier::Long,
+            backend: None,
+            owner: owner.map(str::to_owned),
+            quota: PoolQuota {
+                max_items: None,
+                max_bytes: None,
+            },
+            retention_days: None,
+            embedding: None,
+        };
+        assert_eq!(is_its_own(&pool(Some("jarvis")), "jarvis"), Ok(()));
+        let refused = is_its_own(&pool(None), "jarvis").err();
+        let (code, what) = refused.map(|it| (it.code, it.detail)).unzip();
+        assert_eq!(code, Some(Code::Denied));
+        assert!(what.is_some_and(|it| it.contains("pool notes")));
+    }
 
     fn found(sizes: &[usize]) -> RecallResponse {
         let hit = |size: &usize| Hit {
