@@ -28,16 +28,21 @@ pub(super) async fn list(
     agents::known(&admin, &namespace, &agent)?;
     let instance = agents::ready(&admin, &namespace, &agent)?;
     let listed = tokio::time::timeout(PATIENCE, offered(&*admin.tools, &instance)).await;
-    let ListResponse { tools, unavailable } = listed.map_err(|_| {
+    let ListResponse {
+        mut tools,
+        unavailable,
+    } = listed.map_err(|_| {
         let what = format!("the tools of agent {agent} did not answer in time");
         Problem::new(Code::Unreachable, what)
     })??;
     let is_first = part.after.is_none();
-    let (specs, next) = cut(tools, part.after.as_deref(), limit);
     let verdicts = agents::verdicts(&admin, instance.uid).await?;
+    // The kernel's rules may be newer than what the servers were asked by.
+    tools.retain(|it| access(verdict(&verdicts, it)).is_some());
+    let (specs, next) = cut(tools, part.after.as_deref(), limit);
     let told = |spec| tool(&instance, spec, &verdicts);
     Ok(Json(Tools {
-        items: specs.into_iter().map(told).collect(),
+        items: specs.into_iter().filter_map(told).collect(),
         unavailable: match is_first {
             true => unavailable.into_iter().take(MAX_ROWS as usize).collect(),
             false => Vec::new(),
@@ -66,24 +71,33 @@ fn cut(
     (specs, next)
 }
 
-fn tool(instance: &Instance, spec: ToolSpec, verdicts: &Verdicts) -> Tool {
+fn verdict(verdicts: &Verdicts, spec: &ToolSpec) -> Verdict {
+    verdicts.of(Kind::ToolCall, Some(&spec.name.as_str().into()))
+}
+
+/// What the rules let the agent do; `None` where that is nothing.
+fn access(verdict: Verdict) -> Option<Access> {
+    match verdict {
+        Verdict::Allow => Some(Access::Granted),
+        Verdict::Ask => Some(Access::Asked),
+        Verdict::Deny => None,
+    }
+}
+
+fn tool(instance: &Instance, spec: ToolSpec, verdicts: &Verdicts) -> Option<Tool> {
     let server = spec.name.split('.').next().unwrap_or_default();
     let mut tools = instance.spec().tools.iter();
     let is_process = tools.any(|it| it.name == server && it.mcp.stdio.is_some());
-    Tool {
+    Some(Tool {
         source: match is_process {
             true => Source::Process,
             false => Source::Http,
         },
-        // What is refused is not offered.
-        access: match verdicts.of(Kind::ToolCall, Some(&spec.name.as_str().into())) {
-            Verdict::Allow => Access::Granted,
-            Verdict::Ask | Verdict::Deny => Access::Asked,
-        },
+        access: access(verdict(verdicts, &spec))?,
         name: spec.name,
         description: spec.description,
         parameters: spec.parameters,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -99,6 +113,12 @@ mod tests {
             parameters: json!({}),
             strict: None,
         }
+    }
+
+    #[test]
+    fn what_the_rules_refuse_is_not_told_as_what_a_person_is_asked_about() {
+        let told = [Verdict::Allow, Verdict::Ask, Verdict::Deny].map(access);
+        assert_eq!(told, [Some(Access::Granted), Some(Access::Asked), None]);
     }
 
     #[test]
