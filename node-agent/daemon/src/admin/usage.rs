@@ -61,34 +61,43 @@ pub(super) async fn usage(
         .shell
         .look(move |kernel| rows(kernel, within, after, (now, most)));
     let (rows, is_whole) = rows.await.ok_or_else(stopped)?;
-    let (mut items, mut tenants, mut next) = (Vec::new(), Vec::new(), None);
-    let (mut named, mut last) = (BTreeSet::new(), None);
+    let (rows, next) = cut(rows, is_whole, limit, |name| admin.is_for(&by, name));
+    let (mut items, mut tenants, mut named) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (agent, tenant) in rows {
-        if items.len() == limit {
-            next.clone_from(&last);
-            break;
+        if by.is_none() && named.insert(tenant.namespace.clone()) {
+            tenants.push(of_tenant(&admin, tenant));
         }
-        let name = format!(
-            "{}/{}",
-            agent.namespace,
-            agent.agent.as_deref().unwrap_or_default()
-        );
-        if admin.is_for(&by, &name) {
-            if by.is_none() && named.insert(tenant.namespace.clone()) {
-                tenants.push(of_tenant(&admin, tenant));
-            }
-            items.push(of_agent(&admin, agent));
-        }
-        last = Some(name);
-    }
-    if next.is_none() && !is_whole {
-        next = last;
+        items.push(of_agent(&admin, agent));
     }
     Ok(Json(Usage {
         items,
         tenants,
         next,
     }))
+}
+
+/// The rows that are shown, as many as `limit`, and where the next page begins: behind the last of them where another is shown
+/// there, or behind the last that was looked at where that were not all.
+fn cut(
+    rows: Vec<(UsageOf, UsageOf)>,
+    is_whole: bool,
+    limit: usize,
+    is_shown: impl Fn(&str) -> bool,
+) -> (Vec<(UsageOf, UsageOf)>, Option<String>) {
+    let (mut shown, mut last_shown, mut last) = (Vec::new(), None, None);
+    for row in rows {
+        let agent = row.0.agent.as_deref().unwrap_or_default();
+        let name = format!("{}/{agent}", row.0.namespace);
+        if is_shown(&name) {
+            if shown.len() == limit {
+                return (shown, last_shown);
+            }
+            shown.push(row);
+            last_shown = Some(name.clone());
+        }
+        last = Some(name);
+    }
+    (shown, last.filter(|_| !is_whole))
 }
 
 /// Agents behind `after`, each with its tenant, as many as `most`; and whether they are all.
@@ -158,5 +167,30 @@ fn of_tenant(admin: &Admin, used: UsageOf) -> UsageOf {
     UsageOf {
         cpu_ms: admin.turns.tenant_cpu_ms(&used.namespace),
         ..used
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_only_others_follow_there_is_no_next_page() {
+        let row = |name: &str| {
+            let agent = UsageOf {
+                namespace: "home".into(),
+                agent: Some(name.into()),
+                ..UsageOf::default()
+            };
+            (agent, UsageOf::default())
+        };
+        let page = |is_whole, limit| {
+            let rows = ["a", "b", "own", "own2", "z"].map(row).to_vec();
+            let (rows, next) = cut(rows, is_whole, limit, |it| it.starts_with("home/own"));
+            (rows.len(), next)
+        };
+        assert_eq!(page(true, 2), (2, None));
+        assert_eq!(page(true, 1), (1, Some("home/own".into())));
+        assert_eq!(page(false, 2), (2, Some("home/z".into())));
     }
 }
