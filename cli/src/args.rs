@@ -61,6 +61,17 @@ pub(crate) enum Command {
     Trigger(commands::trigger::TriggerCommand),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
+    /// Look at what an agent remembers, and have it forget
+    #[command(subcommand)]
+    Memory(commands::memory::MemoryCommand),
+    /// Show the tools that an agent has
+    Tools(commands::tools::ToolsArgs),
+    /// Show the syscalls that an agent made, allowed and refused
+    Audit(commands::audit::AuditArgs),
+    /// Show what agents used of their quotas
+    Usage(commands::usage::UsageArgs),
+    /// Show what waits in the kernel
+    Queues(commands::queues::QueuesArgs),
     /// Follow what happens on a node
     Events(commands::events::EventsArgs),
     /// Follow what an agent's processes do

@@ -9,7 +9,7 @@ use std::path::Path;
 use admin::{command, ran};
 use aion_abi::{code::Code, syscall::Syscall};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 23] = [
     "local",
     "apply",
     "get",
@@ -19,6 +19,11 @@ const COMMANDS: [&str; 18] = [
     "run",
     "route",
     "logs",
+    "memory",
+    "tools",
+    "audit",
+    "usage",
+    "queues",
     "events",
     "trace",
     "why",

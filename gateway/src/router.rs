@@ -5,9 +5,15 @@ use std::sync::{Arc, LazyLock};
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
     approval::{Answer, Approval, Approvals},
+    audit::Audit,
     code::Code,
     external::{Begin, Begun, End, Given, Holding, Registered, Registration, Told},
+    memory,
+    page::Part,
     problem::Problem,
+    syscall::memory::{ForgetResponse, Hit},
+    tools::Tools,
+    usage::{Queues, Usage},
 };
 use aion_route::Agent;
 use axum::{
@@ -246,6 +252,81 @@ fn endpoints() -> Vec<Endpoint> {
             "/v1/turns/{turn}/files/{*path}",
             get(turns::file),
             rest("getFile", "A file that a turn wrote").answers_bytes(),
+        ),
+        on(
+            Method::GET,
+            "/v1/agents/{agent}/memory",
+            get(rest::memory::list),
+            rest("listMemory", "What an agent remembers: what a query finds, or everything, newest first")
+                .query::<Within>()
+                .query::<memory::Wanted>()
+                .answers::<memory::Page>()
+                .tagged(),
+        ),
+        on(
+            Method::GET,
+            "/v1/agents/{agent}/memory/{item}",
+            get(rest::memory::get),
+            rest("getMemory", "One item that an agent remembers")
+                .query::<Within>()
+                .answers::<Hit>()
+                .tagged(),
+        ),
+        on(
+            Method::DELETE,
+            "/v1/agents/{agent}/memory/{item}",
+            delete(rest::memory::forget),
+            rest("forgetMemory", "Have an agent forget one item")
+                .query::<Within>()
+                .answers::<ForgetResponse>(),
+        ),
+        on(
+            Method::GET,
+            "/v1/agents/{agent}/tools",
+            get(rest::looks::tools),
+            rest("listTools", "The tools that an agent has, and whether a person is asked first")
+                .query::<Within>()
+                .query::<Part>()
+                .answers::<Tools>()
+                .tagged(),
+        ),
+        on(
+            Method::GET,
+            "/v1/agents/{agent}/audit",
+            get(rest::looks::audit),
+            rest("listAudit", "The syscalls that an agent's turns made, allowed and refused, newest first")
+                .query::<Within>()
+                .query::<Part>()
+                .answers::<Audit>()
+                .tagged(),
+        ),
+        on(
+            Method::GET,
+            "/v1/turns/{turn}/audit",
+            get(rest::looks::audit_of_turn),
+            rest("listTurnAudit", "The syscalls that a turn made, allowed and refused, newest first")
+                .query::<Part>()
+                .answers::<Audit>()
+                .tagged(),
+        ),
+        on(
+            Method::GET,
+            "/v1/usage",
+            get(rest::looks::usage),
+            rest("getUsage", "What agents and their namespaces used of their quotas")
+                .query::<Within>()
+                .query::<Part>()
+                .answers::<Usage>()
+                .tagged(),
+        ),
+        on(
+            Method::GET,
+            "/v1/queues",
+            get(rest::looks::queues),
+            rest("getQueues", "How much waits in the kernel: by driver, lane and namespace")
+                .query::<Part>()
+                .answers::<Queues>()
+                .tagged(),
         ),
         on(
             Method::GET,

@@ -6,11 +6,11 @@ use aion_abi::{
     date::UnixMillis,
     key::{Door, Key, NewKey, Right, Scope},
 };
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 
-use super::approvals::milliseconds;
+use super::{approvals::milliseconds, form::How};
 use crate::{
     context::Context,
     failure::Failure,
@@ -76,7 +76,7 @@ pub(crate) struct Create {
     /// The protocol that it is for: rest, openai, mcp or a2a [default: all]
     #[arg(long = "door", value_name = "PROTOCOL", value_parser = door)]
     doors: Vec<Door>,
-    /// What it may do besides asking: approve (say a person's word for its agents), serve (be their program, with all their rights and models)
+    /// What it may do besides asking: approve (say a person's word for its agents), serve (be their program, with all their rights and models), memory (see what they remember, and have them forget, but for pools that agents share)
     #[arg(long, value_name = "RIGHT", value_parser = right)]
     may: Vec<Right>,
     /// For how long it counts (12h, 90d), or until which date (2027-01-31, or with a time) [default: 90d]
@@ -89,33 +89,12 @@ pub(crate) struct Create {
     how: How,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct How {
-    /// How to print: table, or json
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORM",
-        hide_possible_values = true
-    )]
-    output: Form,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    #[default]
-    Table,
-    Json,
-}
-
 pub(crate) async fn run(context: &Context, command: KeyCommand) -> Result<(), Failure> {
     match command {
         KeyCommand::Create(args) => create(context, args).await,
         KeyCommand::List { how } => {
             let keys = context.node()?.keys().await?;
-            if how.output == Form::Json {
+            if how.is_json() {
                 return context.print_json(&json!(keys));
             }
             if keys.items.is_empty() {
@@ -126,9 +105,9 @@ pub(crate) async fn run(context: &Context, command: KeyCommand) -> Result<(), Fa
         }
         KeyCommand::Show { name, how } => {
             let key = context.node()?.key(&name).await?;
-            match how.output {
-                Form::Json => context.print_json(&json!(key)),
-                Form::Table => context.print(&whole(&key)),
+            match how.is_json() {
+                true => context.print_json(&json!(key)),
+                false => context.print(&whole(&key)),
             }
         }
         KeyCommand::Revoke { name } => {
@@ -164,12 +143,12 @@ async fn create(context: &Context, args: Create) -> Result<(), Failure> {
     context.note(&format!(
         "the key {name} counts until {until}{usual}; it is shown this once"
     ));
-    match args.how.output {
-        Form::Json => context.print_json(&Value::from_iter([
+    match args.how.is_json() {
+        true => context.print_json(&Value::from_iter([
             ("secret", json!(made.secret)),
             ("key", json!(made.key)),
         ])),
-        Form::Table => context.print(&format!("{}\n", made.secret)),
+        false => context.print(&format!("{}\n", made.secret)),
     }
 }
 
@@ -282,7 +261,7 @@ fn door(text: &str) -> Result<Door, String> {
 fn right(text: &str) -> Result<Right, String> {
     let mut all = Right::ALL.into_iter();
     all.find(|it| it.as_str() == text)
-        .ok_or_else(|| "it is one of approve and serve".to_owned())
+        .ok_or_else(|| "it is one of approve, serve and memory".to_owned())
 }
 
 #[cfg(test)]

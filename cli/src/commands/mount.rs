@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use aion_abi::admin::MountMapping;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde_json::Value;
 
+use super::form::How;
 use crate::{
     context::Context,
     failure::Failure,
@@ -40,25 +41,9 @@ pub(crate) enum MountCommand {
     },
     /// List the mappings
     List {
-        /// How to print: table or json
-        #[arg(
-            short,
-            long,
-            value_enum,
-            default_value_t,
-            value_name = "FORM",
-            hide_possible_values = true
-        )]
-        output: MountOutput,
+        #[command(flatten)]
+        how: How,
     },
-}
-
-/// How mappings are printed.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(crate) enum MountOutput {
-    #[default]
-    Table,
-    Json,
 }
 
 pub(crate) async fn run(context: &Context, command: MountCommand) -> Result<(), Failure> {
@@ -72,7 +57,7 @@ pub(crate) async fn run(context: &Context, command: MountCommand) -> Result<(), 
             let was = context.node()?.unmap_mount(&name).await?;
             context.print(&format!("{name} is no longer {}\n", was.path))
         }
-        MountCommand::List { output } => list(context, output).await,
+        MountCommand::List { how } => list(context, &how).await,
     }
 }
 
@@ -95,9 +80,9 @@ async fn add(context: &Context, name: &str, path: PathBuf, writable: bool) -> Re
     context.print(&format!("{name} is {text} ({mode})\n"))
 }
 
-async fn list(context: &Context, output: MountOutput) -> Result<(), Failure> {
+async fn list(context: &Context, how: &How) -> Result<(), Failure> {
     let mounts = context.node()?.mounts().await?;
-    if matches!(output, MountOutput::Json) {
+    if how.is_json() {
         return context.print_json(&mounts);
     }
     let rows: Vec<_> = mounts

@@ -1,9 +1,10 @@
 //! `aionctl trigger`.
 
 use aion_abi::trigger::{TriggerState, Triggers};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use jiff::tz::TimeZone;
 
+use super::form::How;
 use crate::{
     context::Context,
     failure::Failure,
@@ -27,16 +28,8 @@ pub(crate) enum TriggerCommand {
     List {
         /// Of this agent alone
         agent: Option<String>,
-        /// How to print: table or json
-        #[arg(
-            short,
-            long,
-            value_enum,
-            default_value_t,
-            value_name = "FORM",
-            hide_possible_values = true
-        )]
-        output: TriggerOutput,
+        #[command(flatten)]
+        how: How,
     },
     /// Start a turn of a trigger now, within its budget
     Fire {
@@ -47,17 +40,9 @@ pub(crate) enum TriggerCommand {
     },
 }
 
-/// How triggers are printed.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(crate) enum TriggerOutput {
-    #[default]
-    Table,
-    Json,
-}
-
 pub(crate) async fn run(context: &Context, command: TriggerCommand) -> Result<(), Failure> {
     match command {
-        TriggerCommand::List { agent, output } => list(context, agent.as_deref(), output).await,
+        TriggerCommand::List { agent, how } => list(context, agent.as_deref(), &how).await,
         TriggerCommand::Fire { agent, trigger } => {
             let asked = context.first_node_of(&agent).await?;
             let fired = asked
@@ -78,16 +63,12 @@ pub(super) async fn of_agent(context: &Context, agent: &str) -> Result<Triggers,
     Ok(asked.node.triggers_of(&context.namespace, agent).await?)
 }
 
-async fn list(
-    context: &Context,
-    agent: Option<&str>,
-    output: TriggerOutput,
-) -> Result<(), Failure> {
+async fn list(context: &Context, agent: Option<&str>, how: &How) -> Result<(), Failure> {
     let triggers = match agent {
         Some(agent) => of_agent(context, agent).await?,
         None => context.node()?.triggers().await?,
     };
-    if matches!(output, TriggerOutput::Json) {
+    if how.is_json() {
         let value = serde_json::to_value(&triggers)
             .map_err(|why| Failure::new(format!("cannot write the answer: {why}")))?;
         return context.print_json(&value);

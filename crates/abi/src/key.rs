@@ -64,11 +64,13 @@ pub enum Right {
     Approve,
     /// Be their program, of runtime `external`, with all their rights: their models too.
     Serve,
+    /// See what they remember, and have them forget; not in pools that agents share.
+    Memory,
 }
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Approve, Self::Serve];
+    pub const ALL: [Self; 3] = [Self::Approve, Self::Serve, Self::Memory];
 
     /// As it is said.
     #[must_use]
@@ -76,6 +78,7 @@ impl Right {
         match self {
             Self::Approve => "approve",
             Self::Serve => "serve",
+            Self::Memory => "memory",
         }
     }
 }

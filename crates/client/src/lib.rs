@@ -10,6 +10,7 @@ mod answer;
 mod events;
 mod failure;
 mod keys;
+mod looks;
 mod node;
 mod triggers;
 

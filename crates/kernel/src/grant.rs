@@ -12,7 +12,7 @@ use std::{
 use crate::{
     ids::ProfileId,
     name::Name,
-    spec::{GrantRule, TargetPattern, Verdict},
+    spec::{GrantRule, Profile, TargetPattern, Verdict},
     syscall::Kind,
 };
 
@@ -48,6 +48,30 @@ pub(crate) enum Decision {
     Deny {
         rule: Option<Name>,
     },
+}
+
+/// What the rules of a profile say, for who asks beside the kernel.
+#[derive(Debug)]
+pub struct Verdicts(GrantTable);
+
+impl Profile {
+    /// See [`Verdicts`].
+    #[must_use]
+    pub fn verdicts(&self) -> Verdicts {
+        Verdicts(GrantTable::compile(&self.grants))
+    }
+}
+
+impl Verdicts {
+    /// Of a syscall on `target`.
+    #[must_use]
+    pub fn of(&self, kind: Kind, target: Option<&Name>) -> Verdict {
+        match self.0.decide(kind, target) {
+            Decision::Allow => Verdict::Allow,
+            Decision::Ask { .. } => Verdict::Ask,
+            Decision::Deny { .. } => Verdict::Deny,
+        }
+    }
 }
 
 /// The tables of all profiles; those with equal rules share one.
@@ -306,6 +330,30 @@ mod tests {
             matches!(decided, Decision::Deny { rule: Some(_) }),
             "{decided:?}"
         );
+    }
+
+    #[test]
+    fn who_asks_beside_the_kernel_is_told_what_it_would_decide() {
+        let profile = Profile {
+            tenant: "t".into(),
+            agent: "a".into(),
+            revision: "r".into(),
+            lane: crate::Lane::Batch,
+            required_layers: Vec::new(),
+            grants: Arc::new(vec![
+                rule(Verdict::Allow, Kind::MemoryRecall, "pool"),
+                rule(Verdict::Ask, Kind::MemoryForget, "*"),
+            ]),
+            quota: crate::Quota::default(),
+            max_turn_seconds: 1,
+        };
+        let verdicts = profile.verdicts();
+        let of = |kind, target: &str| verdicts.of(kind, Some(&target.into()));
+        assert_eq!(of(Kind::MemoryRecall, "pool"), Verdict::Allow);
+        assert_eq!(of(Kind::MemoryRecall, "other"), Verdict::Deny);
+        assert_eq!(of(Kind::MemoryForget, "pool"), Verdict::Ask);
+        // A rule that names a pool says nothing of a call that names none.
+        assert_eq!(verdicts.of(Kind::MemoryRecall, None), Verdict::Deny);
     }
 
     #[test]

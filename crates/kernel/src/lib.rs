@@ -18,6 +18,7 @@
 //! | `approval` | did a person agree? |
 //! | `state`, `apply`, `snapshot` | what is durable, and how facts change it |
 //! | `live`, `timers` | what is not durable |
+//! | `counts` | what was used, and what waits, for people |
 //! | `recovery` | what a restart settles |
 //! | `sim` | random histories that try to break all this (tests only) |
 //!
@@ -63,6 +64,7 @@ mod approval;
 mod body;
 mod called;
 mod calls;
+mod counts;
 mod effect;
 mod event;
 mod fact;
@@ -90,9 +92,11 @@ pub use apply::ApplyError;
 pub use approval::{Answered, ApprovalRow, Scope, StandingWord, Unheard, Word};
 pub use body::{Body, BodyDigest};
 pub use called::{Begun, Called, CalledBy, Delegated, MAX_BEGUN, MAX_DEPTH, Peer, PeerTurn, Spawn};
+pub use counts::{Used, Waits};
 pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};
+pub use grant::Verdicts;
 pub use ids::{
     AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, NotAUuid, Now,
     ProfileId, Ticket, TurnId,

@@ -4,7 +4,11 @@
 //! ordered, so that equal histories make equal states and equal snapshots. A row
 //! of an instance at rest is a few dozen bytes: what instances share is in profiles.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    iter,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +32,9 @@ use crate::{
 /// The account that all tenants charge to.
 pub(crate) const CLUSTER: AccountId = AccountId(0);
 
+/// Steps of the wall clock that are remembered, so that what is past keeps its date: months of a laptop that sleeps each night.
+const READINGS: usize = 256;
+
 /// What the facts fold to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -38,6 +45,9 @@ pub struct State {
     /// When the wall clock was last found to say something else than the kernel's time makes of what it said before.
     #[serde(default)]
     pub(crate) dated: Option<Now>,
+    /// When it was before that, oldest first, the last [`READINGS`] times.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub(crate) dated_before: VecDeque<Now>,
     pub(crate) next_call: u64,
     pub(crate) next_turn: u64,
     pub(crate) next_profile: u32,
@@ -228,6 +238,7 @@ impl Default for State {
             recoveries: 0,
             latest: None,
             dated: None,
+            dated_before: VecDeque::new(),
             next_call: 1,
             next_turn: 1,
             next_profile: 1,
@@ -254,10 +265,26 @@ impl State {
         self.recoveries
     }
 
-    /// The date of a moment, by what the wall clock said last. A journal that never noted it has dates for moments.
+    /// The date of a moment, by what the wall clock said then; what is older than all that is known of it, by the oldest of that. A
+    /// journal that never noted it has dates for moments.
     #[must_use]
     pub fn date_of(&self, at: Millis) -> Date {
-        self.dated.map_or(Date(at.0), |dated| dated.date_of(at))
+        let Some(dated) = self.dated else {
+            return Date(at.0);
+        };
+        let mut all = iter::once(&dated).chain(self.dated_before.iter().rev());
+        let oldest = self.dated_before.front().unwrap_or(&dated);
+        all.find(|it| it.at <= at).unwrap_or(oldest).date_of(at)
+    }
+
+    /// The wall clock says something else from here on.
+    pub(crate) fn dates_by(&mut self, now: Now) {
+        if let Some(before) = self.dated.replace(now) {
+            if self.dated_before.len() == READINGS {
+                self.dated_before.pop_front();
+            }
+            self.dated_before.push_back(before);
+        }
     }
 
     /// When the newest fact was recorded; `None` where there is none. A restart goes on from there.
@@ -290,6 +317,12 @@ impl State {
     /// All turns that have not ended, oldest first.
     pub fn turns(&self) -> impl Iterator<Item = (TurnId, &TurnRow)> {
         self.turns.iter().map(|(turn, row)| (*turn, row))
+    }
+
+    /// A call whose driver was started and that has not ended.
+    #[must_use]
+    pub fn call(&self, call: CallId) -> Option<&CallRow> {
+        self.calls.get(&call)
     }
 
     /// All calls whose driver was started and that have not ended, oldest first.

@@ -1,9 +1,11 @@
-//! REST: agents, and their turns. Shapes are those of `aion_abi::admin`, refusals are problems (RFC 9457).
+//! REST: agents, their turns, and what they have, remember, did and used. Shapes are those of `aion_abi`, refusals are problems (RFC 9457).
 
 pub(crate) mod agents;
 pub(crate) mod approvals;
 pub(crate) mod ask;
 pub(crate) mod events;
+pub(crate) mod looks;
+pub(crate) mod memory;
 pub(crate) mod programs;
 pub(crate) mod turns;
 

@@ -80,6 +80,16 @@ pub(super) fn push(buffer: &mut Vec<u8>, kind: Kind, parts: &[&[u8]]) {
     finish(buffer, start, kind);
 }
 
+/// What a header says that nobody has checked yet: the kind of its frame, and bytes of the payload.
+pub(super) fn announced(header: &[u8]) -> Option<(Kind, usize)> {
+    if header.len() < HEADER || header[..4] != MAGIC {
+        return None;
+    }
+    let length = word(&header[4..8]) as usize;
+    let kind = Kind::from_byte(header[8])?;
+    (length <= MAX_PAYLOAD).then_some((kind, length))
+}
+
 /// Reads what stands at the beginning of `bytes`.
 pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
     if bytes.is_empty() {

@@ -7,10 +7,11 @@ use aion_abi::{
     approval::{Answer, Scope, Verdict},
     date::UnixMillis,
 };
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use self::places::{Id, Listed};
+use super::form::How;
 use crate::{
     context::Context,
     failure::{Failure, Status},
@@ -50,16 +51,8 @@ struct List {
     /// With those that were answered
     #[arg(long)]
     all: bool,
-    /// How to print: table, or json
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORM",
-        hide_possible_values = true
-    )]
-    output: Form,
+    #[command(flatten)]
+    how: How,
 }
 
 #[derive(Debug, Args)]
@@ -67,13 +60,6 @@ struct Of {
     /// Of this agent; needed in a cluster
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    #[default]
-    Table,
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,7 +136,7 @@ async fn list(context: &Context, args: &List) -> Result<(), Failure> {
             place.all.items.retain(|it| it.answered.is_none());
         }
     }
-    if args.output == Form::Json {
+    if args.how.is_json() {
         return context.print_json(&whole(&listed)?);
     }
     if listed.iter().all(|place| place.all.items.is_empty()) {

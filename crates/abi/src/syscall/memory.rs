@@ -10,6 +10,8 @@ use crate::date::UnixMillis;
 pub const MAX_BATCH: usize = 256;
 /// The most hits of one `recall`.
 pub const MAX_K: u32 = 100;
+/// How far a search is paged; a listing has no such end.
+pub const MAX_SEARCH_OFFSET: u32 = 10_000;
 
 /// Stores items. An item whose id exists is replaced. All or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +83,8 @@ pub struct RecallResponse {
 
 /// How a recall was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "RecallMethod"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// BM25 only.
@@ -93,6 +97,8 @@ pub enum Method {
 
 /// One hit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "Remembered"))]
 #[serde(rename_all = "camelCase")]
 pub struct Hit {
     /// The item's id.
@@ -131,6 +137,7 @@ pub enum ForgetRequest {
 
 /// How many items are gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ForgetResponse {
     /// Items erased.

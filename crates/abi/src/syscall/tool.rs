@@ -26,6 +26,8 @@ pub struct ListResponse {
 
 /// A tool of the agent's that does not answer, or an operation that cannot be offered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schemars", schemars(rename = "UnavailableTool"))]
 #[serde(rename_all = "camelCase")]
 pub struct Unavailable {
     /// The tool, or `tool.operation`.

@@ -106,7 +106,7 @@ impl State {
     pub(super) fn read_clock(&mut self, now: Now) {
         let before = self.date_of(now.at);
         self.words.retain(|_, word| word.until > before);
-        self.dated = Some(now);
+        self.dates_by(now);
     }
 
     /// A call began: a word that was for it alone is spent.

@@ -225,6 +225,19 @@ impl<T> FairQueue<T> {
         self.busy
     }
 
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// How many wait, by lane and tenant.
+    pub(crate) fn waiting_by(&self) -> impl Iterator<Item = (Lane, AccountId, usize)> {
+        let lanes = LANES.into_iter().zip(&self.lanes);
+        lanes.flat_map(|(lane, queue)| {
+            let queues = queue.queues.iter();
+            queues.map(move |(tenant, queue)| (lane, *tenant, queue.len()))
+        })
+    }
+
     pub(crate) fn waiting_of(&self, tenant: AccountId) -> usize {
         self.lanes
             .iter()

@@ -5,7 +5,7 @@ use crate::{
     approvals::{LAYERS, answer, parked},
     harness::{Node, driven, facts, profile},
 };
-use aion_kernel::{Date, Event, Fact, Kernel, Kind, Limits, Millis, Scope, TurnId};
+use aion_kernel::{Date, Event, Fact, Kernel, Kind, Limits, Millis, Scope, State, TurnId};
 
 const YEAR_MS: u64 = 365 * 24 * 3_600_000;
 
@@ -49,6 +49,28 @@ fn a_refusal_keeps_the_date_that_the_wall_clock_said() {
         .collect();
     let dates: Vec<_> = denials.iter().map(|it| it.at).collect();
     assert_eq!(dates, refused_at);
+}
+
+#[test]
+fn what_is_past_keeps_its_date_when_the_clock_steps() {
+    let mut node = Node::new(Limits::default());
+    let mut noted = Vec::new();
+    for step in 0..300 {
+        node.ahead += 8 * 3_600_000;
+        node.wait(1000 + step);
+        noted.push((node.now, Date(node.now.0 + node.ahead)));
+    }
+    node.ahead = 0;
+    node.wait(1);
+    let state = node.kernel.state();
+    for (at, date) in noted.iter().rev().take(250) {
+        assert_eq!(state.date_of(*at), *date);
+    }
+    // A snapshot of it has them too, and does not grow for ever.
+    let text = serde_json::to_string(state).unwrap();
+    assert!(text.len() < 16 * 1024, "{} bytes", text.len());
+    let read: State = serde_json::from_str(&text).unwrap();
+    assert_eq!(&read, state);
 }
 
 #[test]

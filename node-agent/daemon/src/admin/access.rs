@@ -154,7 +154,7 @@ fn approves(token: &str, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Which agents there are, turns of theirs, files for them, programs of theirs that run elsewhere, and what happens. What is not named here is not done there.
+/// Which agents there are, turns of theirs, files for them, programs of theirs that run elsewhere, what they have, remember, did and used, and what happens. What is not named here is not done there.
 fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem> {
     let named = match route {
         "/api/v1/resources/{kind}" | "/api/v1/resources/{kind}/{namespace}/{name}" => {
@@ -164,6 +164,12 @@ fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem>
         | "/api/v1/namespaces/{namespace}/agents/{agent}/uploads"
         | "/api/v1/events"
         | "/api/v1/key"
+        | "/api/v1/usage"
+        | "/api/v1/queues"
+        | "/api/v1/namespaces/{namespace}/agents/{agent}/tools"
+        | "/api/v1/namespaces/{namespace}/agents/{agent}/audit"
+        | "/api/v1/namespaces/{namespace}/agents/{agent}/memory"
+        | "/api/v1/namespaces/{namespace}/agents/{agent}/memory/{item}"
         | "/api/v1/turns/{turn}" => true,
         route => {
             route.starts_with("/api/v1/turns/{turn}/")
@@ -244,8 +250,8 @@ impl Guard {
         Ok((Who(by.name.clone()), Some(by)))
     }
 
-    /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log, `why` and
-    /// what it does in the kernel need `get` on it; being its program needs `serve`; saying a person's word for it needs `approve`; asking it, and everything about a turn of it, which is somebody's conversation, needs
+    /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log, `why`, its tools,
+    /// the syscalls that it made and what it does in the kernel need `get` on it; being its program needs `serve`; saying a person's word for it needs `approve`; asking it, and everything about a turn of it, which is somebody's conversation, needs
     /// `invoke`. What speaks of the node is named here: a route that is not named is nobody's.
     async fn needed(
         &self,
@@ -260,7 +266,7 @@ impl Guard {
         };
         if let Some(what) = route.strip_prefix("/api/v1/namespaces/{namespace}/agents/{agent}/") {
             let verb = match what {
-                "logs" | "why" | "kernel-events" | "triggers" => "get",
+                "logs" | "why" | "kernel-events" | "triggers" | "tools" | "audit" => "get",
                 "turns" | "uploads" | "triggers/{trigger}/fire" | "hooks/{trigger}" => "invoke",
                 // Whoever asks an agent does not decide for it.
                 what if what == "approvals" || what.starts_with("approvals/") => "approve",
@@ -275,8 +281,8 @@ impl Guard {
             let (namespace, name) = agent.split_once('/')?;
             return Some(of_agent("invoke", namespace.to_owned(), name.to_owned()));
         }
-        // It tells of every agent, and of what its workers write.
-        if route == "/api/v1/events" {
+        // They tell of every agent.
+        if ["/api/v1/events", "/api/v1/usage", "/api/v1/queues"].contains(&route) {
             return Some(of_agent("get", String::new(), String::new()));
         }
         if is_of_the_node(route) {

@@ -110,6 +110,12 @@ impl Node {
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals",
             "/api/v1/namespaces/{namespace}/agents/{agent}/approvals/{approval}",
             "/api/v1/events",
+            "/api/v1/usage",
+            "/api/v1/queues",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/tools",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/audit",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/memory",
+            "/api/v1/namespaces/{namespace}/agents/{agent}/memory/{item}",
             "/api/v1/approvals",
             "/api/v1/approvals/{approval}",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs",
@@ -277,6 +283,25 @@ async fn what_happens_is_told_to_who_may_read_every_agent() {
     let (status, asked) = of_one.ask("ada", "/api/v1/events").await;
     assert_eq!((status, asked), (403, vec![ALL.to_owned()]));
     assert_eq!(of_all.ask("ada", "/api/v1/events").await.0, 200);
+    for path in ["/api/v1/usage", "/api/v1/queues"] {
+        assert_eq!(of_one.ask("ada", path).await.0, 403, "{path}");
+        assert_eq!(of_all.ask("ada", path).await.0, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_agent_has_and_did_is_told_to_who_may_read_it_and_what_it_remembers_to_nobody() {
+    let (reader, caller) = (Node::new(&[GET]), Node::new(&[INVOKE]));
+    let of_agent = |below: &str| format!("/api/v1/namespaces/home/agents/jarvis/{below}");
+    for below in ["tools", "audit"] {
+        assert_eq!(reader.ask("ada", &of_agent(below)).await.0, 200, "{below}");
+        assert_eq!(caller.ask("ada", &of_agent(below)).await.0, 403, "{below}");
+    }
+    // In a cluster there is no right to it.
+    let all = Node::new(&[GET, INVOKE, SERVE, APPROVE, NODE]);
+    for below in ["memory", "memory/1"] {
+        assert_eq!(all.ask("ada", &of_agent(below)).await.0, 404, "{below}");
+    }
 }
 
 #[tokio::test]
@@ -405,6 +430,15 @@ async fn where_agents_are_asked_nothing_else_is_done() {
         (Method::DELETE, "/api/v1/turns/7"),
         (Method::GET, "/api/v1/turns/7/files/a.md"),
         (Method::GET, "/api/v1/events"),
+        (Method::GET, "/api/v1/usage"),
+        (Method::GET, "/api/v1/queues"),
+        (Method::GET, "/api/v1/namespaces/home/agents/jarvis/tools"),
+        (Method::GET, "/api/v1/namespaces/home/agents/jarvis/audit"),
+        (Method::GET, "/api/v1/namespaces/home/agents/jarvis/memory"),
+        (
+            Method::DELETE,
+            "/api/v1/namespaces/home/agents/jarvis/memory/1",
+        ),
     ] {
         assert_eq!(status(method, path).await, 200, "{path}");
     }

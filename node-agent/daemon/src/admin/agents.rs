@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use aion_abi::{admin::Upload, problem::Problem};
+use aion_abi::{admin::Upload, code::Code, problem::Problem};
+use aion_kernel::{InstanceUid, Profile, Verdicts};
 use aion_serve::{Json, Path, Query};
 use axum::{body::Body, extract::State, response::Response};
 use futures::{Stream, StreamExt, stream};
@@ -11,8 +12,9 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
     Admin,
-    answer::{Refused, events},
+    answer::{Refused, events, stopped},
 };
+use crate::instance::Instance;
 
 /// Lines of a log that are shown where nobody says how many.
 const TAIL: usize = 200;
@@ -118,11 +120,34 @@ pub(super) fn known(admin: &Admin, namespace: &str, agent: &str) -> Result<(), R
     }
 }
 
+/// An instance of an agent that is asked about as it is now.
+pub(super) fn ready(admin: &Admin, namespace: &str, agent: &str) -> Result<Arc<Instance>, Refused> {
+    let mut instances = admin.instances.of_agent(namespace, agent).into_iter();
+    instances.next().ok_or_else(|| {
+        let what = format!("agent {agent} is not ready on this node");
+        let remedy = format!("aionctl why {agent} says what is missing");
+        Problem::new(Code::NotRunning, what).remedy(remedy).into()
+    })
+}
+
+/// What the rules of an instance say. They are read beside the kernel, which waits for nobody who looks.
+pub(super) async fn verdicts(admin: &Admin, uid: InstanceUid) -> Result<Verdicts, Refused> {
+    let profile = admin.shell.look(move |kernel| {
+        let known = kernel.state().instance(uid);
+        known.map(|it| Profile::clone(it.profile))
+    });
+    match profile.await {
+        Some(Some(profile)) => Ok(profile.verdicts()),
+        Some(None) => Err(Refused::not_found("the agent is being removed")),
+        None => Err(stopped()),
+    }
+}
+
 /// What to say of an agent that is not there, with those that are.
 fn unknown(admin: &Admin, namespace: &str, agent: &str) -> Problem {
     let shown: String = agent.chars().take(100).collect();
     let problem = Problem::new(
-        aion_abi::code::Code::NotFound,
+        Code::NotFound,
         format!("there is no agent {shown} in namespace {namespace} on this node"),
     );
     let mut names: Vec<String> = match &admin.folder {

@@ -103,6 +103,10 @@ impl From<FolderError> for Refused {
     }
 }
 
+pub(super) fn stopped() -> Refused {
+    Refused::internal("the kernel has stopped")
+}
+
 /// A stream of JSON values as server-sent events. It ends as the node agent does, where nothing ends it before.
 pub(super) fn events<T: Serialize>(
     values: impl Stream<Item = T> + Send + 'static,

@@ -14,7 +14,13 @@ use aion_serve::{Json, Path};
 use axum::{Extension, extract::State, http::StatusCode};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Admin, access::Who, agents, answer::Refused, held::ByKey};
+use super::{
+    Admin,
+    access::Who,
+    agents,
+    answer::{Refused, stopped},
+    held::ByKey,
+};
 use crate::call::{answered, approval as told, shown, standing};
 
 /// A word counts until a date at most so far ahead, in milliseconds: a year.
@@ -274,10 +280,6 @@ fn date(at: UnixMillis) -> String {
     let at = i64::try_from(at.0).ok();
     let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     at.map_or_else(|| "then".to_owned(), |at| format!("{at:.0}"))
-}
-
-fn stopped() -> Refused {
-    Refused::internal("the kernel has stopped")
 }
 
 #[cfg(test)]

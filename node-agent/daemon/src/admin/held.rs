@@ -50,10 +50,16 @@ impl Guard {
         {
             return Err(no_agent(&namespace, &agent));
         }
-        if route.contains("/agents/{agent}/programs") && !holder.may(Right::Serve) {
-            let what = format!("{} is not one to be an agent's program", holder.name);
-            return Err(Problem::new(Code::Denied, what)
-                .remedy("make one that is: aionctl key create --may serve"));
+        for (below, right, what) in [
+            ("programs", Right::Serve, "to be an agent's program"),
+            ("memory", Right::Memory, "to see what agents remember"),
+        ] {
+            if route.contains(&format!("/agents/{{agent}}/{below}")) && !holder.may(right) {
+                let what = format!("{} is not one {what}", holder.name);
+                let may = right.as_str();
+                let remedy = format!("make one that is: aionctl key create --may {may}");
+                return Err(Problem::new(Code::Denied, what).remedy(remedy));
+            }
         }
         if let Some(turn) = parameter("turn").filter(|_| route.starts_with("/api/v1/turns/"))
             && let Ok(turn) = turn.parse()
@@ -110,10 +116,18 @@ impl Admin {
         holder.covers(namespace, name, || labels(folder, namespace, name))
     }
 
+    /// Whether a turn is for who asks: by a key only what it began.
+    pub(super) async fn began(&self, by: &ByKey, turn: TurnId) -> bool {
+        match by {
+            Some(Extension(holder)) => begun_by(&self.turns, holder, turn).await.is_some(),
+            None => true,
+        }
+    }
+
     /// Whether this of the feed is for who asks. A key hears how its agents stand, and of the turns that it began; what workers write and what
     /// waits on the node may be others'.
     pub(super) async fn tells(&self, by: &ByKey, told: &Told) -> bool {
-        let (Some(Extension(holder)), Item::Event(event)) = (by, &told.what) else {
+        let (Some(_), Item::Event(event)) = (by, &told.what) else {
             return true;
         };
         if !event.agent.as_deref().is_some_and(|it| self.is_for(by, it)) {
@@ -125,7 +139,7 @@ impl Admin {
             Happened::Syscall(it) => it.turn,
             Happened::Queue(_) | Happened::Log { .. } => return false,
         };
-        begun_by(&self.turns, holder, TurnId(turn)).await.is_some()
+        self.began(by, TurnId(turn)).await
     }
 }
 

@@ -8,21 +8,27 @@ mod access;
 mod agents;
 mod answer;
 mod approvals;
+mod audit;
 mod events;
 mod held;
 mod keys;
 mod leaving;
+mod memory;
 mod metrics;
 mod mounts;
+mod page;
 mod programs;
+mod queues;
 mod resources;
 mod router;
 #[cfg(test)]
 mod serve_tests;
 mod status;
+mod tools;
 mod triggers;
 mod turns;
 mod unix;
+mod usage;
 mod why;
 
 pub(crate) use access::{Access, Peer};

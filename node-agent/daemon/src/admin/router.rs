@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{code::Code, problem::Problem};
-use aion_drivers::{files::FolderFiles, memory::MemoryDriver};
+use aion_drivers::{files::FolderFiles, memory::MemoryDriver, tool::ToolDriver};
 use aion_sandbox::LayerReading;
 use axum::{
     Router,
@@ -14,8 +14,9 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, events, keys,
-    leaving, metrics, mounts, programs, resources, status, triggers, turns, why,
+    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, audit, events,
+    keys, leaving, memory, metrics, mounts, programs, queues, resources, status, tools, triggers,
+    turns, usage, why,
 };
 use crate::{
     clock::Clock,
@@ -74,6 +75,8 @@ pub struct Admin {
     pub(crate) keys: Keys,
     /// Memory, to erase pools.
     pub memory: Arc<dyn MemoryDriver>,
+    /// Tools, to list them.
+    pub tools: Arc<dyn ToolDriver>,
     /// What the launcher can enforce.
     pub features: watch::Receiver<Option<Arc<[LayerReading]>>>,
     /// Whether it is being stopped.
@@ -143,6 +146,7 @@ fn of_agents() -> Router<Arc<Admin>> {
             "/api/v1/namespaces/{namespace}/agents/{agent}/kernel-events",
             get(agents::kernel_events),
         )
+        .merge(looks())
         .merge(of_approvals())
         .merge(of_programs())
         .merge(of_triggers())
@@ -156,6 +160,23 @@ fn of_agents() -> Router<Arc<Admin>> {
             )
             .layer(DefaultBodyLimit::disable()),
     )
+}
+
+/// What agents have, remember, did and used, as `aion_abi::{tools, memory, audit, usage}` have it.
+fn looks() -> Router<Arc<Admin>> {
+    const OF_AGENT: &str = "/api/v1/namespaces/{namespace}/agents/{agent}";
+    let of_agent = |below: &str| format!("{OF_AGENT}/{below}");
+    Router::new()
+        .route(&of_agent("tools"), get(tools::list))
+        .route(&of_agent("memory"), get(memory::list))
+        .route(
+            &of_agent("memory/{item}"),
+            get(memory::get).delete(memory::forget),
+        )
+        .route(&of_agent("audit"), get(audit::of_agent))
+        .route("/api/v1/turns/{turn}/audit", get(audit::of_turn))
+        .route("/api/v1/usage", get(usage::usage))
+        .route("/api/v1/queues", get(queues::queues))
 }
 
 /// What people are asked, as `aion_abi::approval` has it.

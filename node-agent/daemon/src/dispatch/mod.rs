@@ -14,6 +14,7 @@ mod splice;
 mod tools;
 
 pub(crate) use lower::{memory_is_kept, pool};
+pub(crate) use tools::offered;
 
 use std::sync::Arc;
 
@@ -168,14 +169,7 @@ impl Dispatch {
             }
             Request::Message(message) => self.say(&caller, message).await?,
             Request::Checkpoint(request) => self.keep(instance, request.state).await?,
-            Request::ToolList => {
-                let (servers, unavailable) = instance.tool_servers();
-                let resource = Arc::clone(&instance.resource);
-                let granted = move |operation: &str| tools::granted(&resource.spec, operation);
-                let mut listed = self.tools.list(&servers, &granted).await?;
-                listed.unavailable.extend(unavailable);
-                json(listed)?
-            }
+            Request::ToolList => json(offered(&*self.tools, instance).await?)?,
             Request::ToolCall(request) => {
                 let (servers, unavailable) = instance.tool_servers();
                 tools::reached(&request, &unavailable)?;

@@ -5,11 +5,27 @@ use aion_abi::{
     problem::Problem,
     syscall::{
         Syscall,
-        tool::{CallRequest, Unavailable},
+        tool::{CallRequest, ListResponse, Unavailable},
     },
 };
 use aion_api::{AgentInstanceSpec, GrantEffect};
+use aion_drivers::tool::ToolDriver;
 use aion_policy::Capability;
+
+use crate::instance::Instance;
+
+/// What an instance is offered of its tools.
+pub(crate) async fn offered(
+    tools: &dyn ToolDriver,
+    instance: &Instance,
+) -> Result<ListResponse, Problem> {
+    let (servers, unavailable) = instance.tool_servers();
+    let resource = std::sync::Arc::clone(&instance.resource);
+    let granted = move |operation: &str| granted(&resource.spec, operation);
+    let mut listed = tools.list(&servers, &granted).await?;
+    listed.unavailable.extend(unavailable);
+    Ok(listed)
+}
 
 /// Why a call is not made, where it is of a tool that cannot be reached.
 pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result<(), Problem> {
@@ -24,7 +40,7 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
 }
 
 /// Whether an operation is offered: what would be refused is not, what needs a person's word is.
-pub(super) fn granted(spec: &AgentInstanceSpec, operation: &str) -> bool {
+fn granted(spec: &AgentInstanceSpec, operation: &str) -> bool {
     let mut effects = spec.grants.iter().filter_map(|grant| {
         let right = Capability::parse(&grant.capability)?;
         let holds = match right.operations() {

@@ -69,7 +69,7 @@ pub(super) async fn recover(
     let reserve = Reserve::fitting(&home, kept).map_err(io_error("look at the disk of", &home))?;
     let opened = shell::open(
         &aion_journal::Options {
-            dir: home.join("state/journal"),
+            dir: shell::journal_folder(&home),
             segment_bytes: config.segment_bytes,
             keep_bytes: config.journal_bytes,
         },

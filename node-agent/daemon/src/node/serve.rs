@@ -98,6 +98,7 @@ pub(super) async fn serve(
         folder: setting.folder(),
         keys: keys.clone(),
         memory: Arc::clone(&dispatch.memory),
+        tools: Arc::clone(&dispatch.tools),
         features: workers.features,
         leaving: Leaving::default(),
         telemetry,

@@ -19,9 +19,12 @@ mod room;
 mod stalled_tests;
 mod telling;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use aion_abi::{admin::TurnEvent, code::Code, problem::Problem};
@@ -36,9 +39,14 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use driving::{Driven, Driving, Job, Progress};
 pub(crate) use owner::{ShellError, ShellParts};
 pub(crate) use recover::{RecoverError, open};
-pub(crate) use telling::tell_depths;
+pub(crate) use telling::{depths, tell_depths};
 
 use crate::call::{Verified, restarting};
+
+/// Where the journal is, below the state of a node.
+pub(crate) fn journal_folder(home: &Path) -> PathBuf {
+    home.join("state/journal")
+}
 
 /// New work that waits for the kernel; more is refused as overloaded.
 const CALLS_WAITING: usize = 4096;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use aion_abi::event::{Happened, Queue, Syscall, Turn, TurnState};
 use aion_kernel::{
-    CallId, Effect, Fact, InstanceUid, Kernel, Millis, Outcome, Release, Step, TurnId,
+    CallId, Effect, Fact, InstanceUid, Kernel, Load, Millis, Outcome, Release, Step, TurnId,
 };
 use tokio::time::{Duration, Instant, sleep};
 
@@ -271,6 +271,18 @@ fn agent(kernel: &Kernel, instance: InstanceUid) -> Option<String> {
     Some(format!("{}/{}", profile.tenant, profile.agent))
 }
 
+/// How much waits and runs.
+pub(crate) fn depths(load: &Load) -> Queue {
+    Queue {
+        turns_waiting: load.waiting_turns as u64,
+        turns_running: load.running_turns as u64,
+        turns_paused: load.parked_turns as u64,
+        calls_waiting: load.waiting_calls as u64,
+        calls_running: load.running_calls as u64,
+        approvals_pending: load.pending_approvals as u64,
+    }
+}
+
 /// Tells how much waits, while somebody listens. For as long as there is a kernel.
 pub(crate) async fn tell_depths(shell: Handle, feed: Feed) {
     let mut last: Option<(Queue, Instant)> = None;
@@ -282,14 +294,7 @@ pub(crate) async fn tell_depths(shell: Handle, feed: Feed) {
         let Some(load) = shell.look(Kernel::load).await else {
             return;
         };
-        let depths = Queue {
-            turns_waiting: load.waiting_turns as u64,
-            turns_running: load.running_turns as u64,
-            turns_paused: load.parked_turns as u64,
-            calls_waiting: load.waiting_calls as u64,
-            calls_running: load.running_calls as u64,
-            approvals_pending: load.pending_approvals as u64,
-        };
+        let depths = depths(&load);
         let is_known = last.is_some_and(|(it, at)| it == depths && at.elapsed() < AGAIN);
         if !is_known {
             feed.tell(None, Happened::Queue(depths));

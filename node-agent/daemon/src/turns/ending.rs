@@ -74,6 +74,7 @@ impl Live {
             at_ms: over.at_ms,
             bytes,
             nonce: Some(self.nonce),
+            cpu_ms: record.outcome.as_ref().map_or(0, cpu_ms),
         };
         self.folder.keep_record(&record, &ended)?;
         Ok(ended)
@@ -133,4 +134,8 @@ impl Live {
         let apart = dates.map_or(0, |(asked, heard)| heard.0.saturating_sub(asked.at_ms.0));
         asked.plus(apart.min(now.since(asked)))
     }
+}
+
+fn cpu_ms(outcome: &TurnOutcome) -> u64 {
+    outcome.resources.as_ref().map_or(0, |used| used.cpu_ms)
 }

@@ -87,6 +87,21 @@ struct Head {
     ended_at_ms: Option<u64>,
     bytes: Option<u64>,
     nonce: Option<Uuid>,
+    #[serde(default)]
+    outcome: HeadOutcome,
+}
+
+#[derive(Default, Deserialize)]
+struct HeadOutcome {
+    #[serde(default)]
+    resources: HeadResources,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HeadResources {
+    #[serde(default)]
+    cpu_ms: u64,
 }
 
 /// See the module.
@@ -211,6 +226,7 @@ impl TurnFolder {
             },
             bytes: head.bytes.unwrap_or_else(|| self.size()),
             nonce: head.nonce,
+            cpu_ms: head.outcome.resources.cpu_ms,
         };
         Ok(Some((TurnId(head.turn), ended)))
     }

@@ -34,6 +34,8 @@ pub(super) struct Ended {
     pub(super) bytes: u64,
     /// Of its question.
     pub(super) nonce: Option<Uuid>,
+    /// CPU time of its workers, in milliseconds.
+    pub(super) cpu_ms: u64,
 }
 
 /// See the module.
@@ -41,6 +43,8 @@ pub(super) struct Ended {
 pub(super) struct Kept {
     turns: BTreeMap<TurnId, Ended>,
     agents: HashMap<Arc<str>, OfAgent>,
+    /// CPU time by tenant, of those that have used any.
+    tenants: HashMap<Box<str>, u64>,
     bytes: u64,
     /// Agents that have more than they may.
     crowded: Vec<Arc<str>>,
@@ -50,6 +54,7 @@ pub(super) struct Kept {
 struct OfAgent {
     turns: BTreeSet<TurnId>,
     bytes: u64,
+    cpu_ms: u64,
 }
 
 impl Kept {
@@ -62,8 +67,12 @@ impl Kept {
         let of_agent = self.agents.entry(Arc::clone(&agent)).or_default();
         of_agent.turns.insert(turn);
         of_agent.bytes += ended.bytes;
+        of_agent.cpu_ms += ended.cpu_ms;
         if of_agent.turns.len() > PER_AGENT {
             self.crowded.push(agent);
+        }
+        if ended.cpu_ms > 0 {
+            *self.tenants.entry(tenant(&ended.agent).into()).or_default() += ended.cpu_ms;
         }
         self.bytes += ended.bytes;
         self.turns.insert(turn, ended);
@@ -72,9 +81,17 @@ impl Kept {
     pub(super) fn remove(&mut self, turn: TurnId) -> Option<Ended> {
         let ended = self.turns.remove(&turn)?;
         self.bytes -= ended.bytes;
+        let of_tenant = tenant(&ended.agent);
+        if let Some(cpu_ms) = self.tenants.get_mut(of_tenant) {
+            *cpu_ms -= ended.cpu_ms;
+            if *cpu_ms == 0 {
+                self.tenants.remove(of_tenant);
+            }
+        }
         if let Some(of_agent) = self.agents.get_mut(&ended.agent) {
             of_agent.turns.remove(&turn);
             of_agent.bytes -= ended.bytes;
+            of_agent.cpu_ms -= ended.cpu_ms;
             if of_agent.turns.is_empty() {
                 self.agents.remove(&ended.agent);
             }
@@ -92,6 +109,16 @@ impl Kept {
         of_agent
             .into_iter()
             .flat_map(|it| it.turns.iter().rev().copied())
+    }
+
+    /// CPU time of an agent's turns, in milliseconds.
+    pub(super) fn cpu_ms(&self, agent: &str) -> u64 {
+        self.agents.get(agent).map_or(0, |it| it.cpu_ms)
+    }
+
+    /// The same of all agents of a tenant.
+    pub(super) fn tenant_cpu_ms(&self, tenant: &str) -> u64 {
+        self.tenants.get(tenant).copied().unwrap_or_default()
     }
 
     /// Takes out those that go: what an agent has beyond its number, what is too old, and where all weigh too
@@ -182,6 +209,7 @@ mod tests {
                 at_ms: 1_000,
                 bytes,
                 nonce: None,
+                cpu_ms: turn,
             };
             kept.insert(TurnId(turn), ended);
         }
@@ -226,6 +254,16 @@ mod tests {
         let mut kept = kept(&[(1, "t/a", 7), (2, "t/b", 8)]);
         assert_eq!(gone(&mut kept, MAX_AGE_MS * 2), [1, 2]);
         assert_eq!((kept.bytes, kept.turns.len(), kept.agents.len()), (0, 0, 0));
+        assert!(kept.tenants.is_empty());
+    }
+
+    #[test]
+    fn cpu_time_is_that_of_the_turns_that_are_kept() {
+        let mut kept = kept(&[(1, "t/a", 1), (2, "t/a", 1), (3, "t/b", 1), (4, "s/a", 1)]);
+        assert_eq!((kept.cpu_ms("t/a"), kept.tenant_cpu_ms("t")), (3, 6));
+        kept.remove(TurnId(1));
+        assert_eq!((kept.cpu_ms("t/a"), kept.tenant_cpu_ms("t")), (2, 5));
+        assert_eq!((kept.cpu_ms("t/c"), kept.tenant_cpu_ms("r")), (0, 0));
     }
 
     #[test]

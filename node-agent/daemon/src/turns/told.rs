@@ -48,18 +48,30 @@ impl Turns {
         }
     }
 
+    /// The numbers of an agent's turns, newest first: those that wait or run, and those that are kept.
+    pub fn numbers_of(&self, agent: &str) -> Vec<TurnId> {
+        let table = self.shared.table.lock();
+        let live = table.live.iter().filter(|(_, live)| *live.agent == *agent);
+        let mut turns: Vec<_> = live.map(|(turn, _)| *turn).collect();
+        turns.extend(table.kept.of_agent(agent));
+        turns.sort_by(|a, b| b.cmp(a));
+        turns
+    }
+
+    /// CPU time of the turns that are kept, in milliseconds: of an agent, `namespace/agent`.
+    pub fn cpu_ms(&self, agent: &str) -> u64 {
+        self.shared.table.lock().kept.cpu_ms(agent)
+    }
+
+    /// The same of all agents of a namespace.
+    pub fn tenant_cpu_ms(&self, namespace: &str) -> u64 {
+        self.shared.table.lock().kept.tenant_cpu_ms(namespace)
+    }
+
     /// The newest turns of an agent, newest first.
     pub async fn of_agent(&self, agent: &str, most: usize) -> Vec<TurnRecord> {
-        let turns: Vec<TurnId> = {
-            let table = self.shared.table.lock();
-            let live = table.live.iter().filter(|(_, live)| *live.agent == *agent);
-            let mut live: Vec<_> = live.map(|(turn, _)| *turn).collect();
-            live.extend(table.kept.of_agent(agent).take(most));
-            live.sort_by(|a, b| b.cmp(a));
-            live
-        };
         let mut found = Vec::new();
-        for turn in turns.into_iter().take(most) {
+        for turn in self.numbers_of(agent).into_iter().take(most) {
             if let Ok(Some(record)) = self.record(turn).await {
                 found.push(record);
             }

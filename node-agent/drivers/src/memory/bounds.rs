@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use aion_abi::syscall::memory::{ForgetRequest, MAX_BATCH, MAX_K, RecallRequest, RememberRequest};
+use aion_abi::syscall::memory::{
+    ForgetRequest, MAX_BATCH, MAX_K, MAX_SEARCH_OFFSET, RecallRequest, RememberRequest,
+};
 
 /// The longest text of an item, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
@@ -16,8 +18,6 @@ const MAX_ATTRIBUTES: usize = 16;
 const MAX_ATTRIBUTE: usize = 1024;
 /// The longest query, in bytes.
 const MAX_QUERY: usize = 8 * 1024;
-/// How far a search is paged; a listing has no such end.
-pub(super) const MAX_SEARCH_OFFSET: u32 = 10_000;
 
 /// What breaks a bound, and where in the request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -74,12 +74,12 @@ pub(crate) fn becomes_ready(door: &Door, agent: &str, status: &str) {
 }
 
 /// A program elsewhere.
-struct Program {
+pub(crate) struct Program {
     name: String,
 }
 
 /// A turn that it has.
-struct Held {
+pub(crate) struct Held {
     at: String,
     run: Value,
     key: Key,
@@ -88,7 +88,7 @@ struct Held {
 }
 
 impl Program {
-    fn register(door: &Door, holds: &[Value]) -> (Self, Value) {
+    pub(crate) fn register(door: &Door, holds: &[Value]) -> (Self, Value) {
         let sent = json!({"name": "a test", "holds": holds});
         let registered = until("the agent to take a program", BOUND, || {
             match door.post("/v1/agents/helper/register", "", &sent) {
@@ -107,7 +107,7 @@ impl Program {
         (status, body(&answer))
     }
 
-    fn take(&self, door: &Door) -> Held {
+    pub(crate) fn take(&self, door: &Door) -> Held {
         let (status, given) = self.say(door, "turn", &json!({"holds": []}));
         assert_eq!(status, 200, "{given}");
         let boot = given["boot"].clone();
@@ -130,14 +130,14 @@ impl Program {
         }
     }
 
-    fn end(&self, door: &Door, held: &Held, code: i32) {
+    pub(crate) fn end(&self, door: &Door, held: &Held, code: i32) {
         let (status, answer) = self.say(door, "end", &json!({"run": held.run, "code": code}));
         assert_eq!(status, 200, "{answer}");
     }
 }
 
 impl Held {
-    fn call(&mut self, door: &Door, path: &str, sent: &Value) -> (u16, String) {
+    pub(crate) fn call(&mut self, door: &Door, path: &str, sent: &Value) -> (u16, String) {
         self.counter += 1;
         #[expect(clippy::disallowed_methods, reason = "a call is signed with the date")]
         let now = jiff::Timestamp::now().as_millisecond();
@@ -161,7 +161,7 @@ impl Held {
             .unwrap()
     }
 
-    fn done(&mut self, door: &Door, path: &str, sent: &Value) -> Value {
+    pub(crate) fn done(&mut self, door: &Door, path: &str, sent: &Value) -> Value {
         let (status, answer) = self.call(door, path, sent);
         assert_eq!(status, 200, "{path}: {answer}");
         body(&answer)

@@ -1,0 +1,73 @@
+//! What agents have, did and used, and what waits: pages of the node, passed on.
+
+use aion_abi::{page::Part, problem::Problem};
+use aion_client::Node;
+use aion_serve::{Path, Query, Refused};
+use axum::{http::HeaderMap, response::Response};
+
+use super::Within;
+use crate::{
+    asked::Asked,
+    gateway::{Gateway, problem},
+    tagged::tagged,
+};
+
+/// The node that keeps it. In a cluster each keeps its own, which nobody puts together.
+pub(super) fn keeper(gateway: &Gateway) -> Result<&Node, Problem> {
+    gateway.nodes.one(
+        "what agents remember, have, did and used is not told",
+        "ask the agent's node with aionctl",
+    )
+}
+
+pub(crate) async fn tools(
+    Asked(gateway): Asked,
+    Path(agent): Path<String>,
+    Query(within): Query<Within>,
+    Query(part): Query<Part>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let page = keeper(&gateway)?.tools((within.or(&gateway), &agent), &part);
+    Ok(tagged(&headers, &page.await.map_err(problem)?))
+}
+
+pub(crate) async fn audit(
+    Asked(gateway): Asked,
+    Path(agent): Path<String>,
+    Query(within): Query<Within>,
+    Query(part): Query<Part>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let page = keeper(&gateway)?.audit((within.or(&gateway), &agent), &part);
+    Ok(tagged(&headers, &page.await.map_err(problem)?))
+}
+
+pub(crate) async fn audit_of_turn(
+    Asked(gateway): Asked,
+    Path(turn): Path<u64>,
+    Query(part): Query<Part>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let page = keeper(&gateway)?.audit_of_turn(turn, &part);
+    Ok(tagged(&headers, &page.await.map_err(problem)?))
+}
+
+/// Of a namespace, where one is named.
+pub(crate) async fn usage(
+    Asked(gateway): Asked,
+    Query(within): Query<Within>,
+    Query(part): Query<Part>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let page = keeper(&gateway)?.usage(within.namespace.as_deref(), &part);
+    Ok(tagged(&headers, &page.await.map_err(problem)?))
+}
+
+pub(crate) async fn queues(
+    Asked(gateway): Asked,
+    Query(part): Query<Part>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let page = keeper(&gateway)?.queues(&part).await.map_err(problem)?;
+    Ok(tagged(&headers, &page))
+}
