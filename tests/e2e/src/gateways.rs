@@ -115,7 +115,7 @@ impl ClusterGateway {
 
 impl Stream {
     /// The next event; none at the end, or where the gateway is gone.
-    pub fn next(&mut self) -> Option<Numbered> {
+    pub fn event(&mut self) -> Option<Numbered> {
         let mut id = None;
         loop {
             let mut line = String::new();

@@ -94,6 +94,7 @@ fn driver(resource: Option<&Resource>) -> String {
         Some(Resource::Files(name)) => format!("files:{name}"),
         Some(Resource::Network(name)) => format!("network:{name}"),
         Some(Resource::Agent) => "agent".to_owned(),
+        Some(Resource::Turns(turn)) => format!("turns of {turn}"),
     }
 }
 

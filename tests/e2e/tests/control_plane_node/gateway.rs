@@ -131,7 +131,7 @@ fn what_one_gateway_began_another_takes_up_and_every_token_comes_once() {
     helper.message(&mut given, "delta", "High ").unwrap();
     let mut heard = Vec::new();
     while deltas(&heard) != "High " {
-        heard.push(stream.next().expect("the stream ended"));
+        heard.push(stream.event().expect("the stream ended"));
     }
     let turn = heard[0].event["turn"].as_u64().unwrap();
     assert_ne!(turn, given.boot["turn"], "it says its node");
@@ -139,19 +139,19 @@ fn what_one_gateway_began_another_takes_up_and_every_token_comes_once() {
     // The first is gone in the middle of it: nobody notices but the connection.
     one.process.signal(Signal::SIGKILL);
     one.process.wait(BOUND).unwrap();
-    while let Some(event) = stream.next() {
+    while let Some(event) = stream.event() {
         heard.push(event);
     }
     helper.message(&mut given, "delta", "at ").unwrap();
     let behind = format!("\r\nlast-event-id: {}", heard.last().unwrap().id);
     let line = format!("GET /v1/turns/{turn}/events");
     let mut stream = two.stream(&line, &scene.asker, &behind, "").unwrap();
-    heard.push(stream.next().expect("nothing more came"));
+    heard.push(stream.event().expect("nothing more came"));
     for (kind, text) in [("delta", "noon."), ("final", "High at noon.")] {
         helper.message(&mut given, kind, text).unwrap();
     }
     helper.end(&given).unwrap();
-    while let Some(event) = stream.next() {
+    while let Some(event) = stream.event() {
         heard.push(event);
     }
     assert_eq!(deltas(&heard), "High at noon.", "{heard:?}");

@@ -49,6 +49,7 @@ fn queued(turn: u64) -> Fact {
             size: 0,
         },
         deadline: None,
+        caller: None,
         at: Millis(1),
     }
 }
