@@ -204,10 +204,6 @@ fn a_certificate_is_renewed_in_its_secret_and_agents_are_asked_from_outside_all_
         }
     });
     it.until_answered("librarian", QUESTION, "every Thursday");
-    assert_eq!(
-        of_node(starts(&it, node)),
-        before,
-        "the node agent was started anew"
-    );
+    assert_eq!(starts(&it, node), before, "the node agent was started anew");
     it.delete_shipped("librarian");
 }
