@@ -24,8 +24,8 @@ pub struct ModelUse {
         extend("x-kubernetes-list-type" = "atomic")
     )]
     pub fallback: Vec<String>,
-    /// The model that makes vectors of its texts, named like the others; its purpose must be embedding. It has no fallback:
-    /// vectors of two models do not go together.
+    /// The model that makes vectors for its program, named like the others; its purpose must be embedding. It has no fallback:
+    /// vectors of two models do not go together. What it remembers has the embedding of its MemoryPool, and not this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = MODEL))]
     pub embedding: Option<String>,

@@ -36,7 +36,8 @@ pub struct InlineProgram {
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedModel {
     /// Endpoints with one chat model each, in the order they are asked.
-    #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "atomic"))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "atomic"))]
     pub endpoints: Vec<ResolvedEndpoint>,
     /// The one that makes vectors of texts.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -77,6 +77,9 @@ pub(crate) fn too_small(spec: &AgentInstanceSpec) -> Option<TooSmall> {
     for (at, it) in models.enumerate() {
         endpoint(&format!("model.endpoints[{at}]"), it);
     }
+    if let Some(it) = spec.model.as_ref().and_then(|it| it.embedding.as_ref()) {
+        endpoint("model.embedding", it);
+    }
     let embedding = spec.memory.as_ref().and_then(|it| it.embedding.as_ref());
     if let Some(it) = embedding {
         endpoint("memory.embedding", it);

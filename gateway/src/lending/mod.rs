@@ -91,23 +91,13 @@ impl Lending {
         request: &EmbedRequest,
     ) -> Result<Lent<EmbedResponse>, Problem> {
         let called = self.call(by, agent, Syscall::ModelEmbed, request).await?;
-        let Lent {
-            answer,
-            turn,
-            request,
-            _visit,
-        } = called;
+        let (answer, called) = called.take();
         let answer = answer.whole().await.map_err(crate::unanswered::problem)?;
         let answer = serde_json::from_slice(&answer).map_err(|why| {
             let what = format!("the node's answer is not one of vectors: {why}");
             Problem::new(Code::Internal, what)
         })?;
-        Ok(Lent {
-            answer,
-            turn,
-            request,
-            _visit,
-        })
+        Ok(called.map(|()| answer))
     }
 
     async fn call(
@@ -165,6 +155,16 @@ impl Lending {
 }
 
 impl<T> Lent<T> {
+    fn take(self) -> (T, Lent<()>) {
+        let rest = Lent {
+            answer: (),
+            turn: self.turn,
+            request: self.request,
+            _visit: self._visit,
+        };
+        (self.answer, rest)
+    }
+
     fn map<U>(self, with: impl FnOnce(T) -> U) -> Lent<U> {
         Lent {
             answer: with(self.answer),

@@ -1,11 +1,14 @@
 //! `/v1/embeddings`: vectors of texts, by the embedding model that an agent lends.
 
+use std::time::Duration;
+
 use aion_abi::{
     admin::IDEMPOTENCY_KEY,
     code::Code,
     problem::Problem,
     syscall::{
-        embed::{EmbedRequest, EmbedResponse},
+        MAX_BODY,
+        embed::{EmbedRequest, EmbedResponse, MAX_TEXTS},
         model::Usage,
     },
 };
@@ -19,9 +22,24 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use super::{Failed, named::Named, refused::refused};
 use crate::{asked::Asked, reading};
+
+/// Texts of one request, as OpenAI has it.
+const MOST: usize = 2048;
+/// Bytes of a syscall's texts, which has more round them.
+const PART: usize = MAX_BODY - 4096;
+/// Bytes of the vectors of one answer.
+const MOST_BYTES: usize = 16 << 20;
+/// Requests of several syscalls that are answered at once.
+const AT_ONCE: usize = 2;
+/// How long another waits for its place.
+const WAITED: Duration = Duration::from_secs(30);
 
 /// What is read of a request.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -58,6 +76,11 @@ pub(crate) struct Object {
     model: String,
     usage: Counted,
     aion: Beside,
+    #[serde(skip)]
+    encoding: Encoding,
+    /// Of the vectors so far.
+    #[serde(skip)]
+    bytes: usize,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -87,7 +110,7 @@ struct Counted {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "BesideEmbedding")]
 struct Beside {
-    /// The turn whose syscall it is.
+    /// The turn whose syscall it is, or the last of them.
     turn: u64,
     /// The server gave no figures: those of `usage` are the node's estimate.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -110,12 +133,34 @@ pub(crate) async fn create(
         return Err(Failed::of_field(no_model(&name)));
     };
     let encoding = request.encoding_format.unwrap_or_default();
-    let request = request.passed(model).map_err(Failed::of_field)?;
-    let lent = gateway.lending.embed(gateway.by()?, agent, &request).await;
-    let lent = lent.map_err(Failed::of_texts)?;
-    let turn = lent.turn;
-    let object = Object::of(lent.answer, turn, encoding).map_err(Failed::of_texts)?;
+    let parts = request.passed(model).map_err(Failed::of_field)?;
+    let by = gateway.by()?;
+    let _place = place(parts.len()).await.map_err(Failed::from)?;
+    let mut object = Object::new(encoding);
+    for part in &parts {
+        let lent = gateway.lending.embed(by, agent, part).await;
+        let lent = lent.map_err(|it| Failed::of_texts(it, object.data.len()))?;
+        let turn = lent.turn;
+        let added = object.add(lent.answer, turn);
+        added.map_err(|it| Failed::of_texts(it, 0))?;
+    }
     Ok(Json(object).into_response())
+}
+
+/// A place for a request of so many parts: what is large is held as a whole, so that little of it is at once.
+async fn place(parts: usize) -> Result<Option<SemaphorePermit<'static>>, Problem> {
+    static LARGE: Semaphore = Semaphore::const_new(AT_ONCE);
+    if parts == 1 {
+        return Ok(None);
+    }
+    let place = timeout(WAITED, LARGE.acquire()).await;
+    match place {
+        Ok(Ok(place)) => Ok(Some(place)),
+        _ => {
+            let what = format!("{AT_ONCE} large requests for vectors are under way");
+            Err(Problem::new(Code::Overloaded, what).retry_after_ms(5_000))
+        }
+    }
 }
 
 /// An agent answers and makes no vectors.
@@ -129,18 +174,37 @@ fn no_model(name: &str) -> Problem {
 }
 
 impl Request {
-    fn passed(self, model: Option<&str>) -> Result<EmbedRequest, Problem> {
+    /// As calls that each take no more than one may.
+    fn passed(self, model: Option<&str>) -> Result<Vec<EmbedRequest>, Problem> {
         if let Some(name) = self.other.keys().find(|it| *it != "user") {
             return Err(refused(name, "is not known", "leave it out"));
         }
         if self.dimensions == Some(0) {
             return Err(refused("dimensions", "must be at least 1", "leave it out"));
         }
-        Ok(EmbedRequest {
+        let texts = texts(self.input)?;
+        if !(1..=MOST).contains(&texts.len()) {
+            let what = format!("has {} texts, and must have 1 to {MOST}", texts.len());
+            return Err(refused("input", &what, "send the others by themselves"));
+        }
+        let part = |texts| EmbedRequest {
             model: model.map(str::to_owned),
-            texts: texts(self.input)?,
+            texts,
             dimensions: self.dimensions,
-        })
+        };
+        let (mut parts, mut open, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for text in texts {
+            // As it is written, at worst: six bytes for one.
+            let size = serde_json::to_string(&text).map_or(text.len() * 6, |it| it.len());
+            if open.len() == MAX_TEXTS || (bytes + size > PART && !open.is_empty()) {
+                parts.push(part(std::mem::take(&mut open)));
+                bytes = 0;
+            }
+            bytes += size + 1;
+            open.push(text);
+        }
+        parts.push(part(open));
+        Ok(parts)
     }
 }
 
@@ -172,34 +236,54 @@ fn texts(input: Value) -> Result<Vec<String>, Problem> {
 }
 
 impl Object {
-    fn of(answer: EmbedResponse, turn: u64, encoding: Encoding) -> Result<Self, Problem> {
+    fn new(encoding: Encoding) -> Self {
+        Self {
+            object: "list",
+            data: Vec::new(),
+            model: String::new(),
+            usage: Counted {
+                prompt_tokens: 0,
+                total_tokens: 0,
+            },
+            aion: Beside {
+                turn: 0,
+                estimated: false,
+            },
+            encoding,
+            bytes: 0,
+        }
+    }
+
+    /// The vectors of the next texts.
+    fn add(&mut self, answer: EmbedResponse, turn: u64) -> Result<(), Problem> {
+        for vector in answer.vectors {
+            self.bytes += vector.len() / 4 * 3;
+            if self.bytes > MOST_BYTES {
+                let what = format!("input: its vectors are more than {MOST_BYTES} bytes");
+                let remedy = "send fewer texts at a time";
+                return Err(Problem::new(Code::TooLarge, what).remedy(remedy));
+            }
+            let embedding = match self.encoding {
+                Encoding::Base64 => Vector::Base64(vector),
+                Encoding::Float => Vector::Numbers(numbers(&vector)?),
+            };
+            self.data.push(One {
+                object: "embedding",
+                index: self.data.len(),
+                embedding,
+            });
+        }
         let Usage {
             input_tokens,
             estimated,
             ..
         } = answer.usage;
-        let vectors = answer.vectors.into_iter().enumerate();
-        let data = vectors.map(|(index, vector)| {
-            let embedding = match encoding {
-                Encoding::Base64 => Vector::Base64(vector),
-                Encoding::Float => Vector::Numbers(numbers(&vector)?),
-            };
-            Ok(One {
-                object: "embedding",
-                index,
-                embedding,
-            })
-        });
-        Ok(Self {
-            object: "list",
-            data: data.collect::<Result<_, Problem>>()?,
-            model: answer.model,
-            usage: Counted {
-                prompt_tokens: input_tokens,
-                total_tokens: input_tokens,
-            },
-            aion: Beside { turn, estimated },
-        })
+        self.model = answer.model;
+        self.usage.prompt_tokens += input_tokens;
+        self.usage.total_tokens += input_tokens;
+        self.aion.turn = turn;
+        self.aion.estimated |= estimated;
+        Ok(())
     }
 }
 
@@ -220,11 +304,37 @@ mod tests {
 
     use super::*;
 
-    fn passed(field: &str, value: Value) -> Result<EmbedRequest, String> {
+    fn parts(field: &str, value: Value) -> Result<Vec<EmbedRequest>, String> {
         let mut request = json!({"model": "a:auto", "input": "x"});
         request[field] = value;
         let request: Request = serde_json::from_value(request).unwrap();
         request.passed(None).map_err(|it| it.detail)
+    }
+
+    fn passed(field: &str, value: Value) -> Result<EmbedRequest, String> {
+        parts(field, value).map(|mut it| it.pop().unwrap())
+    }
+
+    #[test]
+    fn more_than_a_syscall_takes_are_several_and_in_order() {
+        let many: Vec<String> = (0..600).map(|it| it.to_string()).collect();
+        let split = parts("input", json!(many)).unwrap();
+        let counts: Vec<_> = split.iter().map(|it| it.texts.len()).collect();
+        assert_eq!(counts, [256, 256, 88]);
+        let texts: Vec<_> = split.into_iter().flat_map(|it| it.texts).collect();
+        assert_eq!(texts, many);
+        // Controls are six bytes each as they are written.
+        let long = vec!["\u{1}".repeat(60_000); 5];
+        for part in parts("input", json!(long)).unwrap() {
+            let body = serde_json::to_string(&part).unwrap();
+            assert!(body.len() <= MAX_BODY, "{}", body.len());
+        }
+        assert!(
+            parts("input", json!(vec!["a"; MOST + 1]))
+                .unwrap_err()
+                .starts_with("input")
+        );
+        assert!(parts("input", json!([])).unwrap_err().starts_with("input"));
     }
 
     #[test]
@@ -256,13 +366,19 @@ mod tests {
                 ..Usage::default()
             },
         };
-        let told = |encoding| json!(Object::of(answer(), 7, encoding).unwrap());
+        let told = |encoding| {
+            let mut object = Object::new(encoding);
+            object.add(answer(), 7).unwrap();
+            object.add(answer(), 7).unwrap();
+            json!(object)
+        };
         let list = told(Encoding::Float);
         assert_eq!(list["data"][0]["embedding"], json!([1.5, -2.0]));
         assert_eq!(
             list["usage"],
-            json!({"prompt_tokens": 3, "total_tokens": 3})
+            json!({"prompt_tokens": 6, "total_tokens": 6})
         );
+        assert_eq!(list["data"][1]["index"], 1);
         assert_eq!(list["aion"], json!({"turn": 7}));
         assert_eq!(
             told(Encoding::Base64)["data"][0]["embedding"],

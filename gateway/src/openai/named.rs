@@ -62,7 +62,10 @@ impl Gateway {
             false => format!("{}/{}", agent.namespace, agent.name),
         };
         let all = [AUTO.to_owned(), model.first].into_iter();
-        let all = all.chain(model.fallback).chain(model.embedding);
+        let mut all: Vec<_> = all.chain(model.fallback).collect();
+        // An endpoint may stand for both of its models.
+        all.extend(model.embedding.filter(|it| !all.contains(it)));
+        let all = all.into_iter();
         all.map(|model| format!("{whose}:{model}")).collect()
     }
 }

@@ -38,15 +38,15 @@ impl Failed {
 }
 
 impl Failed {
-    /// Of a model that was to make vectors.
-    pub(super) fn of_texts(mut problem: Problem) -> Self {
+    /// Of a model that was to make vectors of the texts behind the first `before` of a request.
+    pub(super) fn of_texts(mut problem: Problem, before: usize) -> Self {
         let of_texts = problem.detail.strip_prefix("texts");
-        let named = match of_texts.map(|rest| format!("input{rest}")) {
+        let named = match of_texts.map(|rest| format!("input{}", later(rest, before))) {
             Some(detail) => {
                 problem.detail = detail;
                 true
             }
-            None => problem.code == Code::TooLarge,
+            None => problem.code == Code::TooLarge || problem.detail.starts_with("input"),
         };
         let mut failed = Self::from(problem);
         failed.refusal.error.param = named.then(|| "input".to_owned());
@@ -58,6 +58,16 @@ impl Refusal {
     /// As [`Failed::of_model`], in a stream.
     pub(super) fn of_model(problem: Problem) -> Self {
         told(problem).1
+    }
+}
+
+/// `[3]: it is empty` of a part, as it stands in the whole.
+fn later(rest: &str, before: usize) -> String {
+    let place = rest.strip_prefix('[').and_then(|it| it.split_once(']'));
+    let place = place.and_then(|(at, behind)| Some((at.parse::<usize>().ok()?, behind)));
+    match place {
+        Some((at, behind)) => format!("[{}]{behind}", at + before),
+        None => rest.to_owned(),
     }
 }
 

@@ -139,9 +139,11 @@ def test_vectors_have_the_shape_of_openais(kernel, turn):
     assert len(made.data[2].embedding) == 8 and sum(made.data[0].embedding) == 3.0
     assert made.usage.prompt_tokens == made.usage.total_tokens > 0
     assert len(turn.model.embeddings.create(input="one").data) == 1
+    many = turn.model.embeddings.create(input=[str(n) for n in range(300)])
+    assert [it.index for it in many.data] == list(range(300)) and len(kernel.requests) == 4
     with pytest.raises(Refused) as refused:
         turn.model.embeddings.create(input=["a", ""])
-    assert refused.value.code == "bad-request" and len(kernel.requests) == 2
+    assert refused.value.code == "bad-request" and len(kernel.requests) == 4
 
 
 def test_an_answer_streams_and_says_what_is_withdrawn(kernel, turn):

@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::model::Usage;
 
-/// The most texts of one call.
-pub const MAX_TEXTS: usize = 2048;
+/// The most texts of one call; who has more makes several.
+pub const MAX_TEXTS: usize = 256;
 /// The most bytes of all vectors of one answer, before base64.
-pub const MAX_VECTORS: usize = 16 * 1024 * 1024;
+pub const MAX_VECTORS: usize = 4 * 1024 * 1024;
+/// The most numbers of a vector.
+pub const MAX_DIMENSIONS: u32 = 8192;
 
 /// The request. The model is the one that `spec.model.embedding` names: vectors of two models do not go together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +23,7 @@ pub struct EmbedRequest {
     pub model: Option<String>,
     /// 1 to [`MAX_TEXTS`] texts, none of them empty.
     pub texts: Vec<String>,
-    /// Numbers of each vector, where the model makes shorter ones too.
+    /// Numbers of each vector, 1 to [`MAX_DIMENSIONS`], where the model makes shorter ones too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<u32>,
 }

@@ -148,7 +148,7 @@ fn resolved(name: &str, endpoint: &ModelEndpoint, model: &aion_api::Model) -> Re
     }
 }
 
-/// Those of `models` that are granted; `None` where none of them answers.
+/// Those of `models` that are granted; `None` where none is.
 pub(super) fn granted(models: Vec<Found>, decided: &[Decided]) -> Option<ResolvedModel> {
     let may = |found: &Found| {
         let wanted = Wanted::Model {
@@ -163,8 +163,10 @@ pub(super) fn granted(models: Vec<Found>, decided: &[Decided]) -> Option<Resolve
     let (chat, mut embedding): (Vec<_>, Vec<_>) =
         granted.partition(|it| it.named.purpose == ModelPurpose::Chat);
     let endpoints: Vec<_> = chat.into_iter().map(|it| it.endpoint).collect();
-    (!endpoints.is_empty()).then(|| ResolvedModel {
+    let embedding = embedding.pop().map(|it| it.endpoint);
+    let is_one = !endpoints.is_empty() || embedding.is_some();
+    is_one.then_some(ResolvedModel {
         endpoints,
-        embedding: embedding.pop().map(|it| it.endpoint),
+        embedding,
     })
 }

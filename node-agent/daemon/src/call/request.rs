@@ -8,13 +8,14 @@ use aion_abi::{
     syscall::{
         Syscall,
         agent::{AskRequest, BegunRequest, CheckpointRequest, MAX_CHECKPOINT, MessageRequest},
-        embed::{EmbedRequest, MAX_TEXTS},
+        embed::{EmbedRequest, MAX_DIMENSIONS, MAX_TEXTS},
         fs, memory,
         model::ChatRequest,
         tool,
     },
 };
 use aion_api::{ResolvedEndpoint, Retry, program::Runtime};
+use aion_drivers::model::estimate;
 use aion_kernel::{Kind, Name, Peer, Resource, TurnId};
 use aion_policy::{count, kind};
 use serde::de::DeserializeOwned;
@@ -220,7 +221,14 @@ impl Lowered {
                     return Err(unnamed(named, std::iter::once(model)));
                 }
                 texts_are_some(&request.texts)?;
-                self.reserve_tokens = body_bytes as u64 / 4;
+                if request
+                    .dimensions
+                    .is_some_and(|it| !(1..=MAX_DIMENSIONS).contains(&it))
+                {
+                    let what = format!("dimensions: it must be 1 to {MAX_DIMENSIONS}");
+                    return Err(Problem::new(Code::BadRequest, what));
+                }
+                self.reserve_tokens = tokens(&request.texts);
                 self.deadline_ms = Some(millis(model.timeout_seconds));
                 self.target = Some(model.endpoint.as_str().into());
                 self.resource = Resource::Model(named(instance, &model.endpoint));
@@ -288,6 +296,11 @@ fn bound(instance: &Instance, context: Option<i32>) -> Option<u32> {
     let most = context.map_or(DEFAULT_ANSWER_TOKENS, |it| (count(it) / 4).max(1));
     let elsewhere = (spec.runtime == Runtime::External).then_some(most.min(DEFAULT_ANSWER_TOKENS));
     spec.limits.max_tokens.map(count).or(elsewhere)
+}
+
+/// About as many tokens as the texts have, with what servers put round each.
+pub(crate) fn tokens(texts: &[String]) -> u64 {
+    texts.iter().map(|text| estimate(text) + 2).sum()
 }
 
 fn texts_are_some(texts: &[String]) -> Result<(), Problem> {
@@ -372,9 +385,17 @@ mod tests {
             (json!({"texts": []}), "texts: there are 0"),
             (
                 json!({"texts": vec!["x"; MAX_TEXTS + 1]}),
-                "must be 1 to 2048",
+                "must be 1 to 256",
             ),
             (json!({"texts": ["a", ""]}), "texts[1]: it is empty"),
+            (
+                json!({"texts": ["a"], "dimensions": 0}),
+                "dimensions: it must be",
+            ),
+            (
+                json!({"texts": ["a"], "dimensions": 8193}),
+                "dimensions: it must be",
+            ),
             (
                 json!({"texts": ["a"], "model": "local/qwen3"}),
                 "no model local/qwen3",

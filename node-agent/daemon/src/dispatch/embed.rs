@@ -1,4 +1,6 @@
-//! `model.embed`: vectors of texts, some at a time, each part charged as soon as it is asked for.
+//! `model.embed`: vectors of texts. What an endpoint was asked for and did not refuse costs, as far as it can be known.
+
+use std::time::Duration;
 
 use aion_abi::{
     code::Code,
@@ -8,10 +10,8 @@ use aion_abi::{
         model,
     },
 };
-use aion_drivers::{
-    embed::{AT_ONCE, EmbedError, Embedding, Vectors},
-    model::estimate,
-};
+use aion_backoff::Backoff;
+use aion_drivers::embed::{EmbedError, Embedding, Vectors};
 use aion_kernel::Usage;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::time::{Instant, timeout_at};
@@ -19,9 +19,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Dispatch, NO_USAGE, ending, json, lower};
 use crate::{
+    call::tokens,
     instance::Instance,
     shell::{Driven, Progress},
 };
+
+/// How often what is busy is asked.
+const TRIES: u32 = 3;
+/// The longest that it is waited for in between.
+const LONGEST: Duration = Duration::from_secs(8);
 
 /// Who hears of a call while it is under way.
 pub(super) struct Listener {
@@ -71,51 +77,74 @@ impl Dispatch {
             )
         })?;
         let embedding = lower::embedding(instance, model);
-        let mut answer = EmbedResponse {
-            model: embedding.name(),
-            ..EmbedResponse::default()
+        let counts = |input_tokens| Usage {
+            input_tokens,
+            ..NO_USAGE
         };
-        let mut bytes = 0;
-        for texts in request.texts.chunks(AT_ONCE) {
-            let before = used.input_tokens;
-            let estimated: u64 = texts.iter().map(|text| estimate(text)).sum();
-            // What is asked for costs, whatever comes of it.
-            used.input_tokens = before + estimated;
-            progress.used(*used);
-            let asked = self.embedder.embed(&embedding, texts, request.dimensions);
-            let asked = timeout_at(deadline, asked).await;
-            let Vectors {
-                vectors,
-                input_tokens,
-            } = match asked.unwrap_or_else(|_| Err(late(&embedding))) {
-                Ok(made) => made,
-                Err(error) => return Err(error.into()),
-            };
-            match input_tokens {
-                Some(counted) => used.input_tokens = before + counted,
-                None => answer.usage.estimated = true,
+        // For as long as nobody knows better, also where it is given up.
+        *used = counts(tokens(&request.texts));
+        progress.used(*used);
+        let asked = self.patiently(&embedding, &request, deadline);
+        let made = match timeout_at(deadline, asked).await {
+            Err(_) => return Err(late(&embedding)),
+            Ok(Err(error)) => {
+                *used = NO_USAGE;
+                return Err(error.into());
             }
-            for vector in vectors {
-                bytes += size_of_val(&*vector);
-                if bytes > MAX_VECTORS {
-                    let what = format!("the vectors are more than {MAX_VECTORS} bytes together");
-                    let remedy = "send fewer texts at a time";
-                    return Err(Problem::new(Code::TooLarge, what).remedy(remedy));
-                }
-                answer.vectors.push(encoded(&vector));
-            }
+            Ok(Ok(made)) => made,
+        };
+        if let Some(counted) = made.input_tokens {
+            *used = counts(counted);
         }
-        answer.usage = model::Usage {
-            input_tokens: used.input_tokens,
-            ..answer.usage
-        };
-        json(answer)
+        let bytes: usize = made.vectors.iter().map(|it| size_of_val(&**it)).sum();
+        if bytes > MAX_VECTORS {
+            let what = format!("texts: their vectors are {bytes} bytes, and may be {MAX_VECTORS}");
+            let remedy = "send fewer texts at a time";
+            return Err(Problem::new(Code::TooLarge, what).remedy(remedy));
+        }
+        json(EmbedResponse {
+            model: embedding.name(),
+            vectors: made.vectors.iter().map(|it| encoded(it)).collect(),
+            usage: model::Usage {
+                input_tokens: used.input_tokens,
+                estimated: made.input_tokens.is_none(),
+                ..model::Usage::default()
+            },
+        })
+    }
+
+    /// Asks again what is busy for a moment.
+    async fn patiently(
+        &self,
+        embedding: &Embedding,
+        request: &EmbedRequest,
+        deadline: Instant,
+    ) -> Result<Vectors, EmbedError> {
+        let mut tries = 1;
+        loop {
+            let (texts, dimensions) = (&request.texts, request.dimensions);
+            let error = match self.embedder.embed(embedding, texts, dimensions).await {
+                Ok(made) => return Ok(made),
+                Err(error) => error,
+            };
+            let soon = match &error {
+                EmbedError::Away(problem) => problem.retry_after_ms.map(Duration::from_millis),
+                EmbedError::Refused(_) => None,
+            };
+            let pause = soon.filter(|it| *it <= LONGEST && tries < TRIES);
+            let pause = pause.map(|it| Backoff::after(it * tries));
+            let Some(pause) = pause.filter(|it| Instant::now() + *it < deadline) else {
+                return Err(error);
+            };
+            tries += 1;
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 
-fn late(embedding: &Embedding) -> EmbedError {
+fn late(embedding: &Embedding) -> Problem {
     let what = format!("{}: it did not answer in time", embedding.name());
-    EmbedError::Away(Problem::new(Code::DeadlineExceeded, what))
+    Problem::new(Code::DeadlineExceeded, what)
 }
 
 fn encoded(vector: &[f32]) -> String {

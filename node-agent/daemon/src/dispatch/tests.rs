@@ -1,7 +1,13 @@
 //! Calls through to drivers that answer what a test wrote down.
 #![allow(clippy::unwrap_used)]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use aion_abi::{
     canonical::body_digest,
@@ -14,7 +20,7 @@ use aion_abi::{
 };
 use aion_api::AgentInstanceSpec;
 use aion_drivers::{
-    embed::fake::FakeEmbedder,
+    embed::{EmbedError, Embedder, Embedding, Vectors, fake::FakeEmbedder},
     files::{FakeFiles, FolderFiles},
     memory::FakeMemory,
     model::{FakeModels, Script},
@@ -327,41 +333,75 @@ fn texts(count: usize, text: &str) -> Request {
 }
 
 #[tokio::test]
-async fn many_texts_are_shown_some_at_a_time_and_each_is_charged() {
+async fn vectors_are_given_as_singles_and_charged_as_they_were_counted() {
     let stage = Stage::new(FakeModels::default(), calendar());
     let driven = stage
-        .call(Kind::ModelEmbed, texts(600, "a dog barks"), true, None)
+        .call(Kind::ModelEmbed, texts(200, "a dog barks"), true, None)
         .await;
     let said = driven.said.unwrap();
     let answer: EmbedResponse = serde_json::from_slice(&said).unwrap();
     assert_eq!(answer.model, "near/nomic");
-    assert_eq!(answer.vectors.len(), 600);
+    assert_eq!(answer.vectors.len(), 200);
     // 64 numbers of four bytes each.
     assert_eq!(answer.vectors[0].len(), 344);
-    assert_eq!(answer.usage.input_tokens, 600);
-    assert_eq!(driven.usage.input_tokens, 600);
+    assert_eq!(answer.usage.input_tokens, 200);
+    assert_eq!(driven.usage.input_tokens, 200);
 }
 
-#[tokio::test]
-async fn vectors_that_were_asked_for_cost_also_where_none_come() {
-    let embedder = Arc::new(FakeEmbedder::default());
-    *embedder.refused.lock() = Some("poison".into());
-    let mut stage = Stage::new(FakeModels::default(), calendar());
-    Arc::get_mut(&mut stage.dispatch).unwrap().embedder = embedder;
-    let Request::Embed(mut request) = texts(300, "a dog barks") else {
-        return;
-    };
-    request.texts[299] = "poison".to_owned();
-    let asked = stage.call(Kind::ModelEmbed, Request::Embed(request), false, None);
-    let driven = asked.await;
-    assert!(driven.said.unwrap_err().detail.contains("is not taken"));
-    // 256 that were counted, and the estimate of the others.
-    assert!(driven.usage.input_tokens > 256, "{:?}", driven.usage);
+/// Answers that it is busy, so often.
+struct Busy(AtomicU32);
 
-    let stage = Stage::new(FakeModels::default(), calendar());
-    stage.cancel.cancel();
-    let driven = stage
-        .call(Kind::ModelEmbed, texts(1, "a"), false, None)
-        .await;
+impl Embedder for Busy {
+    fn embed<'a>(
+        &'a self,
+        _: &'a Embedding,
+        texts: &'a [String],
+        _: Option<u32>,
+    ) -> BoxFuture<'a, Result<Vectors, EmbedError>> {
+        let left = self.0.fetch_sub(1, Ordering::AcqRel);
+        Box::pin(async move {
+            match left {
+                0 => pending().await,
+                1 => Ok(Vectors {
+                    vectors: vec![vec![1.0]; texts.len()],
+                    input_tokens: None,
+                }),
+                _ => {
+                    let busy = Problem::new(Code::UpstreamFailed, "busy").retry_after_ms(1000);
+                    Err(EmbedError::Away(busy))
+                }
+            }
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_busy_is_asked_again_and_what_refuses_costs_nothing() {
+    let staged = |busy| {
+        let mut stage = Stage::new(FakeModels::default(), calendar());
+        let embedder = Arc::new(Busy(AtomicU32::new(busy)));
+        Arc::get_mut(&mut stage.dispatch).unwrap().embedder = embedder;
+        stage
+    };
+    let embed = |stage: Stage| async move {
+        stage
+            .call(Kind::ModelEmbed, texts(2, "a dog barks"), false, None)
+            .await
+    };
+    let driven = embed(staged(3)).await;
+    let answer: EmbedResponse = serde_json::from_slice(&driven.said.unwrap()).unwrap();
+    assert!(answer.usage.estimated);
+    assert_eq!(driven.usage.input_tokens, answer.usage.input_tokens);
+    let driven = embed(staged(9)).await;
+    assert!(driven.said.unwrap_err().detail.contains("busy"));
+    assert_eq!(driven.usage.input_tokens, 0);
+    // What is stopped midway may have been done: it costs what it is taken for.
+    let stage = staged(0);
+    let cancel = stage.cancel.clone();
+    let (driven, ()) = tokio::join!(embed(stage), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cancel.cancel();
+    });
     assert!(matches!(driven.finish, aion_kernel::Finish::Stopped));
+    assert_eq!(driven.usage.input_tokens, answer.usage.input_tokens);
 }

@@ -147,7 +147,10 @@ fn declarative(
     });
     Declarative {
         instructions: instructions.to_owned(),
-        has_model: spec.model.is_some(),
+        has_model: spec
+            .model
+            .as_ref()
+            .is_some_and(|it| !it.endpoints.is_empty()),
         without_model: spec.limits.without_model,
         has_memory,
         remembers_nothing: has_memory && !remembers(Kind::MemoryRemember),

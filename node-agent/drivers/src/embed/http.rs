@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use aion_abi::code::Code;
+use aion_abi::{code::Code, syscall::embed::MAX_DIMENSIONS};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
-    AT_ONCE, EmbedError, Embedder, Embedding, MAX_DIMENSION, Vectors,
+    AT_ONCE, EmbedError, Embedder, Embedding, Vectors,
     refused::{self, problem},
 };
 use crate::{
-    outbound::{Outbound, describe, read_at_most, refusal_of},
+    outbound::{Outbound, describe, read_at_most, refusal_of, said},
     secrets::Secrets,
 };
 
@@ -66,7 +68,9 @@ impl HttpEmbedder {
                     "start the server behind ModelEndpoint {}, or correct its address",
                     endpoint.name
                 );
-                problem(embedding, Code::Unreachable, &describe(&error)).remedy(remedy)
+                let why = describe(&error);
+                let why = secret.as_ref().map_or(why.clone(), |it| it.redact(&why));
+                problem(embedding, Code::Unreachable, &why).remedy(remedy)
             });
             EmbedError::Away(unsent)
         })?;
@@ -76,25 +80,27 @@ impl HttpEmbedder {
         let most = MAX_ANSWER.min(texts.len().saturating_mul(MAX_ONE));
         let body = read_at_most(response, most).await;
         let body = body.map_err(|why| odd(&why))?;
-        let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
+        // Neither what serde says is told, which repeats what it read, nor a key in it.
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
             odd(&format!(
-                "its answer is not of the form of /embeddings: {error}"
+                "what it answered is not of the form of /embeddings: {}",
+                said(&body, secret.as_ref())
             ))
         })?;
-        let usage = answer.usage.unwrap_or_default();
         let vectors = vectors(answer.data, texts.len())
             .ok_or_else(|| odd("it gave vectors that are missing, empty or uneven"))?;
         let length = vectors.first().map_or(0, Vec::len);
         if let Some(wanted) = dimensions.filter(|it| *it as usize != length) {
             let why = format!("it was asked for vectors of {wanted} numbers and gave {length}");
             return Err(EmbedError::Refused(
-                problem(embedding, Code::UpstreamFailed, &why)
+                problem(embedding, Code::BadRequest, &why)
                     .remedy("leave dimensions out: the model makes vectors of one length only"),
             ));
         }
+        let bytes: usize = texts.iter().map(String::len).sum();
         Ok(Vectors {
             vectors,
-            input_tokens: usage.prompt_tokens.or(usage.total_tokens),
+            input_tokens: answer.usage.and_then(|it| counted(&it, bytes, texts.len())),
         })
     }
 }
@@ -123,30 +129,57 @@ struct Request<'a> {
 #[derive(Deserialize)]
 struct Answer {
     data: Vec<Datum>,
-    usage: Option<Usage>,
-}
-
-/// Servers leave it out, or a part of it, or write null.
-#[derive(Default, Deserialize)]
-struct Usage {
-    prompt_tokens: Option<u64>,
-    total_tokens: Option<u64>,
+    usage: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct Datum {
     index: Option<usize>,
-    embedding: Vec<f32>,
+    embedding: Numbers,
+}
+
+/// Some servers answer base64 whatever they are asked for.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Numbers {
+    List(Vec<f32>),
+    Base64(String),
+}
+
+impl Numbers {
+    fn read(self) -> Option<Vec<f32>> {
+        let text = match self {
+            Self::List(list) => return Some(list),
+            Self::Base64(text) => text,
+        };
+        let bytes = STANDARD.decode(text).ok()?;
+        let (numbers, rest) = bytes.as_chunks();
+        let numbers = numbers.iter().map(|it| f32::from_le_bytes(*it));
+        rest.is_empty().then(|| numbers.collect())
+    }
+}
+
+/// The server's figure, where it is one: some write nought for what they do not count, and no text has more tokens than
+/// bytes and a few.
+fn counted(usage: &Value, bytes: usize, texts: usize) -> Option<u64> {
+    let figures = ["prompt_tokens", "total_tokens"].map(|it| usage[it].as_u64());
+    let counted = figures.into_iter().flatten().find(|it| *it > 0)?;
+    (counted <= (bytes + 16 * texts) as u64).then_some(counted)
 }
 
 /// In the order of the texts; servers may answer in another.
 fn vectors(data: Vec<Datum>, wanted: usize) -> Option<Vec<Vec<f32>>> {
     let mut ordered: Vec<Option<Vec<f32>>> = vec![None; wanted];
+    // Where all are said to be at one place, or some nowhere, they are in the order of the texts.
+    let first = data.first()?.index;
+    let in_order =
+        data.iter().any(|it| it.index.is_none()) || data.iter().all(|it| it.index == first);
     for (at, datum) in data.into_iter().enumerate() {
-        let place = ordered.get_mut(datum.index.unwrap_or(at))?;
-        let is_one = (1..=MAX_DIMENSION).contains(&datum.embedding.len())
-            && datum.embedding.iter().all(|it| it.is_finite());
-        *place = is_one.then_some(datum.embedding);
+        let at = datum.index.filter(|_| !in_order).unwrap_or(at);
+        let numbers = datum.embedding.read()?;
+        let is_one = (1..=MAX_DIMENSIONS as usize).contains(&numbers.len())
+            && numbers.iter().all(|it| it.is_finite());
+        *ordered.get_mut(at)? = is_one.then_some(numbers);
     }
     let ordered: Vec<Vec<f32>> = ordered.into_iter().collect::<Option<_>>()?;
     let dimension = ordered.first()?.len();

@@ -7,7 +7,7 @@ pub mod fake;
 mod http;
 mod refused;
 
-use aion_abi::problem::Problem;
+use aion_abi::{problem::Problem, syscall::embed::MAX_TEXTS};
 use futures::future::BoxFuture;
 
 use super::outbound::Endpoint;
@@ -15,9 +15,7 @@ use super::outbound::Endpoint;
 pub use http::HttpEmbedder;
 
 /// The most texts that are shown to an endpoint at once.
-pub const AT_ONCE: usize = 256;
-/// The most numbers of a vector.
-const MAX_DIMENSION: usize = 8192;
+pub const AT_ONCE: usize = MAX_TEXTS;
 
 /// An embedding model at an OpenAI-compatible endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +45,7 @@ pub struct Vectors {
 /// Why there are no vectors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmbedError {
-    /// The endpoint does not answer, not in time, or with an error of its own; later it may.
+    /// The endpoint does not answer, not in time, or with an error of its own; where it may soon, the problem says when.
     #[error("{}", .0.detail)]
     Away(Problem),
     /// It answers, and does not take these texts.

@@ -11,6 +11,19 @@ use crate::{
     secrets::Secret,
 };
 
+/// When what is busy, or loads its model, is asked again where it does not say.
+const SOON_MS: u64 = 250;
+
+/// Whether the same request may fare better soon.
+fn soon(status: StatusCode) -> bool {
+    let busy = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    busy.contains(&status) || status.is_server_error()
+}
+
 /// A problem that says which model it is about.
 pub(super) fn problem(embedding: &Embedding, code: Code, why: &str) -> Problem {
     Problem::new(code, format!("{}: {why}", embedding.name()))
@@ -46,10 +59,14 @@ pub(super) async fn read(
         ))),
         StatusCode::BAD_REQUEST
         | StatusCode::PAYLOAD_TOO_LARGE
-        | StatusCode::UNPROCESSABLE_ENTITY => EmbedError::Refused(match is_too_long(&text) {
-            true => Problem::new(Code::TooLarge, said.detail).remedy("cut the texts into shorter ones: each must fit into the model's context"),
+        | StatusCode::UNPROCESSABLE_ENTITY => EmbedError::Refused(match status == StatusCode::PAYLOAD_TOO_LARGE || is_too_long(&text) {
+            true => Problem::new(Code::TooLarge, said.detail).remedy("send fewer texts at a time, or shorter ones: each must fit into the model's context"),
             false => said,
         }),
-        _ => EmbedError::Away(not_before(said, after.map(millis))),
+        _ if soon(status) => {
+            let after = after.map_or(SOON_MS, millis);
+            EmbedError::Away(not_before(said, Some(after)))
+        }
+        _ => EmbedError::Away(said),
     }
 }

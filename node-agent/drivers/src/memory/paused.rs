@@ -51,16 +51,25 @@ impl Paused {
         let done = tokio::time::timeout(self.timeout, asked).await;
         let late = || format!("it did not answer in {} s", self.timeout.as_secs());
         let done = done.unwrap_or_else(|_| Err(away(embedding, &late())));
+        let done = done.and_then(|made| match made.vectors.len() == texts.len() {
+            true => Ok(made.vectors),
+            false => {
+                let (made, of) = (made.vectors.len(), texts.len());
+                Err(away(
+                    embedding,
+                    &format!("it gave {made} vectors for {of} texts"),
+                ))
+            }
+        });
         if let Err(EmbedError::Away(why)) = &done {
             self.rest(embedding, why);
         }
-        let made = done?.vectors;
-        if made.len() != texts.len() {
-            let why = format!("it gave {} vectors for {} texts", made.len(), texts.len());
-            return Err(away(embedding, &why));
-        }
-        let made = made.into_iter().map(unit).collect::<Option<_>>();
-        made.ok_or_else(|| away(embedding, "it gave a vector that points nowhere"))
+        // That is about a text: the others have theirs.
+        let made = done?.into_iter().map(unit).collect::<Option<_>>();
+        made.ok_or_else(|| {
+            let what = format!("{}: it gave a vector that points nowhere", embedding.name());
+            EmbedError::Refused(Problem::new(Code::UpstreamFailed, what))
+        })
     }
 
     pub(super) async fn embed_one(
@@ -96,4 +105,66 @@ impl Paused {
 fn away(embedding: &Embedding, why: &str) -> EmbedError {
     let what = format!("{}: {why}", embedding.name());
     EmbedError::Away(Problem::new(Code::UpstreamFailed, what))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::{BoxFuture, ready};
+
+    use super::{super::embed::Vectors, *};
+    use crate::outbound::Endpoint;
+
+    /// Gives this many vectors of nought, whatever it is asked.
+    struct Noughts {
+        given: usize,
+        asked: AtomicUsize,
+    }
+
+    impl Embedder for Noughts {
+        fn embed<'a>(
+            &'a self,
+            _: &'a Embedding,
+            _: &'a [String],
+            _: Option<u32>,
+        ) -> BoxFuture<'a, Result<Vectors, EmbedError>> {
+            self.asked.fetch_add(1, Ordering::AcqRel);
+            Box::pin(ready(Ok(Vectors {
+                vectors: vec![vec![0.0, 0.0]; self.given],
+                input_tokens: None,
+            })))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vector_that_points_nowhere_is_its_texts_and_one_too_few_its_endpoints() {
+        let embedding = Embedding {
+            endpoint: Endpoint {
+                name: "near".into(),
+                tenant: "home".into(),
+                url: String::new(),
+                secret: None,
+            },
+            model: "e".into(),
+        };
+        for (given, asked) in [(1, 2), (0, 1)] {
+            let inner = Arc::new(Noughts {
+                given,
+                asked: AtomicUsize::new(0),
+            });
+            let second = Duration::from_secs(1);
+            let paused = Paused::new(Arc::clone(&inner) as Arc<dyn Embedder>, second, second);
+            for _ in 0..2 {
+                let error = paused.embed_one(&embedding, "a").await.unwrap_err();
+                assert_eq!(
+                    matches!(error, EmbedError::Refused(_)),
+                    given == 1,
+                    "{error:?}"
+                );
+            }
+            assert_eq!(inner.asked.load(Ordering::Acquire), asked);
+        }
+    }
 }

@@ -43,9 +43,14 @@ pub(crate) async fn error_text(
             _ => break,
         }
     }
-    body.truncate(MAX_ERROR);
-    let text = String::from_utf8_lossy(&body);
-    let text = message(&body).unwrap_or_else(|| match text.trim_start().starts_with('<') {
+    said(&body, secret)
+}
+
+/// The same of a body that was read.
+pub(crate) fn said(body: &[u8], secret: Option<&Secret>) -> String {
+    let body = &body[..body.len().min(MAX_ERROR)];
+    let text = String::from_utf8_lossy(body);
+    let text = message(body).unwrap_or_else(|| match text.trim_start().starts_with('<') {
         true => plain_of_html(&text),
         false => text.into_owned(),
     });

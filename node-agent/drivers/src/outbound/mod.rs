@@ -16,7 +16,7 @@ mod race;
 mod reach;
 mod rule;
 
-pub(crate) use body::{REFUSAL, error_text, read_at_most};
+pub(crate) use body::{REFUSAL, error_text, read_at_most, said};
 pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .effects import Plan
-from .session import Session
+from .session import Session, pages
+
+#: Texts of one syscall.
+MOST = 256
 
 
 @dataclass(frozen=True)
@@ -42,18 +45,19 @@ class Embeddings:
 
 def made(session: Session, input: str | Iterable[str], dimensions: int | None) -> Plan[Embeddings]:
     texts = [input] if isinstance(input, str) else list(input)
-    body: dict[str, Any] = {"texts": texts}
-    if dimensions is not None:
-        body["dimensions"] = dimensions
-    answer = yield from session.call("model.embed", body)
-    usage = answer.get("usage") or {}
-    tokens = usage.get("inputTokens", 0)
-    vectors = enumerate(answer["vectors"])
-    return Embeddings(
-        model=answer["model"],
-        data=tuple(Embedding(at, _numbers(vector)) for at, vector in vectors),
-        usage=EmbeddingUsage(tokens, tokens, usage.get("estimated", False)),
-    )
+    model, tokens, estimated = "", 0, False
+    data: list[Embedding] = []
+    for start, end in pages(len(texts), MOST):
+        body: dict[str, Any] = {"texts": texts[start:end]}
+        if dimensions is not None:
+            body["dimensions"] = dimensions
+        answer = yield from session.call("model.embed", body)
+        usage = answer.get("usage") or {}
+        model = answer["model"]
+        tokens += usage.get("inputTokens", 0)
+        estimated = estimated or usage.get("estimated", False)
+        data += [Embedding(start + at, _numbers(vector)) for at, vector in enumerate(answer["vectors"])]
+    return Embeddings(model, tuple(data), EmbeddingUsage(tokens, tokens, estimated))
 
 
 def _numbers(vector: str) -> tuple[float, ...]:

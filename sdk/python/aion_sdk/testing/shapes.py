@@ -148,8 +148,8 @@ SHAPES: dict[str, Check] = {
         },
     ),
     "model.embed": _object(
-        {"texts": _list(_text(1, 2**20), 1, 2048)},
-        {"model": _kind(str), "dimensions": _number(0, 2**32 - 1)},
+        {"texts": _list(_text(1, 2**20), 1, 256)},
+        {"model": _kind(str), "dimensions": _number(1, 8192)},
     ),
     "tool.list": _object({}, {}),
     "tool.call": _object({"name": _text(1, 192)}, {"arguments": _anything, "link": _kind(str)}),

@@ -1,6 +1,6 @@
 // The agent's models, in the shape of OpenAI's client: `model.chat.completions.create`, `model.embeddings.create`.
 import { type ChatCompletion, type ChatCompletionChunk, type ChatRequest, GrowingAnswer, chatBody } from './core/chat.js';
-import { embedBody, type EmbeddingRequest, type Embeddings, embeddings } from './core/embed.js';
+import { embedBodies, type EmbeddingRequest, type Embeddings, embeddings } from './core/embed.js';
 import { Lost, Refused } from './core/refused.js';
 import { objects } from './core/sse.js';
 import type { Opened } from './transport.js';
@@ -68,9 +68,11 @@ export class EmbeddingModel {
     this.#call = call;
   }
 
-  /** Vectors of up to 2,048 texts, by the model that `spec.model.embedding` of the Agent names. */
+  /** Vectors of texts, by the model that `spec.model.embedding` of the Agent names; 256 texts are a syscall. */
   async create(request: EmbeddingRequest): Promise<Embeddings> {
-    return embeddings(await this.#call('model.embed', embedBody(request)));
+    const answers = [];
+    for (const body of embedBodies(request)) answers.push(await this.#call('model.embed', body));
+    return embeddings(answers);
   }
 }
 

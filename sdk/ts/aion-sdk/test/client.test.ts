@@ -190,6 +190,8 @@ test('vectors have the shape of those of OpenAI', async (t) => {
   assert.notDeepEqual(data[0]?.embedding, data[2]?.embedding);
   assert.deepEqual(data[2]?.embedding.reduce((sum, it) => sum + it, 0), 1);
   assert.ok(usage.prompt_tokens > 0 && usage.prompt_tokens === usage.total_tokens);
+  const many = await turn.model.embeddings.create({ input: Array.from({ length: 300 }, (_, at) => `${at}`) });
+  assert.deepEqual(many.data.map((it) => it.index), Array.from({ length: 300 }, (_, at) => at));
   await assert.rejects(turn.model.embeddings.create({ input: ['a', ''] }), refusedAs('bad-request'));
 });
 

@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -71,6 +72,24 @@ async fn embeddings(
         "none" => Json(json!({"data": []})).into_response(),
         "odd" => Json(json!({"data": [{"index": 0, "embedding": []}]})).into_response(),
         "text" => "no json".into_response(),
+        "packed" => {
+            let packed = |it: &Value| {
+                let numbers = it["embedding"].as_array().unwrap().iter();
+                let bytes: Vec<u8> = numbers
+                    .flat_map(|it| (it.as_f64().unwrap() as f32).to_le_bytes())
+                    .collect();
+                json!({"index": it["index"], "embedding": STANDARD.encode(bytes)})
+            };
+            let data: Vec<Value> = data.iter().map(packed).collect();
+            let usage = json!({"prompt_tokens": 0, "total_tokens": 0});
+            Json(json!({"data": data, "usage": usage})).into_response()
+        }
+        "zero" => {
+            data.reverse();
+            data.iter_mut().for_each(|it| it["index"] = 0.into());
+            Json(json!({"data": data, "usage": {"prompt_tokens": u64::MAX}})).into_response()
+        }
+        "loading" => Json(json!({"error": {"message": "loading for sk-hunter2"}})).into_response(),
         _ => Json(json!({"data": data, "usage": {"prompt_tokens": 1}})).into_response(),
     }
 }
@@ -176,6 +195,30 @@ async fn answers_that_make_no_vectors_and_endpoints_that_may_not_be_dialled_are_
         .unwrap_err()
         .to_string();
     assert!(error.contains("OFFLINE_MODE"), "{error}");
+}
+
+#[tokio::test]
+async fn what_servers_make_of_the_form_is_read_right_or_told_in_their_words() {
+    let (embedding, _) = server().await;
+    let texts = ["a dog".to_owned(), "some cats".to_owned()];
+    let http = http(false, Place::Standalone);
+    let of = |model: &str| Embedding {
+        model: model.into(),
+        ..embedding.clone()
+    };
+    let whole = http.embed(&embedding, &texts, None).await.unwrap();
+    // In base64, and all said to be at the first place; with figures that are none.
+    for odd in ["packed", "zero"] {
+        let made = http.embed(&of(odd), &texts, None).await.unwrap();
+        assert_eq!(made.vectors, whole.vectors, "{odd}");
+        assert_eq!(made.input_tokens, None, "{odd}");
+    }
+    let error = http.embed(&of("loading"), &texts, None).await.unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.contains("loading for") && !said.contains("hunter2"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -15,19 +15,27 @@ export interface Embeddings {
   usage: { prompt_tokens: number; total_tokens: number; estimated: boolean };
 }
 
-/** The body of `model.embed`. */
-export function embedBody({ input, dimensions }: EmbeddingRequest): object {
-  return { texts: typeof input === 'string' ? [input] : input, ...(dimensions === undefined ? {} : { dimensions }) };
+/** Texts of one syscall. */
+const MOST = 256;
+
+/** The bodies of `model.embed`. */
+export function embedBodies({ input, dimensions }: EmbeddingRequest): object[] {
+  const texts = typeof input === 'string' ? [input] : input;
+  const more = dimensions === undefined ? {} : { dimensions };
+  const parts = Math.max(1, Math.ceil(texts.length / MOST));
+  return Array.from({ length: parts }, (_, at) => ({ texts: texts.slice(at * MOST, (at + 1) * MOST), ...more }));
 }
 
-export function embeddings(answer: Record<string, any>): Embeddings {
-  const { inputTokens = 0, estimated = false } = answer['usage'] ?? {};
-  const vectors: string[] = answer['vectors'];
+/** The answers to them as one. */
+export function embeddings(answers: Record<string, any>[]): Embeddings {
+  const usages = answers.map((it) => it['usage'] ?? {});
+  const tokens = usages.reduce((sum, { inputTokens = 0 }) => sum + inputTokens, 0);
+  const vectors: string[] = answers.flatMap((it) => it['vectors']);
   return {
     object: 'list',
-    model: answer['model'],
+    model: answers.at(-1)?.['model'],
     data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: numbers(vector) })),
-    usage: { prompt_tokens: inputTokens, total_tokens: inputTokens, estimated },
+    usage: { prompt_tokens: tokens, total_tokens: tokens, estimated: usages.some((it) => it.estimated) },
   };
 }
 

@@ -126,8 +126,8 @@ const shapes: Fields = {
     },
   ),
   'model.embed': object(
-    { texts: list(text(1, 2 ** 20), 1, 2048) },
-    { model: typed('string'), dimensions: number(0, 2 ** 32 - 1) },
+    { texts: list(text(1, 2 ** 20), 1, 256) },
+    { model: typed('string'), dimensions: number(1, 8192) },
   ),
   'tool.list': object({}),
   'tool.call': object({ name: text(1, 192) }, { arguments: anything, link: typed('string') }),
