@@ -259,8 +259,15 @@ fn a_signed_delivery_is_one_turn_through_replays_and_a_daemon_that_is_killed() -
     works.until_asked(3)?;
     assert_eq!(works.model.requests().len(), 3);
 
-    let why = works.node.aionctl(&["why", "clerk"])?;
-    assert!(why.contains("of trigger paid"), "{why}");
+    // Of the turns that ended; the model was asked before.
+    until("a turn of the other trigger to end", BOUND, || {
+        let why = works.node.aionctl(&["why", "clerk"]);
+        let why = why.map_err(|why| why.to_string())?;
+        match why.contains("of trigger paid") {
+            true => Ok(()),
+            false => Err(why),
+        }
+    })?;
     let described = works.node.aionctl(&["describe", "agent", "clerk"])?;
     for part in ["Triggers", "push: a signed delivery comes", "paid: "] {
         assert!(described.contains(part), "{part} is not in {described}");
