@@ -20,12 +20,9 @@
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/why` | → [`Why`] |
 //! | `/api/v1/keys` · `/api/v1/key` | [`crate::key`] (standalone only) |
 //! | `GET /api/v1/triggers` · `…/agents/{agent}/triggers` · `…/hooks/{trigger}` | [`crate::trigger`] |
-//! | `GET /api/v1/approvals` · `…/agents/{agent}/approvals[/{approval}]` | [`crate::approval`] |
-//! | `GET /api/v1/events` | [`crate::event`] |
-//! | `…/agents/{agent}/memory[/{item}]` | [`crate::memory`] (standalone only) |
-//! | `GET …/agents/{agent}/tools` | [`crate::tools`] |
-//! | `GET …/agents/{agent}/audit` · `/api/v1/turns/{turn}/audit` | [`crate::audit`] |
-//! | `GET /api/v1/usage` · `/api/v1/queues` | [`crate::usage`] |
+//! | `GET /api/v1/approvals` · `…/agents/{agent}/approvals[/{approval}]` · `/api/v1/events` | [`crate::approval`], [`crate::event`] |
+//! | `…/agents/{agent}/memory[/{item}]` · `…/audit` · `/api/v1/turns/{turn}/audit` | [`crate::memory`] (standalone only), [`crate::audit`] |
+//! | `GET …/agents/{agent}/tools` · `/api/v1/usage` · `/api/v1/queues` | [`crate::tools`], [`crate::usage`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/kernel-events` | → stream of [`KernelTrace`]: the last ones, and those to come |
 //!
 //! A node agent that is being stopped refuses with 503 `restarting` and `Retry-After`, and ends its streams. A stream

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ModelPurpose;
+use crate::program::ModelPurpose;
 use crate::schema::{CAPABILITY, HOST_PORT, MODEL, NAME, said};
 
 /// The models an agent uses.

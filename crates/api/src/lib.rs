@@ -98,8 +98,9 @@ pub use memory_pool::{
     Backend, EmbeddingUse, Encryption, Erasure, ErasureState, Loss, MemoryPool, MemoryPoolSpec,
     MemoryPoolStatus, Retention, Tier, Tiers,
 };
-pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, ModelPurpose, Provider};
+pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, Provider};
 pub use policy_rules::PolicyQuotas;
+pub use program::ModelPurpose;
 pub use readable::{Placed, Readable, Unreadable};
 pub use required_attestation::{
     ProvenanceRule, RequiredAttestation, SbomFormat, SbomRule, Severity, VulnerabilitiesRule,

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::program::SecretKey;
+use crate::program::{ModelPurpose, SecretKey};
 use crate::schema::{URL, said};
 
 /// Where models answer.
@@ -106,15 +106,4 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 256, max = 100_000_000))]
     pub context_tokens: Option<i32>,
-}
-
-/// What a model is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelPurpose {
-    /// Answering.
-    #[default]
-    Chat,
-    /// Turning text into vectors for recall.
-    Embedding,
 }

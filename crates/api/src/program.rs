@@ -80,3 +80,14 @@ pub struct SecretKey {
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }
+
+/// What a model is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelPurpose {
+    /// Answering.
+    #[default]
+    Chat,
+    /// Turning text into vectors for recall.
+    Embedding,
+}

@@ -6,8 +6,7 @@ use tokio::time::Instant;
 
 use super::{EmbedError, Embedding};
 use crate::{
-    model::is_too_long,
-    outbound::{REFUSAL, error_text, millis, named_pause, not_before},
+    outbound::{REFUSAL, error_text, is_too_long, millis, named_pause, not_before},
     secrets::Secret,
 };
 

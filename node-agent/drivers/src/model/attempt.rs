@@ -11,10 +11,9 @@ use super::{
     Candidate, Patience,
     chunk::Chunk,
     reader::{ReadError, Reader},
-    refusal::is_too_long,
 };
 use crate::{
-    outbound::{describe, error_text, millis, named_pause, not_before, refusal_of},
+    outbound::{describe, error_text, is_too_long, millis, named_pause, not_before, refusal_of},
     secrets::Secret,
 };
 

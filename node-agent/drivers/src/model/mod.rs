@@ -56,7 +56,6 @@ pub use estimate::of_text as estimate;
 pub use fake::{FakeModels, Script};
 pub use local::LocalPorts;
 pub use openai::OpenAiModels;
-pub(crate) use refusal::is_too_long;
 
 /// Events that wait for a slow reader; after that the endpoint is read no further.
 pub(crate) const EVENTS_AHEAD: usize = 32;

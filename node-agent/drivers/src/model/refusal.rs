@@ -1,6 +1,7 @@
 //! What an endpoint's refusal says of it, read from its words: there is no other place where it says so. Pure.
 
 use super::request::Quirks;
+use crate::outbound::is_too_long;
 
 /// Words by which servers refuse what they do not know, in lower case.
 const UNKNOWN: [&str; 21] = [
@@ -26,32 +27,6 @@ const UNKNOWN: [&str; 21] = [
     "extra field",
     "additional propert",
 ];
-
-/// Words by which they say that the conversation is too long.
-const TOO_LONG: [&str; 14] = [
-    "context length",
-    "context_length",
-    "context size",
-    "context_size",
-    "context window",
-    "context_window",
-    "contextwindow",
-    "context overflow",
-    "maximum context",
-    "prompt is too long",
-    "input is too long",
-    "too many tokens",
-    "reduce the length of the messages",
-    "exceeds the maximum number of tokens",
-];
-
-/// Whether the conversation is longer than the model's context.
-pub(crate) fn is_too_long(said: &str) -> bool {
-    let said = said.to_lowercase();
-    TOO_LONG.iter().any(|words| said.contains(words))
-        // "the number of tokens to keep from the initial prompt is greater than the context"
-        || (said.contains("token") && said.contains("than the context"))
-}
 
 /// What is to be asked differently; nothing where that cannot help.
 pub(super) fn learned(known: Quirks, said: &str) -> Option<Quirks> {

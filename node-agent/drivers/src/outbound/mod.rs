@@ -15,6 +15,7 @@ mod pause;
 mod race;
 mod reach;
 mod rule;
+mod too_long;
 
 pub(crate) use body::{REFUSAL, error_text, read_at_most, said};
 pub use connect::{Stream, Wire};
@@ -25,3 +26,4 @@ pub use own::Own;
 pub(crate) use pause::{millis, named_pause, not_before};
 pub use reach::Host;
 pub use rule::{Place, Refusal, Rule};
+pub(crate) use too_long::is_too_long;
