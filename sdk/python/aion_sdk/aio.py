@@ -267,7 +267,7 @@ class AsyncEmbeddingsClient:
         self._client = client
 
     async def create(self, *, input: str | Iterable[str], dimensions: int | None = None) -> embed.Embeddings:
-        """Vectors of texts, by the model that `spec.model.embedding` of the Agent names; up to 2,048 texts."""
+        """Vectors of texts, by the model that `spec.model.embedding` of the Agent names; 256 texts are a syscall."""
         return await self._client.run(embed.made(self._client.session, input, dimensions))
 
 
