@@ -35,9 +35,7 @@ impl Failed {
         let (problem, refusal) = told(problem);
         Self { problem, refusal }
     }
-}
 
-impl Failed {
     /// Of a model that was to make vectors of the texts behind the first `before` of a request.
     pub(super) fn of_texts(mut problem: Problem, before: usize) -> Self {
         let of_texts = problem.detail.strip_prefix("texts");
