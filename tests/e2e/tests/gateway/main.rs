@@ -17,6 +17,7 @@ mod models;
 mod openai;
 mod quirks;
 mod sdk;
+mod sdk_events;
 mod sdk_ts;
 
 use std::{
