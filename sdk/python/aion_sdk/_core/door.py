@@ -94,6 +94,12 @@ class AgentInfo:
     message: str | None = None
     #: What it may be asked, to begin with.
     examples: tuple[str, ...] = ()
+    #: Labels that people gave it.
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: Tools that it uses.
+    tools: tuple[str, ...] = ()
+    #: When it was made (RFC 3339).
+    created_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -340,8 +346,17 @@ class Following:
 
 
 def _agent(it: Mapping[str, Any]) -> AgentInfo:
-    examples = tuple(it.get("try", ()))
-    return AgentInfo(it["namespace"], it["name"], it["ready"], it.get("description"), it.get("message"), examples)
+    return AgentInfo(
+        namespace=it["namespace"],
+        name=it["name"],
+        ready=it["ready"],
+        description=it.get("description"),
+        message=it.get("message"),
+        examples=tuple(it.get("try", ())),
+        labels=it.get("labels", {}),
+        tools=tuple(it.get("tools", ())),
+        created_at=it.get("createdAt"),
+    )
 
 
 def unreachable(lost: Lost) -> Refused:

@@ -55,6 +55,12 @@ export interface AgentInfo {
   message?: string;
   /** Examples of questions. */
   try?: string[];
+  /** Labels that people gave it. */
+  labels?: Record<string, string>;
+  /** Tools that it uses. */
+  tools?: string[];
+  /** When it was made (RFC 3339). */
+  createdAt?: string;
   [field: string]: unknown;
 }
 
