@@ -9,11 +9,11 @@ from pathlib import Path
 HERE = Path(__file__).parent / "aion_sdk"
 MODULES = {"blocking.py": "aio.py", "gateway.py": "aio_gateway.py"}
 # Names that have a sibling in the other world.
-CLIENTS = r"\b((?:Syscall|Memory|Files|Tools|Agents|Model|Embeddings)Client|(?:Chat|Event)Stream|Completions|Transport|Turn|Gateway)\b"
+CLIENTS = r"\b((?:Syscall|Memory|Files|Tools|Agents|Model|Embeddings)Client|(?:Chat|Event|Turn)Stream|Completions|Transport|Turn|Gateway)\b"
 # Calls that wait.
-CALLS = r"(?<!def )(self\.(?:(?:_client\.|syscalls\.|_transport\.)?run|(?:_transport\.)?close|_say|read)\()"
+CALLS = r"(?<!def )((?:self\.(?:(?:_client\.|syscalls\.|_transport\.)?run|(?:_transport\.)?close|_say|read)|(?<![._])stream\.(?:_listen|close))\()"
 # Methods that do not.
-PLAIN = r"    def (?!__init__|inherited|completion\b|text\b|turn\(self\) -> int|__repr__|__iter__)"
+PLAIN = r"    def (?!__init__|inherited|completion\b|text\b|cursor\b|is_away\b|turn\(self\) -> int|__repr__|__iter__)"
 SAID = {
     "that block; the steps are in `_core`. `aio` is made of this.": "that await: `blocking`, by make_aio.py.",
     "by the gateway's REST: for programs that block.": "by the gateway's REST: `gateway`, by make_aio.py.",

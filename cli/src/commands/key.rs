@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aion_abi::{
     date::UnixMillis,
-    key::{Door, Key, NewKey, Right, Scope},
+    key::{Door, Key, MAX_TOKENS, NewKey, Right, Scope},
 };
 use clap::{Args, Subcommand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
@@ -33,6 +33,7 @@ A key is for agents of one namespace (--namespace) and for nothing else of this 
 Examples:
   aionctl key create editor --agent librarian --agent jarvis
   aionctl key create ci --label team=build --expires 7d --requests-per-minute 60
+  aionctl key create guest --agent jarvis --tokens-per-hour 20000
   aionctl key create phone --agent '*' --door openai --expires 2027-01-31
   OPENAI_API_KEY=$(aionctl key create notebook --agent jarvis)
   aionctl key list
@@ -85,6 +86,9 @@ pub(crate) struct Create {
     /// Requests in a minute, at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     requests_per_minute: Option<u32>,
+    /// Tokens of models in any 60 minutes, at most: of all that is begun by it, over all of its agents and those that they ask [default: what its agents may]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_TOKENS))]
+    tokens_per_hour: Option<u64>,
     #[command(flatten)]
     how: How,
 }
@@ -131,6 +135,7 @@ async fn create(context: &Context, args: Create) -> Result<(), Failure> {
         may: args.may,
         expires_ms,
         requests_per_minute: args.requests_per_minute,
+        tokens_per_hour: args.tokens_per_hour,
     };
     let made = context.node()?.make_key(&wanted).await?;
     let zone = TimeZone::system();
@@ -153,7 +158,7 @@ async fn create(context: &Context, args: Create) -> Result<(), Failure> {
 }
 
 fn listed(context: &Context, keys: &[Key]) -> String {
-    let headings = ["name", "namespace", "agents", "used", "until"];
+    let headings = ["name", "namespace", "agents", "tokens/h", "used", "until"];
     let (zone, now) = (TimeZone::system(), today());
     let rows: Vec<_> = keys
         .iter()
@@ -163,6 +168,7 @@ fn listed(context: &Context, keys: &[Key]) -> String {
                 Field::plain(exact(&it.made.name)),
                 Field::plain(exact(&it.made.scope.namespace)),
                 Field::plain(exact(&agents(&it.made.scope))),
+                Field::plain(bound(it.made.tokens_per_hour)),
                 Field::plain(used(it, &zone)),
                 match it.made.expires_ms <= now {
                     true => Field::toned(format!("expired {until}"), Tone::Warn),
@@ -179,8 +185,8 @@ fn whole(key: &Key) -> String {
     let NewKey { scope, .. } = &key.made;
     let doors = words(key.made.doors.iter().map(|it| it.as_str()), "all");
     let may = words(key.made.may.iter().map(|it| it.as_str()), "ask");
-    let rate = key.made.requests_per_minute;
-    let rate = rate.map_or_else(|| "no bound".to_owned(), |it| it.to_string());
+    let rate = bound(key.made.requests_per_minute.map(u64::from));
+    let tokens = bound(key.made.tokens_per_hour);
     [
         format!("name       {}", exact(&key.made.name)),
         format!("id         {}", exact(&key.id)),
@@ -189,12 +195,17 @@ fn whole(key: &Key) -> String {
         format!("doors      {doors}"),
         format!("may        {may}"),
         format!("a minute   {rate}"),
+        format!("tokens/h   {tokens}"),
         format!("made       {}", age::clock(key.created_ms, &zone)),
         format!("used       {}", used(key, &zone)),
         format!("until      {}", age::clock(key.made.expires_ms, &zone)),
         String::new(),
     ]
     .join("\n")
+}
+
+fn bound(most: Option<u64>) -> String {
+    most.map_or_else(|| "no bound".to_owned(), |it| it.to_string())
 }
 
 fn words<'a>(all: impl Iterator<Item = &'a str>, none: &str) -> String {

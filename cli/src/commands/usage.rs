@@ -2,7 +2,7 @@
 
 use aion_abi::{
     page::{MAX_ROWS, Part},
-    usage::{Usage, UsageOf},
+    usage::{Usage, UsageOf, UsageOfKey},
 };
 use clap::Args;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     render::{
         age,
-        screen::Tone,
+        screen::{Tone, exact},
         table::{Field, table},
     },
 };
@@ -21,7 +21,7 @@ use crate::{
 /// Show what agents used of their quotas
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Calls of the last minute and tokens of the last hour, of how many may be, and what it came to since the agent is on this node; CPU of its turns that are kept. NAMESPACE/* is all agents of a namespace together.
+Calls of the last minute and tokens of the last hour, of how many may be, and what it came to since the agent is on this node; CPU of its turns that are kept. NAMESPACE/* is all agents of a namespace together; below are API keys with a budget, of whatever agents were asked by them.
 
 Examples:
   aionctl usage
@@ -41,6 +41,7 @@ pub(crate) async fn run(context: &Context, args: UsageArgs) -> Result<(), Failur
     loop {
         let page = node.usage(None, &part).await?;
         all.items.extend(page.items);
+        all.keys.extend(page.keys);
         // A namespace may be on two pages.
         let last = all.tenants.last().map(|it| it.namespace.clone());
         let mut tenants = page.tenants;
@@ -56,8 +57,17 @@ pub(crate) async fn run(context: &Context, args: UsageArgs) -> Result<(), Failur
     }
     if all.items.is_empty() {
         context.note("no agent is on this node");
+    } else {
+        context.print(&agents(context, &all))?;
+    }
+    if all.keys.is_empty() {
         return Ok(());
     }
+    let rows: Vec<_> = all.keys.iter().map(key).collect();
+    context.print(&table(&context.screen, &["key", "tokens/h"], &rows))
+}
+
+fn agents(context: &Context, all: &Usage) -> String {
     let headings = [
         "agent",
         "calls/min",
@@ -68,7 +78,16 @@ pub(crate) async fn run(context: &Context, args: UsageArgs) -> Result<(), Failur
         "cpu",
     ];
     let rows: Vec<_> = all.items.iter().chain(&all.tenants).map(row).collect();
-    context.print(&table(&context.screen, &headings, &rows))
+    table(&context.screen, &headings, &rows)
+}
+
+/// One that has no name any more is told by its id.
+fn key(used: &UsageOfKey) -> Vec<Field> {
+    let name = used.name.as_deref().unwrap_or(&used.id);
+    vec![
+        Field::plain(exact(name)),
+        of(used.tokens_in_hour, used.tokens_per_hour),
+    ]
 }
 
 fn row(used: &UsageOf) -> Vec<Field> {

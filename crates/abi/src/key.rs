@@ -20,6 +20,8 @@ use crate::date::UnixMillis;
 pub const HEADER: &str = "aion-key";
 /// What a key begins with.
 pub const PREFIX: &str = "aion_";
+/// The most tokens an hour of a key, as of an agent.
+pub const MAX_TOKENS: u64 = 1_000_000_000_000;
 /// Characters of a key's random part: more than 176 bits.
 const RANDOM: usize = 30;
 /// Characters of its checksum: 32 bits of the SHA-256 of the random part.
@@ -140,6 +142,9 @@ pub struct NewKey {
     /// Requests in a minute, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
+    /// Tokens of models in any 60 minutes, at most: of all that is begun by it, over all agents, 1 to [`MAX_TOKENS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_hour: Option<u64>,
 }
 
 /// A key as it is shown: never the key itself.

@@ -20,6 +20,9 @@ pub struct Usage {
     /// All agents of each namespace of the page together. Who asks by a key is not told: others' are among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tenants: Vec<UsageOf>,
+    /// API keys with a budget, on the first page: [`MAX_KEYS`] at most. Who asks by a key is told of that one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<UsageOfKey>,
     /// Where there may be more: the `after` of the next page. An answer looks at a bounded number of agents, so a page may have
     /// fewer rows than were asked for, and still not be the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +61,29 @@ pub struct UsageOf {
     /// CPU that one turn may use, in thousandths of a core.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_millis: Option<u64>,
+}
+
+/// The most keys that are told.
+pub const MAX_KEYS: usize = 1_000;
+
+/// What was used of the budget of an API key, or of whoever shows tokens of an issuer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UsageOfKey {
+    /// The same for one key, and another for every other.
+    pub id: String,
+    /// What people call it; absent of one that was revoked and weighs still, and of a token's owner, but to itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The namespace of its agents; absent where the name is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Tokens of models of the last hour, of all turns that were begun by it and of those that they called.
+    pub tokens_in_hour: u64,
+    /// So many may be; absent where the name is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_hour: Option<u64>,
 }
 
 /// What waits in the kernel.

@@ -71,6 +71,7 @@ fn main() -> std::io::Result<()> {
             cause: "bench".into(),
             input: body,
             deadline_ms: None,
+            payer: None,
         };
         kernel.handle(Event::Invoke(invoke), start);
         let ready = Event::WorkerReady {

@@ -8,8 +8,9 @@ use crate::{
     ledger::Account,
     live::Live,
     name::Name,
+    refusal::Level,
     spec::{Lane, Profile, Quota},
-    state::{Phase, State},
+    state::{CLUSTER, Phase, State},
     syscall::Resource,
 };
 
@@ -70,6 +71,22 @@ impl Kernel {
                 });
             }
         })
+    }
+
+    /// What the turns of an API key used, where it has a budget; none where nothing of it weighs any more.
+    #[must_use]
+    pub fn used_by_key(&self, name: &Name) -> Option<&Account> {
+        let key = (CLUSTER, Level::Key, name.clone());
+        self.state.accounts.get(self.live.account_ids.get(&key)?)
+    }
+
+    /// API keys with a budget that have turns, or used tokens that may weigh still, by name.
+    pub fn used_by_keys(&self) -> impl Iterator<Item = &Account> {
+        let first = (CLUSTER, Level::Key, Name::default());
+        let keys = self.live.account_ids.range(first..);
+        let keys =
+            keys.take_while(|((above, level, _), _)| (*above, *level) == (CLUSTER, Level::Key));
+        keys.filter_map(|(_, id)| self.state.accounts.get(id))
     }
 
     /// What waits for workers, and for each resource that somebody waits for or has, in that order.
@@ -205,6 +222,7 @@ mod tests {
                     size: 0,
                 },
                 deadline_ms: None,
+                payer: None,
             };
             take(&mut kernel, Event::Invoke(invoke));
         }

@@ -7,6 +7,7 @@ use crate::{
     ids::{ApprovalId, CallId, Incarnation, InstanceUid, Ticket, TurnId},
     name::{IdempotencyKey, Name},
     outcome::{Exit, Finish, Usage},
+    payer::Payer,
     spec::{InstanceSpec, Limits},
     syscall::{Kind, Resource},
 };
@@ -133,6 +134,8 @@ pub struct Invoke {
     /// Give up so many milliseconds after now, waiting included; `None`: only the
     /// agent's own bound on a running turn holds.
     pub deadline_ms: Option<u64>,
+    /// The API key that it is begun by, where that has a budget.
+    pub payer: Option<Payer>,
 }
 
 /// A syscall whose signature, age and counter the connection's task has verified.

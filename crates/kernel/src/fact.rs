@@ -15,6 +15,7 @@ use crate::{
     },
     name::{IdempotencyKey, Name},
     outcome::{Outcome, TurnOutcome, Usage},
+    payer::PaidBy,
     refusal::{Level, Refusal},
     spec::Profile,
     syscall::Kind,
@@ -48,7 +49,7 @@ pub enum Fact {
         level: Level,
         /// The tenant's account, for an agent's.
         parent: Option<AccountId>,
-        /// Tenant's or agent's name.
+        /// Tenant's, agent's or key's name.
         name: Name,
     },
     /// An account that nobody uses is forgotten.
@@ -112,6 +113,9 @@ pub enum Fact {
         /// The call of another turn that began it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         caller: Option<CalledBy>,
+        /// The key that it was begun by, or the first of its callers was.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        paid_by: Option<PaidBy>,
         /// When.
         at: Millis,
     },

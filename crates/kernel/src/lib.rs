@@ -11,6 +11,7 @@
 //! | `process_table` | instances, turns, workers |
 //! | `calls`, `syscall` | syscalls, from request to outcome |
 //! | `called` | turns that turns began |
+//! | `payer` | API keys that turns are begun by, and their budgets |
 //! | `grant` | may it? |
 //! | `ledger` | at whose expense? |
 //! | `scheduler` | who is next? |
@@ -52,8 +53,8 @@
 //!    by which it ends.
 //! 9. **A turn is called once, and within its caller.** A call under a key begins one turn at most, however often it is
 //!    made again; no agent stands twice in a chain of callers, and no chain is longer than [`MAX_DEPTH`]. What is called does
-//!    nothing that one of its callers does not let it do, its tokens count against the quota of each of them, and it
-//!    ends when they do. A turn that waits for another holds no slot, no turn lends more than one, and none comes to wait
+//!    nothing that one of its callers does not let it do, its tokens count against the quota of each of them and of the key
+//!    that the first was begun by, and it ends when they do. A turn that waits for another holds no slot, no turn lends more than one, and none comes to wait
 //!    for itself.
 //! 10. **Facts are the state.** Folding them, from the start or from a snapshot, gives the state that was live.
 
@@ -76,6 +77,7 @@ mod ledger;
 mod live;
 mod name;
 mod outcome;
+mod payer;
 mod process_table;
 mod recovery;
 mod refusal;
@@ -105,6 +107,7 @@ pub use kernel::{Kernel, Load};
 pub use ledger::{Account, Denial, Denied};
 pub use name::{IdempotencyKey, Name};
 pub use outcome::{CancelCause, Exit, Failure, Finish, Outcome, TurnOutcome, Usage};
+pub use payer::{PaidBy, Payer};
 pub use refusal::{Level, Queue, QuotaKind, Refusal, TurnBound, Unasked};
 pub use snapshot::{NewerFormat, Snapshot};
 pub use spec::{GrantRule, InstanceSpec, Lane, Limits, Profile, Quota, TargetPattern, Verdict};

@@ -45,8 +45,8 @@ pub(crate) struct Live {
     pub(crate) attained: BTreeMap<AccountId, u64>,
     pub(crate) tables: GrantTables,
     pub(crate) profile_ids: BTreeMap<Arc<Profile>, ProfileId>,
-    /// Accounts by the account above and name.
-    pub(crate) account_ids: BTreeMap<(AccountId, Name), AccountId>,
+    /// Accounts by the account above, level and name.
+    pub(crate) account_ids: BTreeMap<(AccountId, Level, Name), AccountId>,
     /// The last refusals that stand for many.
     pub(crate) refused: BTreeMap<Repeated, Recorded>,
     /// How many turns lend their slots.
@@ -81,7 +81,7 @@ pub(crate) struct LiveCall {
     pub(crate) opened_by: Ticket,
     /// Cluster, tenant, agent.
     pub(crate) accounts: [AccountId; 3],
-    /// Of the agents that called its turn.
+    /// Of those who pay for its turn beside its agent.
     pub(crate) payers: Vec<AccountId>,
     /// Tokens held in the ledger.
     pub(crate) held: u64,
@@ -128,8 +128,8 @@ pub(crate) struct LiveTurn {
 /// Refusals of which one is recorded for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Repeated {
-    /// By this quota, of this agent.
-    Quota(AccountId, Level, QuotaKind),
+    /// By this quota, of this agent, in turns of this key.
+    Quota(AccountId, Option<AccountId>, Level, QuotaKind),
     /// Of a turn that is over.
     Over(TurnId),
 }
@@ -155,10 +155,10 @@ impl Live {
             .profiles
             .iter()
             .map(|(id, row)| (row.spec.clone(), *id));
-        let account_ids = state
-            .accounts
-            .iter()
-            .filter_map(|(id, account)| Some(((account.parent?, account.name.clone()), *id)));
+        let account_ids = state.accounts.iter().filter_map(|(id, account)| {
+            let key = (account.parent?, account.level, account.name.clone());
+            Some((key, *id))
+        });
         Self {
             next_call: state.next_call,
             calls: BTreeMap::new(),

@@ -66,7 +66,7 @@ pub enum Refusal {
         retry_after_ms: Option<u64>,
     },
     /// Too much waits already.
-    #[error("as many {queue} wait as may")]
+    #[error("{}", full(*queue))]
     Overloaded {
         /// What is full.
         queue: Queue,
@@ -169,6 +169,8 @@ pub enum Level {
     Agent,
     /// An agent that called the turn; of a refusal alone, no account is of it.
     Caller,
+    /// One API key, for the turns that were begun by it.
+    Key,
 }
 
 /// A quantity of the ledger.
@@ -197,6 +199,15 @@ pub enum Queue {
     ResourceCalls,
     /// Turns that wait for others, and lend their workers' slots.
     LentSlots,
+    /// Keys with a budget that were used in the last hour.
+    Payers,
+}
+
+fn full(queue: Queue) -> String {
+    match queue {
+        Queue::Payers => format!("as many {queue} were used in the last hour as may"),
+        _ => format!("as many {queue} wait as may"),
+    }
 }
 
 fn cycle(waits: bool) -> &'static str {
@@ -243,6 +254,7 @@ impl fmt::Display for Level {
             Self::Tenant => "tenant",
             Self::Agent => "agent",
             Self::Caller => "calling agent",
+            Self::Key => "key",
         })
     }
 }
@@ -265,6 +277,7 @@ impl fmt::Display for Queue {
             Self::TenantCalls => "calls of this tenant on this resource",
             Self::ResourceCalls => "calls on this resource",
             Self::LentSlots => "turns for other agents",
+            Self::Payers => "keys with a budget",
         })
     }
 }

@@ -181,6 +181,8 @@ pub struct Limits {
     pub approvals_per_tenant: u32,
     /// Calls of all agents that wait for a word.
     pub approvals: u32,
+    /// API keys with a budget whose turns of the last hour are counted.
+    pub payers: u32,
 }
 
 impl Default for Limits {
@@ -204,6 +206,7 @@ impl Default for Limits {
             approvals_per_agent: 8,
             approvals_per_tenant: 32,
             approvals: 64,
+            payers: 10_000,
         }
     }
 }

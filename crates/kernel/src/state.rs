@@ -5,6 +5,7 @@
 //! of an instance at rest is a few dozen bytes: what instances share is in profiles.
 
 mod asked;
+mod payers;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,6 +27,7 @@ use crate::{
     ledger::{Account, Denial},
     name::{IdempotencyKey, Name},
     outcome::{TurnOutcome, Usage},
+    payer::PaidBy,
     refusal::Level,
     spec::Profile,
     syscall::Kind,
@@ -133,6 +135,9 @@ pub struct TurnRow {
     /// The turns that it began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub begun: Vec<Begun>,
+    /// The key that it was begun by, or the first of its callers was, where that has a budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_by: Option<PaidBy>,
 }
 
 impl TurnRow {
@@ -200,7 +205,7 @@ pub struct CallRow {
     pub key: Option<IdempotencyKey>,
     /// The agent's account that it charges to.
     pub(crate) account: AccountId,
-    /// Those of the agents that called its turn: its tokens count there, too.
+    /// Those of the agents that called its turn, and of the key that it was begun by: its tokens count there, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) payers: Vec<AccountId>,
     /// Tokens it may use.
@@ -366,25 +371,6 @@ impl State {
             self.turns.get(&by).map(|row| (by, row))
         };
         std::iter::successors(above(turn), move |(turn, _)| above(*turn))
-    }
-
-    /// The instances of the agents that called a turn, with their accounts: each account once, and none its own.
-    pub(crate) fn payers(&self, turn: TurnId) -> Vec<(AccountId, InstanceUid)> {
-        let account = |row: &TurnRow| {
-            let instance = self.instances.get(&row.instance)?;
-            Some(self.profiles.get(&instance.profile)?.account)
-        };
-        let own = self.turns.get(&turn).and_then(account);
-        let mut payers: Vec<(AccountId, InstanceUid)> = Vec::new();
-        for (_, row) in self.callers(turn) {
-            if let Some(id) = account(row)
-                && Some(id) != own
-                && payers.iter().all(|(other, _)| *other != id)
-            {
-                payers.push((id, row.instance));
-            }
-        }
-        payers
     }
 
     /// An agent's account and those above it, cluster first.

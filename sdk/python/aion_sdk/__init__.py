@@ -5,30 +5,34 @@ node.
 """
 
 from ._core.agents import Ended
+from ._core.approvals import Approval, Said, Word
 from ._core.boot import Boot, InputFile
 from ._core.chat import ChatCompletion, ChatCompletionChunk, ChatMessage
 from ._core.door import AgentInfo, Answer
 from ._core.embed import Embedding, Embeddings
+from ._core.feed import Event, Missed
 from ._core.files import Entry, Listing
 from ._core.memory import Hit, Item, Recalled
 from ._core.refused import Refused, Unanswered
 from ._core.tools import ToolAnswer, ToolList, ToolSpec
 from .agent import Agent
 from .aio import AsyncMemoryClient, AsyncModelClient, AsyncSyscallClient, AsyncTurn
-from .aio_gateway import AsyncEventStream, AsyncGateway
+from .aio_gateway import AsyncEventStream, AsyncGateway, AsyncTurnStream
 from .blocking import MemoryClient, ModelClient, SyscallClient, Turn
-from .gateway import EventStream, Gateway
+from .gateway import EventStream, Gateway, TurnStream
 
 __all__ = [
     "Agent",
     "AgentInfo",
     "Answer",
+    "Approval",
     "AsyncEventStream",
     "AsyncGateway",
     "AsyncMemoryClient",
     "AsyncModelClient",
     "AsyncSyscallClient",
     "AsyncTurn",
+    "AsyncTurnStream",
     "Boot",
     "ChatCompletion",
     "ChatCompletionChunk",
@@ -37,6 +41,7 @@ __all__ = [
     "Embeddings",
     "Ended",
     "Entry",
+    "Event",
     "EventStream",
     "Gateway",
     "Hit",
@@ -44,13 +49,17 @@ __all__ = [
     "Item",
     "Listing",
     "MemoryClient",
+    "Missed",
     "ModelClient",
     "Recalled",
     "Refused",
+    "Said",
     "SyscallClient",
     "ToolAnswer",
     "ToolList",
     "ToolSpec",
     "Turn",
+    "TurnStream",
     "Unanswered",
+    "Word",
 ]

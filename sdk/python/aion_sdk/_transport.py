@@ -109,10 +109,14 @@ class AsyncTransport:
     """Carries plans out in the running event loop."""
 
     def __init__(
-        self, base_url: str = "http://aion", socket: str | None = None, remote: Remote | None = None
+        self,
+        base_url: str = "http://aion",
+        socket: str | None = None,
+        remote: Remote | None = None,
+        silence: float | None = None,
     ) -> None:
         over = httpx.AsyncHTTPTransport(uds=socket, verify=False) if socket else None
-        self._client = httpx.AsyncClient(transport=over, **_settings(base_url, remote))
+        self._client = httpx.AsyncClient(transport=over, **_settings(base_url, remote, silence))
 
     @classmethod
     def to(cls, way: Way) -> AsyncTransport:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from test_events import ANSWERED, ASKED, asked_of, listening
 from test_gateway import ENDED, QUEUED, RECORD, TOKEN, door
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "sdk-python.md"
@@ -15,6 +16,8 @@ def test_each_example_of_the_document_runs(door, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("AION_GATEWAY_TOKEN_FILE", str(tmp_path / "token"))
     streamed = [QUEUED, {"event": "delta", "text": "Under the mat."}, ENDED]
     door.answers += [(200, streamed), (200, RECORD), (200, streamed)]
+    missed = {"cursor": "1-2", "missed": {"events": 2, "because": "late"}}
+    door.answers += [(200, [listening(1), missed, asked_of(4)]), (200, ASKED), (200, ANSWERED)]
     module, ran = {"__name__": "document"}, set()
     for at, rest in enumerate(DOCUMENT.read_text().split("```python\n")[1:]):
         exec(compile(rest.split("```")[0], f"example {at + 1}", "exec"), module)
@@ -22,4 +25,5 @@ def test_each_example_of_the_document_runs(door, monkeypatch, tmp_path, capsys):
             module[name]()
             ran.add(name)
     assert len(ran) == 4 and not door.answers
-    assert capsys.readouterr().out == "Felix. ()\nUnder the mat."
+    said = "not told: 2 late\ntool.call:mail.send {'arguments': {'to': 'Ann'}}\n"
+    assert capsys.readouterr().out == f"Felix. ()\nUnder the mat.{said}"

@@ -132,7 +132,7 @@ def test_files_go_in_and_out(door, gateway, tmp_path):
 
 
 def test_agents_are_listed_over_all_pages_and_turns_are_cancelled(door, gateway):
-    cat = {"namespace": "default", "name": "cat", "ready": True, "try": ["A name?"]}
+    cat = {"namespace": "default", "name": "cat", "ready": True, "try": ["A name?"], "tools": ["kit"]}
     dog = {"namespace": "default", "name": "dog", "ready": False, "message": "no model"}
     door.answers += [(200, {"items": [cat], "next": "default/cat"}), (200, {"items": [dog]}), (200, RECORD), (200, cat)]
     found = gateway.agents()
@@ -140,6 +140,7 @@ def test_agents_are_listed_over_all_pages_and_turns_are_cancelled(door, gateway)
         ("cat", True, None, ("A name?",)),
         ("dog", False, "no model", ()),
     ]
+    assert (found[0].tools, found[1].labels) == (("kit",), {})
     gateway.cancel(7)
     assert (gateway.agent("cat").name, door.asked[2][:2]) == ("cat", ("DELETE", "/v1/turns/7"))
 

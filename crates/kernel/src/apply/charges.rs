@@ -64,7 +64,7 @@ impl State {
             self.each_level(row.account, |account| account.charge_usage(at, usage));
             for payer in &row.payers {
                 if let Some(account) = self.accounts.get_mut(payer) {
-                    account.charge_called(at, usage);
+                    account.charge_paid(at, usage);
                 }
             }
             if let Some(turn) = self.turns.get_mut(&row.turn) {

@@ -97,6 +97,7 @@ impl State {
                 input,
                 deadline,
                 caller,
+                paid_by,
                 at,
             } => {
                 let called = caller.as_ref().map(|it| self.call_turn(*turn, it));
@@ -116,6 +117,7 @@ impl State {
                     replayable: true,
                     called: called.transpose()?.map(Box::new),
                     begun: Vec::new(),
+                    paid_by: *paid_by,
                 };
                 self.queue_turn(*turn, row)
             }

@@ -103,6 +103,10 @@ impl State {
         if !self.instances.contains_key(&row.instance) {
             return Err("no such instance");
         }
+        if let Some(paid_by) = row.paid_by {
+            let account = self.accounts.get_mut(&paid_by.account);
+            account.ok_or("no such account of a key")?.users += 1;
+        }
         self.next_turn = self.next_turn.max(turn.0 + 1);
         insert_new(self.turns.insert(turn, row).is_none())
     }
@@ -211,6 +215,10 @@ impl State {
         self.keep_keys_as_of(row.instance, turn, at);
         if row.asked > 0 {
             self.withdraw_questions(turn, at);
+        }
+        if let Some(paid_by) = row.paid_by {
+            let account = self.accounts.get_mut(&paid_by.account);
+            release(&mut account.ok_or("no such account of a key")?.users)?;
         }
         let instance = self
             .instances

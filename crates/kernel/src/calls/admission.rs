@@ -156,10 +156,9 @@ impl Kernel {
         let levels = levels.ok_or(Refusal::TurnNotRunning)?;
         self.live.reservations.check(&levels, tokens, self.now)?;
         let payers = self.state.payers(turn);
-        let with_quota = payers.iter().filter_map(|(id, instance)| {
-            let quota = self.state.instance(*instance)?.profile.quota;
-            Some((*id, self.state.accounts.get(id)?, quota))
-        });
+        let with_quota = payers
+            .iter()
+            .filter_map(|(id, quota)| Some((*id, self.state.accounts.get(id)?, *quota)));
         let held = &self.live.reservations;
         held.check_payers(with_quota, tokens, self.now)?;
         Ok(Caller {

@@ -271,6 +271,7 @@ impl Kernel {
                     input: spawn.input,
                     deadline,
                     caller: Some(caller),
+                    paid_by: self.state.turns.get(&turn).and_then(|row| row.paid_by),
                 };
                 Some(self.queue_turn(new, tenant, step))
             }

@@ -26,7 +26,9 @@ impl Kernel {
         };
         let repeated = match (&refusal, agent) {
             (Refusal::QuotaExceeded { level, quota, .. }, Some(agent)) => {
-                Some(Repeated::Quota(agent, *level, *quota))
+                let key = self.state.turns.get(&call.turn);
+                let key = key.and_then(|row| row.paid_by).map(|it| it.account);
+                Some(Repeated::Quota(agent, key, *level, *quota))
             }
             (_, None) => Some(Repeated::Over(call.turn)),
             _ => None,

@@ -1,4 +1,4 @@
-//! The ledger: what each level of cluster, tenant and agent has used and holds reserved.
+//! The ledger: what each level of cluster, tenant and agent, and each API key, has used and holds reserved.
 //!
 //! *Charges* are durable: facts add to an account's windows, see [`Account`].
 //! *Reservations* are volatile: they hold room for calls that wait or run, see
@@ -33,9 +33,9 @@ pub struct Account {
     pub level: Level,
     /// The level above; `None` for the cluster's.
     pub parent: Option<AccountId>,
-    /// Tenant's or agent's name; empty for the cluster's.
+    /// Tenant's, agent's or key's name; empty for the cluster's.
     pub name: Name,
-    /// Profiles, or accounts of the level below, that charge to it.
+    /// Profiles, accounts of the level below, or turns of a key that have not ended, that charge to it.
     pub(crate) users: u32,
     /// Calls of the last minute, and refusals other than by a quota.
     pub(crate) calls: Window,
@@ -136,8 +136,8 @@ impl Account {
         self.total_tokens = self.total_tokens.saturating_add(usage.total());
     }
 
-    /// A turn that the agent called used this: it weighs, and is counted where it was used.
-    pub(crate) fn charge_called(&mut self, at: Millis, usage: Usage) {
+    /// A turn that it pays for used this: it weighs, and is counted where it was used.
+    pub(crate) fn charge_paid(&mut self, at: Millis, usage: Usage) {
         if usage.total() > 0 {
             self.tokens.add(Span::HOUR, at, usage.total());
         }

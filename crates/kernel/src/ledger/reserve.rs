@@ -89,7 +89,7 @@ impl Reservations {
         })
     }
 
-    /// Whether so many tokens more fit into the quota of each agent that called the turn.
+    /// Whether so many tokens more fit into the quota of each who pays for the turn beside its agent.
     pub(crate) fn check_payers<'a>(
         &self,
         payers: impl Iterator<Item = (AccountId, &'a Account, Quota)>,
@@ -99,7 +99,9 @@ impl Reservations {
         for (id, account, quota) in payers {
             let held = self.held.get(&id).map_or(0, |held| held.tokens);
             if let Some(mut refusal) = beyond_tokens((account, quota, held), tokens, now) {
-                if let Refusal::QuotaExceeded { level, .. } = &mut refusal {
+                if let Refusal::QuotaExceeded { level, .. } = &mut refusal
+                    && *level == Level::Agent
+                {
                     *level = Level::Caller;
                 }
                 return Err(refusal);
@@ -118,7 +120,7 @@ impl Reservations {
         }
     }
 
-    /// Holds tokens of a call with those who called its turn.
+    /// Holds tokens of a call with those who pay for its turn.
     pub(crate) fn hold_tokens(&mut self, payers: &[AccountId], tokens: u64) {
         for id in payers.iter().filter(|_| tokens > 0) {
             let held = self.held.entry(*id).or_default();

@@ -136,14 +136,14 @@ impl Kernel {
         profile
     }
 
-    fn account_id(
+    pub(super) fn account_id(
         &mut self,
         parent: AccountId,
         level: Level,
         name: &Name,
         step: &mut Step,
     ) -> AccountId {
-        let key = (parent, name.clone());
+        let key = (parent, level, name.clone());
         if let Some(id) = self.live.account_ids.get(&key) {
             return *id;
         }
@@ -176,7 +176,7 @@ impl Kernel {
     }
 
     /// An account that nobody uses stays until what it was charged no longer weighs:
-    /// making an agent anew does not renew its quota.
+    /// making an agent anew does not renew its quota, nor does asking again by a key.
     pub(crate) fn watch_account(&mut self, id: AccountId) {
         if self
             .state
@@ -204,7 +204,7 @@ impl Kernel {
         }
         self.live
             .account_ids
-            .remove(&(parent, account.name.clone()));
+            .remove(&(parent, account.level, account.name.clone()));
         self.live.attained.remove(&id);
         self.record(Fact::AccountClosed { account: id }, step);
         if parent != CLUSTER {

@@ -12,6 +12,7 @@
 
 mod called;
 mod instances;
+mod payers;
 mod turns;
 mod waiting;
 mod waits;

@@ -11,6 +11,7 @@ use crate::{
     live::{Holder, LiveTurn},
     name::Name,
     outcome::{CancelCause, Exit, TurnOutcome},
+    payer::PaidBy,
     refusal::{Queue, Refusal},
     state::{Phase, TurnRow},
     timers::Timer,
@@ -24,6 +25,7 @@ pub(crate) struct NewTurn {
     pub(crate) input: Body,
     pub(crate) deadline: Option<Millis>,
     pub(crate) caller: Option<CalledBy>,
+    pub(crate) paid_by: Option<PaidBy>,
 }
 
 impl Kernel {
@@ -32,8 +34,10 @@ impl Kernel {
         if ticket.is_some_and(|ticket| self.live.tickets.contains_key(&ticket)) {
             return;
         }
-        let tenant = match self.admit_turn(invoke.instance) {
-            Ok(tenant) => tenant,
+        let admitted = self.admit_turn(invoke.instance);
+        let admitted = admitted.and_then(|tenant| Ok((tenant, self.paid_by(invoke.payer, step)?)));
+        let (tenant, paid_by) = match admitted {
+            Ok(admitted) => admitted,
             Err(refusal) => {
                 step.release(Barrier::None, Effect::InvokeRefused { ticket, refusal });
                 return;
@@ -46,6 +50,7 @@ impl Kernel {
             input: invoke.input,
             deadline: invoke.deadline_ms.map(|ms| self.now.plus(ms)),
             caller: None,
+            paid_by,
         };
         self.queue_turn(new, tenant, step);
         self.dispatch_turns(step);
@@ -67,6 +72,7 @@ impl Kernel {
             input: new.input,
             deadline: new.deadline,
             caller: new.caller,
+            paid_by: new.paid_by,
             at: self.now,
         };
         self.record(fact, step);
@@ -178,7 +184,7 @@ impl Kernel {
             ..
         } = *row;
         let caller = row.called.as_ref().map(|it| it.by);
-        let begun = row.open_begun();
+        let (begun, paid_by) = (row.open_begun(), row.paid_by);
         self.stop_calls_of(turn, step);
         self.withdraw_all_of(turn, step);
         if !self.state.turns.contains_key(&turn) {
@@ -195,6 +201,9 @@ impl Kernel {
             step,
         );
         self.live.timers.clear(Timer::Turn(turn));
+        if let Some(paid_by) = paid_by {
+            self.watch_account(paid_by.account);
+        }
         self.leave_slot(turn, instance);
         if let Some(caller) = caller {
             // Before anybody else has the slot that the turn left.

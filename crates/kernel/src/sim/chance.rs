@@ -85,7 +85,11 @@ impl World {
                 Resource::Memory(Name::from("personal"))
             }
         };
-        let digest = BodyDigest([self.random.below(2) as u8; 32]);
+        let mut digest = BodyDigest([self.random.below(2) as u8; 32]);
+        if let Some(agent) = target.as_ref().filter(|_| kind.begins_a_turn()) {
+            // A request names whom it asks: of two agents it is two requests.
+            digest.0[0] = agent.as_str().len() as u8;
+        }
         let key = self
             .random
             .chance(40)

@@ -41,6 +41,7 @@ fn limits() -> Limits {
         approvals_per_agent: 3,
         approvals_per_tenant: 4,
         approvals: 5,
+        payers: 2,
         cluster: Quota {
             calls_per_minute: Some(60),
             concurrency: Some(12),
@@ -121,6 +122,7 @@ impl World {
         quotas::Bounds {
             limits: &self.limits,
             agents: &self.agents,
+            budgets: &self.budgets,
         }
         .were_kept(&self.model)?;
         self.forget_everything()
@@ -192,7 +194,7 @@ fn every_check_can_fail() {
 #[test]
 fn histories_reach_every_fact_outcome_and_refusal() {
     let mut met = BTreeSet::new();
-    for seed in 0..200 {
+    for seed in 0..300 {
         let mut world = World::new(seed, Tamper::None, limits());
         let mut lived = || -> Check {
             world.populate()?;
@@ -203,7 +205,7 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         for fact in &world.journal {
             met.insert(fact.name().to_owned());
             let json = serde_json::to_value(fact).unwrap_or_default();
-            for field in ["outcome", "refusal", "quota", "queue", "word"] {
+            for field in ["outcome", "refusal", "quota", "level", "queue", "word"] {
                 met.extend(
                     json["as"][field]
                         .as_str()
@@ -230,6 +232,8 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         "rate",
         "concurrency",
         "tokens",
+        "caller",
+        "key",
         "overloaded",
         "tenant-calls",
         "resource-calls",

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     asking::{Questions, What},
     calling::Chains,
+    quotas::Paid,
 };
 use crate::{
     CallId, Class, Fact, GrantRule, Incarnation, InstanceUid, Kind, Millis, Name, Outcome, Profile,
@@ -59,6 +60,7 @@ pub(super) struct Model {
     without_step: BTreeSet<TurnId>,
     pub(super) questions: Questions,
     pub(super) chains: Chains,
+    pub(super) paid: Paid,
 }
 
 /// What a connection has been told, in one run of the daemon.
@@ -100,6 +102,7 @@ impl Model {
     pub(super) fn fact(&mut self, fact: &Fact) -> Check {
         self.approval_fact(fact)?;
         self.called_fact(fact)?;
+        self.paid_fact(fact)?;
         match fact.clone() {
             Fact::ProfileAdded { profile, spec, .. } => {
                 self.profiles.insert(profile, spec);

@@ -2,8 +2,8 @@
 
 use super::{model::Check, world::World};
 use crate::{
-    Body, BodyDigest, Event, GrantRule, InstanceSpec, InstanceUid, Invoke, Kind, Lane, Phase,
-    Profile, Quota, TargetPattern, Ticket, TurnId, Verdict,
+    Body, BodyDigest, Event, GrantRule, InstanceSpec, InstanceUid, Invoke, Kind, Lane, Payer,
+    Phase, Profile, Quota, TargetPattern, Ticket, TurnId, Verdict,
 };
 
 const LANES: [Lane; 4] = [
@@ -42,6 +42,11 @@ impl World {
             for _ in 0..1 + self.random.below(2) {
                 self.apply_new(profile.clone())?;
             }
+        }
+        // One is called as a tenant is, and there are more than are counted.
+        for key in ["red", "k", "l"] {
+            let budget = self.random.below(1_000);
+            self.budgets.insert(key.into(), budget);
         }
         Ok(())
     }
@@ -94,12 +99,19 @@ impl World {
             digest: BodyDigest([7; 32]),
             size: 3,
         };
+        let keys = self.budgets.iter().map(|(name, tokens)| Payer {
+            name: name.clone(),
+            tokens_per_hour: *tokens,
+        });
+        let keys: Vec<Payer> = keys.collect();
+        let payer = self.random.pick(&keys).filter(|_| self.random.chance(30));
         let invoke = Invoke {
             ticket,
             instance,
             cause: "ask".into(),
             input,
             deadline_ms,
+            payer,
         };
         self.feed(Event::Invoke(invoke))
     }

@@ -3,12 +3,61 @@
 use std::collections::BTreeMap;
 
 use super::model::{Check, Model, ensure};
-use crate::{Limits, Millis, Name, Profile, Quota, State};
+use crate::{AccountId, Fact, Level, Limits, Millis, Name, Profile, Quota, State, TurnId};
 
-/// Which quota an agent, its tenant and the node have.
+/// Which quota an agent, its tenant, the node and an API key have.
 pub(super) struct Bounds<'a> {
     pub(super) limits: &'a Limits,
     pub(super) agents: &'a BTreeMap<(Name, Name), Profile>,
+    pub(super) budgets: &'a BTreeMap<Name, u64>,
+}
+
+/// Which key each turn is of, as the facts say.
+#[derive(Default)]
+pub(super) struct Paid {
+    keys: BTreeMap<AccountId, Name>,
+    by: BTreeMap<TurnId, Name>,
+}
+
+impl Model {
+    pub(super) fn paid_fact(&mut self, fact: &Fact) -> Check {
+        match fact {
+            Fact::AccountOpened {
+                account,
+                level: Level::Key,
+                name,
+                ..
+            } => {
+                self.paid.keys.insert(*account, name.clone());
+            }
+            Fact::AccountClosed { account } => {
+                self.paid.keys.remove(account);
+            }
+            Fact::TurnQueued {
+                turn,
+                caller,
+                paid_by,
+                ..
+            } => {
+                let key = paid_by.map(|it| self.paid.keys.get(&it.account).cloned());
+                let key = match key {
+                    Some(None) => return Err(format!("turn {turn} is of a key without account")),
+                    Some(key) => key,
+                    None => None,
+                };
+                if let Some(caller) = caller {
+                    let above = self.paid.by.get(&caller.turn);
+                    ensure!(
+                        above == key.as_ref(),
+                        "turn {turn} is of the key {key:?}, and its caller of {above:?}"
+                    );
+                }
+                self.paid.by.extend(key.map(|key| (*turn, key)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// Amounts with their time, by whom they are charged to.
@@ -46,6 +95,7 @@ impl Bounds<'_> {
     /// which a driver used more than was reserved for it is not judged.
     pub(super) fn were_kept(&self, model: &Model) -> Check {
         let (mut calls, mut tokens) = (Charges::new(), Charges::new());
+        let mut by_key: BTreeMap<&Name, Vec<(Millis, u64)>> = BTreeMap::new();
         let mut overran = false;
         for row in model.calls.values() {
             charge(&mut calls, &row.agent, row.at, 1);
@@ -54,6 +104,9 @@ impl Bounds<'_> {
                 for (tenant, agent) in model.chains.payers(row.turn) {
                     let who = (Some(tenant), Some(agent));
                     tokens.entry(who).or_default().push((*at, usage.total()));
+                }
+                if let Some(key) = model.paid.by.get(&row.turn) {
+                    by_key.entry(key).or_default().push((*at, usage.total()));
                 }
                 overran |= usage.total() > row.reserve;
             }
@@ -73,6 +126,10 @@ impl Bounds<'_> {
                 self.quota(who).tokens_per_hour,
                 "tokens in an hour",
             )?;
+        }
+        for (key, charges) in by_key.iter_mut().filter(|_| !overran) {
+            let budget = self.budgets.get(*key).copied();
+            within(charges, 3_600_000, budget, "tokens of a key in an hour")?;
         }
         Ok(())
     }

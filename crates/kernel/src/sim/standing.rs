@@ -127,6 +127,22 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
         };
         ensure!(known, "ticket {ticket} waits for nothing");
     }
+    for (id, account) in &state.accounts {
+        let turns = state.turns.values();
+        let of_key = turns.filter(|row| row.paid_by.is_some_and(|it| it.account == *id));
+        ensure!(
+            account.level != Level::Key || account.users as usize == of_key.count(),
+            "the key {} has other turns than it is kept for",
+            account.name
+        );
+        ensure!(
+            account.parent.is_none()
+                || account.users > 0
+                || live.timers.is_set(Timer::Account(*id)),
+            "{} is kept for ever",
+            account.name
+        );
+    }
     at_once_within_quota(kernel)?;
     super::calling::check(kernel)?;
     ensure!(
@@ -166,7 +182,7 @@ fn at_once_within_quota(kernel: &Kernel) -> Check {
                     .get(&account.name)
                     .unwrap_or(&limits.tenant_default),
             ),
-            Level::Caller => None,
+            Level::Caller | Level::Key => None,
             Level::Agent => state
                 .profiles
                 .values()

@@ -39,10 +39,12 @@ pub(super) enum Tamper {
     BeginTwice,
     /// Lets a called turn do what its caller does not.
     IgnoreDelegation,
+    /// Has a called turn use what the key of its caller does not pay for.
+    ForgetPayer,
 }
 
 impl Tamper {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::IgnoreGrants,
         Self::AnswerTwice,
         Self::ForgetCaller,
@@ -60,6 +62,7 @@ impl Tamper {
         Self::GoOnUnheard,
         Self::BeginTwice,
         Self::IgnoreDelegation,
+        Self::ForgetPayer,
     ];
 
     pub(super) fn step(self, step: &mut Step, state: &State) {
@@ -174,6 +177,18 @@ impl Tamper {
                     } = fact
                     {
                         by.delegated = Some(Vec::new());
+                    }
+                }
+            }
+            Self::ForgetPayer => {
+                for fact in &mut step.facts {
+                    if let Fact::TurnQueued {
+                        caller: Some(_),
+                        paid_by,
+                        ..
+                    } = fact
+                    {
+                        *paid_by = None;
                     }
                 }
             }

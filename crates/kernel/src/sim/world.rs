@@ -48,6 +48,8 @@ pub(super) struct World {
     pub(super) next_ticket: u64,
     pub(super) agents: BTreeMap<(Name, Name), Profile>,
     pub(super) desired: BTreeMap<InstanceUid, Profile>,
+    /// Tokens in an hour, by API key.
+    pub(super) budgets: BTreeMap<Name, u64>,
     pub(super) crashes: u32,
     pub(super) draining: bool,
 }
@@ -95,6 +97,7 @@ impl World {
             next_ticket: 1,
             agents: BTreeMap::new(),
             desired: BTreeMap::new(),
+            budgets: BTreeMap::new(),
             crashes: 0,
             draining: false,
         }

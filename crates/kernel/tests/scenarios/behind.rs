@@ -87,6 +87,7 @@ fn the_deadline_of_a_caller_that_is_set_aside_ends_it_and_all_below() {
         cause: "ask".into(),
         input: crate::harness::body(1),
         deadline_ms: Some(3_600_000),
+        payer: None,
     }));
     let a = run(&mut node, &step);
     let call = asking(&mut node, a, Kind::AgentAsk, (2, "b"));

@@ -397,6 +397,7 @@ fn a_called_turn_has_no_more_time_than_its_caller_and_goes_on_while_that_does() 
         cause: "ask".into(),
         input: body(1),
         deadline_ms: Some(400_000),
+        payer: None,
     };
     let step = node.feed(Event::Invoke(invoke));
     let a = run(&mut node, &step);

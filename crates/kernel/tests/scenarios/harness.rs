@@ -4,8 +4,8 @@
 use aion_kernel::{
     Answer, Body, BodyDigest, Call, CallId, Date, Effect, Event, Exit, Finish, GrantRule,
     IdempotencyKey, Incarnation, InstanceSpec, InstanceUid, Invoke, Kernel, Kind, Lane, Limits,
-    Millis, Name, Now, Outcome, Profile, Quota, Refusal, Resource, Step, TargetPattern, Ticket,
-    TurnId, Usage, Verdict,
+    Millis, Name, Now, Outcome, Payer, Profile, Quota, Refusal, Resource, Step, TargetPattern,
+    Ticket, TurnId, Usage, Verdict,
 };
 
 pub(crate) struct Node {
@@ -90,6 +90,10 @@ impl Node {
     }
 
     pub(crate) fn invoke(&mut self, n: u128) -> (Ticket, Step) {
+        self.invoke_by(n, None)
+    }
+
+    pub(crate) fn invoke_by(&mut self, n: u128, payer: Option<Payer>) -> (Ticket, Step) {
         let ticket = self.ticket();
         let invoke = Invoke {
             ticket: Some(ticket),
@@ -97,6 +101,7 @@ impl Node {
             cause: "ask".into(),
             input: body(1),
             deadline_ms: None,
+            payer,
         };
         (ticket, self.feed(Event::Invoke(invoke)))
     }

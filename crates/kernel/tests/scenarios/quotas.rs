@@ -13,7 +13,7 @@ fn quota_of(level: Level, quota: Quota) -> (Limits, Profile) {
     match level {
         Level::Cluster => limits.cluster = quota,
         Level::Tenant => limits.tenants = BTreeMap::from([("home".into(), quota)]),
-        Level::Agent | Level::Caller => profile.quota = quota,
+        Level::Agent | Level::Caller | Level::Key => profile.quota = quota,
     }
     (limits, profile)
 }

@@ -147,6 +147,7 @@ fn hanging_up_lets_a_turn_go_on() {
         cause: "ask".into(),
         input: body(1),
         deadline_ms: None,
+        payer: None,
     };
     assert_eq!(started(&node.feed(Event::Invoke(invoke))).len(), 1);
     assert_eq!(effects(&node.feed(Event::Disconnected { ticket })), []);

@@ -351,6 +351,7 @@ async fn a_gateway_that_asks_in_a_name_asks_in_one_that_is_known_or_not_at_all()
             may: may.to_vec(),
             expires_ms: crate::clock::date().plus(60_000),
             requests_per_minute: None,
+            tokens_per_hour: None,
         })
     };
     let key = made("notes", &[]).unwrap().secret;

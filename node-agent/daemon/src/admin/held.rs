@@ -18,7 +18,7 @@ use super::{Admin, access::Guard, answer::Refused};
 use crate::{
     instances::Folder,
     keys::{Held, Holder},
-    turns::Turns,
+    turns::{Asker, Turns},
 };
 
 /// In whose name it is asked, where it is in one.
@@ -154,6 +154,14 @@ async fn begun_by(turns: &Turns, holder: &Holder, turn: TurnId) -> Option<String
 /// The id of the key that is asked by.
 pub(super) fn id(by: &ByKey) -> Option<String> {
     by.as_ref().map(|Extension(holder)| holder.id.clone())
+}
+
+/// The key that is asked by, as a turn that is begun needs it.
+pub(super) fn asker(by: &ByKey) -> Option<Asker> {
+    by.as_ref().map(|Extension(holder)| Asker {
+        id: holder.id.clone(),
+        tokens_per_hour: holder.tokens_per_hour,
+    })
 }
 
 /// Where nobody has a key there is none to ask about.

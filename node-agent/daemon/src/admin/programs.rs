@@ -138,7 +138,7 @@ pub(super) async fn begin(
         input: begin.input,
         ..TurnRequest::default()
     };
-    let (turns, cause) = (&admin.turns, Cause::Program(program, held::id(&by)));
+    let (turns, cause) = (&admin.turns, Cause::Program(program, held::asker(&by)));
     let turn = turns
         .ask(&admin.shell, &instance, request, None, cause)
         .await?;

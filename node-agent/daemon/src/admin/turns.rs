@@ -39,8 +39,9 @@ pub(super) async fn ask(
 ) -> Result<Response, Refused> {
     agents::known(&admin, &namespace, &agent)?;
     let key = headers.get(IDEMPOTENCY_KEY);
-    let by = held::id(&by);
-    let key = key.map(|key| QuestionKey::parse(key.as_bytes(), by.as_deref()));
+    let by = held::asker(&by);
+    let whose = by.as_ref().map(|it| it.id.as_str());
+    let key = key.map(|key| QuestionKey::parse(key.as_bytes(), whose));
     let key = key.transpose()?;
     if let Some(key) = key {
         let whose = format!("{namespace}/{agent}");

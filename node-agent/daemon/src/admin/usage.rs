@@ -1,12 +1,15 @@
 //! What agents and their tenants used of their quotas.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aion_abi::{
     code::Code,
     page::{MAX_ROWS, Part, ROWS},
     problem::Problem,
-    usage::{Usage, UsageOf},
+    usage::{MAX_KEYS, Usage, UsageOf, UsageOfKey},
 };
 use aion_kernel::{Account, Kernel, Millis, Quota, Used};
 use aion_policy::count;
@@ -53,6 +56,10 @@ pub(super) async fn usage(
         (None, None) => None,
     };
     let now = admin.clock.now();
+    let keys = match part.after {
+        None => keys(&admin, &by, within.as_deref(), now).await?,
+        Some(_) => Vec::new(),
+    };
     let most = match &by {
         Some(_) => LOOKED_AT,
         None => limit + 1,
@@ -72,8 +79,63 @@ pub(super) async fn usage(
     Ok(Json(Usage {
         items,
         tenants,
+        keys,
         next,
     }))
+}
+
+/// Keys with a budget, by name, and behind them those that have none and used tokens that weigh still; or the one that is asked by.
+async fn keys(
+    admin: &Admin,
+    by: &ByKey,
+    within: Option<&str>,
+    now: Millis,
+) -> Result<Vec<UsageOfKey>, Refused> {
+    let used = admin.shell.look(move |kernel| {
+        let used = kernel.used_by_keys();
+        let used = used.map(|it| (it.name.to_string(), it.tokens_in_window(now)));
+        used.collect::<BTreeMap<_, _>>()
+    });
+    let mut used = used.await.ok_or_else(stopped)?;
+    let mut of = |id: String, name: String, namespace: String, budget: u64| UsageOfKey {
+        tokens_in_hour: used.remove(&id).unwrap_or_default(),
+        tokens_per_hour: Some(budget),
+        name: Some(name),
+        namespace: Some(namespace),
+        id,
+    };
+    let is_told = |id: &str| {
+        let by = by.as_ref().map(|Extension(it)| &it.id);
+        by.is_none_or(|by| by == id)
+    };
+    let named = admin
+        .keys
+        .list()
+        .items
+        .into_iter()
+        .map(|it| (it.id, it.made));
+    let named = named
+        .filter(|(id, it)| is_told(id) && within.is_none_or(|within| it.scope.namespace == within));
+    let mut keys: Vec<_> = named
+        .filter_map(|(id, it)| Some(of(id, it.name, it.scope.namespace, it.tokens_per_hour?)))
+        .collect();
+    if let Some(Extension(it)) = by {
+        // Whoever shows a token is known to nobody else.
+        if let Some(budget) = it.tokens_per_hour.filter(|_| keys.is_empty()) {
+            let (id, name) = (it.id.clone(), it.name.clone());
+            keys.push(of(id, name, it.scope.namespace.clone(), budget));
+        }
+        return Ok(keys);
+    }
+    if within.is_none() {
+        keys.extend(used.into_iter().map(|(id, tokens_in_hour)| UsageOfKey {
+            id,
+            tokens_in_hour,
+            ..UsageOfKey::default()
+        }));
+    }
+    keys.truncate(MAX_KEYS);
+    Ok(keys)
 }
 
 /// The rows that are shown, as many as `limit`, and where the next page begins: behind the last of them where another is shown

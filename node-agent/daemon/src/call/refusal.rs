@@ -2,10 +2,14 @@
 //! do.
 
 use aion_abi::{code::Code, problem::Problem};
-use aion_kernel::{CancelCause, Failure, Outcome, QuotaKind, Refusal};
+use aion_kernel::{CancelCause, Failure, Level, Outcome, QuotaKind, Refusal};
 
 /// When what a stopping node agent refused is worth another try: it is replaced in seconds.
 const AGAIN_MS: u64 = 2_000;
+
+/// What to do where the budget of an API key is used up: its agent's is another.
+const OF_KEY: &str =
+    "wait for retryAfterMs, or ask by a key with more: aionctl key create --tokens-per-hour N";
 
 /// The problem that a refusal is answered with.
 pub(crate) fn problem(refusal: &Refusal) -> Problem {
@@ -30,6 +34,11 @@ pub(crate) fn problem(refusal: &Refusal) -> Problem {
     let problem = Problem::new(code, refusal.to_string());
     match refusal {
         Refusal::QuotaExceeded {
+            level: Level::Key,
+            retry_after_ms: Some(after),
+            ..
+        } => problem.remedy(OF_KEY).retry_after_ms(*after),
+        Refusal::QuotaExceeded {
             retry_after_ms: Some(after),
             ..
         }
@@ -37,6 +46,13 @@ pub(crate) fn problem(refusal: &Refusal) -> Problem {
             retry_after_ms: after,
             ..
         } => problem.retry_after_ms(*after),
+        Refusal::QuotaExceeded {
+            level: Level::Key,
+            retry_after_ms: None,
+            ..
+        } => problem.remedy(
+            "ask for fewer tokens at once (maxTokens, max_tokens), or by a key with a larger budget",
+        ),
         Refusal::QuotaExceeded {
             retry_after_ms: None,
             quota,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aion_abi::{
     code::Code,
-    key::{Door, Right, Scope},
+    key::{Door, MAX_TOKENS, Right, Scope},
     problem::Problem,
 };
 
@@ -21,6 +21,7 @@ pub(super) struct Bounds<'a> {
     pub(super) doors: &'a [Door],
     pub(super) may: &'a [Right],
     pub(super) requests_per_minute: Option<u32>,
+    pub(super) tokens_per_hour: Option<u64>,
 }
 
 impl Bounds<'_> {
@@ -59,6 +60,15 @@ impl Bounds<'_> {
         }
         if self.requests_per_minute == Some(0) {
             return refused("the key could make no request", "say 1 or more a minute");
+        }
+        let is_budget = |it| (1..=MAX_TOKENS).contains(&it);
+        if !self.tokens_per_hour.is_none_or(is_budget) {
+            let remedy =
+                "say 1 or more; leave it out for a key that its agents' budgets alone bound";
+            return refused(
+                &format!("tokens an hour of a key are 1 to {MAX_TOKENS}"),
+                remedy,
+            );
         }
         Ok(())
     }

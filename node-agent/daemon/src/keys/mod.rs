@@ -30,6 +30,7 @@ pub(crate) struct Holder {
     pub(crate) doors: Vec<Door>,
     pub(crate) may: Vec<Right>,
     pub(crate) requests_per_minute: Option<u32>,
+    pub(crate) tokens_per_hour: Option<u64>,
     /// What is said by it counts no longer than it does.
     pub(crate) expires: UnixMillis,
 }

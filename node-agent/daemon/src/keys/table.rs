@@ -252,6 +252,7 @@ impl Keys {
             doors: made.doors.clone(),
             may: made.may.clone(),
             requests_per_minute: made.requests_per_minute,
+            tokens_per_hour: made.tokens_per_hour,
             expires: made.expires_ms,
         };
         let minute = Some(UnixMillis(now.0 - now.0 % MINUTE_MS));
@@ -349,6 +350,7 @@ fn judge(wanted: &NewKey, now: UnixMillis) -> Result<(), Problem> {
         doors: &wanted.doors,
         may: &wanted.may,
         requests_per_minute: wanted.requests_per_minute,
+        tokens_per_hour: wanted.tokens_per_hour,
     };
     bounds.judge()?;
     if wanted.expires_ms <= now {

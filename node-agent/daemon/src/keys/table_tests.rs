@@ -17,6 +17,7 @@ fn wanted(name: &str) -> NewKey {
         may: Vec::new(),
         expires_ms: clock::date().plus(3_600_000),
         requests_per_minute: None,
+        tokens_per_hour: None,
     }
 }
 
@@ -133,13 +134,15 @@ fn keys_are_bounded_and_those_that_expired_make_room() {
 fn what_can_be_no_key_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let keys = open(&home);
-    let changes: [fn(&mut NewKey); 6] = [
+    let changes: [fn(&mut NewKey); 8] = [
         |it| it.name = "Größe".to_owned(),
         |it| it.scope.namespace.clear(),
         |it| it.scope.agents.clear(),
         |it| it.scope.agents = vec![String::new()],
         |it| it.expires_ms = UnixMillis(1),
         |it| it.requests_per_minute = Some(0),
+        |it| it.tokens_per_hour = Some(0),
+        |it| it.tokens_per_hour = Some(key::MAX_TOKENS + 1),
     ];
     for change in changes {
         let mut key = wanted("notes");

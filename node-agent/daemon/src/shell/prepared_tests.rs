@@ -73,6 +73,7 @@ fn invoke(uid: u128) -> Invoke {
             size: 1,
         },
         deadline_ms: None,
+        payer: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Questions of turns: who asked what, of whom, and why.
 
 use aion_abi::{caller::TurnCaller, date::UnixMillis};
-use aion_kernel::{Millis, Now};
+use aion_kernel::{Millis, Now, Payer};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,10 +12,10 @@ use super::QuestionKey;
 pub enum Cause {
     /// Somebody asks.
     Ask,
-    /// Somebody asks by a key: its id.
-    Key(String),
-    /// A program elsewhere begins it itself; by a key, where that has an id.
-    Program(String, Option<String>),
+    /// Somebody asks by a key.
+    Key(Asker),
+    /// A program elsewhere begins it itself, by a key where that shows one.
+    Program(String, Option<Asker>),
     /// A trigger of the agent.
     Trigger {
         /// Its name.
@@ -25,6 +25,15 @@ pub enum Cause {
     },
     /// A turn of another agent calls it.
     Agent(TurnCaller),
+}
+
+/// The key that somebody asks by, as a turn needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// Its id.
+    pub id: String,
+    /// The most tokens of models in any 60 minutes, of all that is begun by it.
+    pub tokens_per_hour: Option<u64>,
 }
 
 /// The trigger that a turn was started by.
@@ -55,6 +64,17 @@ impl Cause {
             Self::Trigger { name, .. } => format!("trigger:{name}").into(),
             Self::Agent(_) => "agent".into(),
         }
+    }
+
+    /// Who pays for it besides its agent. A called turn is paid for by whoever pays for its caller, as the kernel knows.
+    pub(super) fn payer(&self) -> Option<Payer> {
+        let (Self::Key(by) | Self::Program(_, Some(by))) = self else {
+            return None;
+        };
+        Some(Payer {
+            name: by.id.as_str().into(),
+            tokens_per_hour: by.tokens_per_hour?,
+        })
     }
 }
 
@@ -115,8 +135,10 @@ impl Asked {
     pub(super) fn by(mut self, cause: Cause) -> Self {
         match cause {
             Cause::Ask => {}
-            Cause::Key(key) => self.key = Some(key),
-            Cause::Program(program, key) => (self.program, self.key) = (Some(program), key),
+            Cause::Key(by) => self.key = Some(by.id),
+            Cause::Program(program, by) => {
+                (self.program, self.key) = (Some(program), by.map(|it| it.id));
+            }
             Cause::Trigger { name, depth } => self.trigger = Some(ByTrigger { name, depth }),
             Cause::Agent(caller) => self.caller = Some(caller),
         }
@@ -196,6 +218,24 @@ mod tests {
             assert_eq!(last.key.as_deref(), Some("k1"));
             assert_eq!((last.trace(), last.depth()), (first.trace(), 3));
             assert_eq!(last.trigger, None, "it asked the first of them alone");
+        }
+    }
+
+    #[test]
+    fn a_key_pays_for_what_it_asks_where_it_has_a_budget() {
+        let by = |tokens_per_hour| Asker {
+            id: "k1".to_owned(),
+            tokens_per_hour,
+        };
+        let paid = Some(Payer {
+            name: "k1".into(),
+            tokens_per_hour: 900,
+        });
+        let program = |by| Cause::Program("p".to_owned(), by);
+        assert_eq!(Cause::Key(by(Some(900))).payer(), paid);
+        assert_eq!(program(Some(by(Some(900)))).payer(), paid);
+        for cause in [Cause::Ask, Cause::Key(by(None)), program(None)] {
+            assert_eq!(cause.payer(), None);
         }
     }
 }

@@ -28,7 +28,7 @@ mod cost_tests;
 #[cfg(test)]
 mod crash_tests;
 
-pub(crate) use asked::{Asked, Cause};
+pub(crate) use asked::{Asked, Asker, Cause};
 pub(crate) use asking::QuestionKey;
 pub(crate) use checkpoints::Checkpoints;
 pub(crate) use ends::Ended;

@@ -191,6 +191,7 @@ impl Turns {
         let files = self.shared.uploads.find(&agent, &request.uploads)?;
         let names = files.iter().map(|(name, _)| name.clone()).collect();
         let (why, now) = (cause.name(), self.shared.clock.read());
+        let payer = cause.payer();
         let asked = Asked::new(agent, request.input, names, now);
         let asked = asked.under(key).by(cause);
         let root = self.shared.root.clone();
@@ -210,6 +211,7 @@ impl Turns {
             cause: why,
             input,
             deadline_ms: request.deadline_ms,
+            payer,
         };
         let turn = match shell.invoke(invoke).await {
             Ok(turn) => turn,

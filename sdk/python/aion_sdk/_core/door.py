@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Union
 from urllib.parse import quote, urlencode
@@ -32,11 +32,14 @@ class Token:
 
     def __init__(self, text: str) -> None:
         if not text or not text.isascii() or not text.isprintable():
-            raise ValueError("the gateway's token is empty, or not of visible characters")
+            raise ValueError("the token is empty, or not of visible characters")
         self._text = text
 
     def header(self) -> str:
         return f"Bearer {self._text}"
+
+    def bare(self) -> str:
+        return self._text
 
     def __repr__(self) -> str:
         return "Token(hidden)"
@@ -65,6 +68,20 @@ def token_of(given: str | None, file: str | os.PathLike[str] | None) -> Token:
         ) from None
 
 
+def approver_of(given: str | None, file: str | os.PathLike[str] | None) -> Token | None:
+    """The token of the node by which people answer approvals, where one is said: given, else of a file, or of
+    AION_APPROVER_TOKEN_FILE. It is found nowhere else."""
+    if given is not None:
+        return Token(given)
+    path = file or os.environ.get("AION_APPROVER_TOKEN_FILE")
+    if path is None:
+        return None
+    try:
+        return Token(Path(path).read_text().strip())
+    except OSError as error:
+        raise RuntimeError(f"the approver's token cannot be read: {error}") from None
+
+
 @dataclass(frozen=True)
 class AgentInfo:
     """An agent that may be asked."""
@@ -77,6 +94,12 @@ class AgentInfo:
     message: str | None = None
     #: What it may be asked, to begin with.
     examples: tuple[str, ...] = ()
+    #: Labels that people gave it.
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: Tools that it uses.
+    tools: tuple[str, ...] = ()
+    #: When it was made (RFC 3339).
+    created_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +114,12 @@ class Answer:
     trace: str | None = None
     #: Where nobody was named: who was chosen, by which words, and how surely.
     routed: Mapping[str, Any] | None = None
+    #: Where another agent called it: `turn` and `agent` of that.
+    caller: Mapping[str, Any] | None = None
+    #: The trigger of the agent that asked, where one did.
+    trigger: str | None = None
+    #: Its program was started, and it has not ended.
+    running: bool = False
 
     @property
     def ok(self) -> bool:
@@ -123,8 +152,17 @@ class Answer:
 
 
 def answer(record: Mapping[str, Any]) -> Answer:
-    answered, outcome, trace = record.get("answer"), record.get("outcome"), record.get("trace")
-    return Answer(record["turn"], record["agent"], record["input"], answered, outcome, trace)
+    return Answer(
+        turn=record["turn"],
+        agent=record["agent"],
+        input=record["input"],
+        answer=record.get("answer"),
+        outcome=record.get("outcome"),
+        trace=record.get("trace"),
+        caller=record.get("caller"),
+        trigger=record.get("trigger"),
+        running=record.get("running", False),
+    )
 
 
 @dataclass
@@ -133,15 +171,29 @@ class Door:
 
     token: Token
     namespace: str | None = None
+    approver: Token | None = None
+
+    def as_approver(self) -> dict[str, str]:
+        """For requests about approvals, and no others."""
+        return {} if self.approver is None else {"aion-approver": self.approver.bare()}
 
     def path(self, path: str, **query: Any) -> str:
         said = {name: value for name, value in query.items() if value is not None}
         return f"/v1/{path}?{urlencode(said)}" if said else f"/v1/{path}"
 
     def call(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, kind: type = Send
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        kind: type = Send,
+        *,
+        done: int = 200,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> Plan[Response]:
-        """A request that may be made again: it changes nothing, is the same whoever often, or has a key."""
+        """A request that may be made again: it changes nothing, is the same however often, or has a key. `on_lost` hears of
+        tries that may have arrived."""
         until = time.monotonic() + PATIENCE_S
         while True:
             refused: Refused
@@ -150,8 +202,9 @@ class Door:
                 response: Response = yield kind(method, path, head, body)
             except Lost as lost:
                 refused, passes = unreachable(lost), True
+                on_lost()
             else:
-                if response.status == 200:
+                if response.status == done:
                     return response
                 refused = Refused.read(response.status, response.body)
                 # The gateway is there and its node is not: so it is while that is started anew.
@@ -289,13 +342,21 @@ class Following:
         while (yield from self.next()) is not None:
             pass
         assert self.turn is not None
-        kept = yield from self.door.turn(self.turn)
-        return Answer(kept.turn, kept.agent, kept.input, kept.answer, kept.outcome, kept.trace, self.routed)
+        return replace((yield from self.door.turn(self.turn)), routed=self.routed)
 
 
 def _agent(it: Mapping[str, Any]) -> AgentInfo:
-    examples = tuple(it.get("try", ()))
-    return AgentInfo(it["namespace"], it["name"], it["ready"], it.get("description"), it.get("message"), examples)
+    return AgentInfo(
+        namespace=it["namespace"],
+        name=it["name"],
+        ready=it["ready"],
+        description=it.get("description"),
+        message=it.get("message"),
+        examples=tuple(it.get("try", ())),
+        labels=it.get("labels", {}),
+        tools=tuple(it.get("tools", ())),
+        created_at=it.get("createdAt"),
+    )
 
 
 def unreachable(lost: Lost) -> Refused:

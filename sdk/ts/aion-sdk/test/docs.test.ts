@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { FakeKernel } from 'aion-sdk/testing';
-import { delta, Door, ENDED, QUEUED, RECORD, TOKEN } from './door.js';
+import { ANSWERED, ASKED, askedOf, delta, Door, ENDED, listening, QUEUED, RECORD, TOKEN } from './door.js';
 
 // Within the package, so that its name leads to itself.
 const folder = fileURLToPath(new URL('docs/', import.meta.url));
@@ -69,6 +69,20 @@ test('each example of the document compiles, and runs', async (t) => {
     await once(asking, 'close');
     assert.equal(said, 'Felix. []\nUnder the mat.');
     assert.deepEqual(door.answers, []);
+  });
+
+  await t.test('it answers what is asked', async (t) => {
+    const door = await Door.open(t);
+    const missed = { cursor: '1-2', missed: { events: 2, because: 'late' } };
+    door.answers.push([200, [listening(1), missed, askedOf(4), null]], [200, ASKED], [200, ANSWERED]);
+    fs.writeFileSync(`${folder}token`, TOKEN);
+    const env = { ...process.env, AION_GATEWAY_URL: door.url, AION_GATEWAY_TOKEN_FILE: `${folder}token` };
+    const asking = spawn(process.execPath, [`${folder}answering.js`], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    asking.stdout.setEncoding('utf8').on('data', (part: string) => (said += part));
+    await once(asking, 'close');
+    assert.equal(said, "not told: 2 late\ntool.call:mail.send { arguments: { to: 'Ann' } }\n");
+    assert.equal(JSON.parse(door.asked[2]?.body ?? '').verdict, 'deny');
   });
 
   await t.test('a page shows an answer as it grows', async (t) => {

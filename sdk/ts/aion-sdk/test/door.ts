@@ -12,6 +12,27 @@ export const STARTED = { event: 'started', incarnation: 1 };
 export const ENDED = { event: 'ended', ok: true };
 export const RECORD = { turn: 7, agent: 'default/cat', input: 'A name?', answer: 'Felix.', outcome: { ok: true } };
 
+/** An approval that waits. */
+export const ASKED = {
+  approval: 4,
+  turn: 7,
+  agent: 'default/clerk',
+  capability: 'tool.call:mail.send',
+  rule: 'agent',
+  askedAtMs: 1,
+  untilMs: 2,
+  shown: { text: '{"arguments":{"to":"Ann"}}', size: 26 },
+  digest: 'ab'.repeat(32),
+};
+export const ANSWERED = { ...ASKED, shown: undefined, answered: { word: 'approved', scope: 'once', by: 'ann', atMs: 3 } };
+
+/** Frames of the feed. */
+export const listening = (at: number) => ({ cursor: `1-${at}`, listening: {} });
+export const askedOf = (approval: number) => ({
+  cursor: '1-3',
+  event: { atMs: 1003, agent: 'default/cat', kind: 'turn', turn: 7, state: 'asked', approval, capability: 'tool.call:mail.send' },
+});
+
 export const delta = (text: string) => ({ event: 'delta', text });
 
 export interface Asked {

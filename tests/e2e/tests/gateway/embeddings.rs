@@ -47,7 +47,7 @@ print("all of it")
 "#;
 
 /// A gateway to a node whose agent for programs has an embedding model, within `limits`.
-fn open(model: &FakeModel, limits: &str) -> anyhow::Result<Door> {
+pub(crate) fn open(model: &FakeModel, limits: &str) -> anyhow::Result<Door> {
     let door = Door::open(model)?;
     let near = json!({
         "apiVersion": "aion.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": "near"},
@@ -65,7 +65,7 @@ fn open(model: &FakeModel, limits: &str) -> anyhow::Result<Door> {
 }
 
 /// An instance that is only being prepared takes no turn yet.
-fn embed(door: &Door, input: &Value) -> (u16, Value) {
+pub(crate) fn embed(door: &Door, input: &Value) -> (u16, Value) {
     let asked = json!({"model": "editor:auto", "input": input});
     until("an instance to take a turn", BOUND, || {
         match door.post("/v1/embeddings", "", &asked).unwrap() {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod a2a;
+mod budgets;
 mod described;
 mod door;
 mod embeddings;
@@ -16,6 +17,7 @@ mod models;
 mod openai;
 mod quirks;
 mod sdk;
+mod sdk_events;
 mod sdk_ts;
 
 use std::{

@@ -50,7 +50,7 @@ fn asked(more: &Value) -> Value {
     asked
 }
 
-fn chat(door: &Door, more: &Value) -> (u16, String) {
+pub(crate) fn chat(door: &Door, more: &Value) -> (u16, String) {
     // An instance that is only being prepared takes no turn yet.
     until("an instance to take a turn", BOUND, || {
         match door.post("/v1/chat/completions", "", &asked(more)) {
@@ -209,14 +209,14 @@ fn requests_are_syscalls_of_one_turn_and_stand_in_its_record() -> anyhow::Result
 }
 
 /// Sends a request and waits for no answer.
-fn begun(door: &Door, more: &Value) -> anyhow::Result<TcpStream> {
+pub(crate) fn begun(door: &Door, more: &Value) -> anyhow::Result<TcpStream> {
     let sent = asked(more).to_string();
     let length = sent.len();
     let more = format!("\r\ncontent-type: application/json\r\ncontent-length: {length}");
     door.send(&door.head("POST /v1/chat/completions", &more), &sent)
 }
 
-fn until_asked(model: &FakeModel, often: usize) {
+pub(crate) fn until_asked(model: &FakeModel, often: usize) {
     until("the model to be asked", BOUND, || {
         match model.requests().len() {
             asked if asked == often => Ok(()),

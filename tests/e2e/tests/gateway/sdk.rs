@@ -15,9 +15,24 @@ use crate::{
 };
 
 const SCRIPT: &str = r#"
-import asyncio, sys
-from aion_sdk import AsyncGateway, Gateway, Refused
+import asyncio, dataclasses, json, re, sys, urllib.request
+from aion_sdk import AgentInfo, Answer, Approval, AsyncGateway, Gateway, Missed, Refused, Said, Word
 url, token = sys.argv[1:]
+
+# What the gateway describes has a place in what it is read into.
+described = urllib.request.Request(f"{url}/openapi.json", headers={"Authorization": f"Bearer {token}"})
+described = json.load(urllib.request.urlopen(described))["components"]["schemas"]
+def has(schema, of, **other):
+    said = [other.get(it) or re.sub("[A-Z]", lambda it: "_" + it[0].lower(), it) for it in described[schema]["properties"]]
+    lacks = set(said) - {it.name for it in dataclasses.fields(of)}
+    assert not lacks, (schema, lacks)
+has("TurnRecord", Answer)
+has("Agent", AgentInfo, **{"try": "examples"})
+has("Approval", Approval, approval="number")
+has("Answered", Said)
+has("Standing", Word)
+has("Missed", Missed)
+
 with Gateway(url, token) as gateway:
     assert [it.name for it in gateway.agents() if it.ready] == ["jarvis"]
     answer = gateway.ask("A name for a cat?", "jarvis", key="cat-1")

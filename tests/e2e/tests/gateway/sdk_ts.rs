@@ -21,9 +21,21 @@ use crate::{
 /// Of the entry for browsers alone.
 const SCRIPT: &str = r#"
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { Gateway, Refused } from 'aion-sdk/gateway';
 
 const [url, token] = process.argv.slice(2);
+
+// What the gateway describes has a place in the types.
+const described = await (await fetch(`${url}/openapi.json`, { headers: { authorization: `Bearer ${token}` } })).json();
+const types = ['answer', 'approvals', 'events'].map((it) => fs.readFileSync(`node_modules/aion-sdk/dist/gateway/${it}.d.ts`, 'utf8')).join();
+const named = { approval: 'number' };
+for (const schema of ['TurnRecord', 'TurnOutcome', 'Agent', 'Approval', 'Answered', 'Standing', 'Missed', 'SyscallEnded', 'QueueDepths']) {
+  for (const name of Object.keys(described.components.schemas[schema].properties)) {
+    assert.match(types, new RegExp(`\\b${(schema === 'Approval' && named[name]) || name}\\??:`), schema);
+  }
+}
+
 const gateway = new Gateway({ url, token });
 assert.deepEqual((await gateway.agents()).filter((it) => it.ready).map((it) => it.name), ['jarvis']);
 const answer = await gateway.ask('A name for a cat?', { agent: 'jarvis', key: 'cat-1' });

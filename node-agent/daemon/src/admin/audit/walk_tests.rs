@@ -50,6 +50,7 @@ fn queued(turn: u64) -> Fact {
         },
         deadline: None,
         caller: None,
+        paid_by: None,
         at: Millis(1),
     }
 }

@@ -86,7 +86,8 @@ impl Issuing {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("issuers.yaml");
         let rules = json!([
-            {"claim": "groups", "has": "people", "namespace": "home", "agents": ["helper"], "may": ["approve"]},
+            {"claim": "groups", "has": "people", "namespace": "home", "agents": ["helper"], "may": ["approve"],
+                "tokensPerHour": 900},
             {"claim": "scope", "has": "ask", "namespace": "office", "agents": ["*"]},
         ]);
         let settings = json!({"issuers": [{
@@ -147,6 +148,7 @@ async fn a_token_is_for_what_the_first_rule_says_that_fits() {
     let again = issuing.with(|it| it["exp"] = (get_current_timestamp() + 900).into());
     let again = issuing.issuers.holder(&again).await.unwrap();
     assert_eq!(again.id, holder.id, "another token of the same person");
+    assert_eq!(again.tokens_per_hour, Some(900), "of whom all of them are");
     let scope = issuing.with(|it| {
         it["groups"] = json!([]);
         it["scope"] = "openid ask".into();
@@ -155,6 +157,7 @@ async fn a_token_is_for_what_the_first_rule_says_that_fits() {
     let scope = issuing.issuers.holder(&scope).await.unwrap();
     assert!(scope.covers("office", "any", BTreeMap::new));
     assert_ne!(scope.id, holder.id);
+    assert_eq!(scope.tokens_per_hour, None);
     let none = issuing.with(|it| it["groups"] = "peoples".into());
     assert_eq!(issuing.refusal(&none).await.0, Code::Denied);
     assert_eq!(*issuing.fetched.lock(), 1, "keys are kept");

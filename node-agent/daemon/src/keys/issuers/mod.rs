@@ -123,6 +123,7 @@ impl Trusted {
             doors: rule.doors.clone(),
             may: rule.may.clone(),
             requests_per_minute: rule.requests_per_minute,
+            tokens_per_hour: rule.tokens_per_hour,
             expires: expires(&claims),
         })
     }

@@ -70,6 +70,8 @@ pub(super) struct Rule {
     #[serde(default)]
     pub(super) may: Vec<Right>,
     pub(super) requests_per_minute: Option<u32>,
+    /// Of each `sub`.
+    pub(super) tokens_per_hour: Option<u64>,
 }
 
 /// Signatures that everybody can check and one can make.
@@ -144,6 +146,7 @@ impl Rule {
             doors: &self.doors,
             may: &self.may,
             requests_per_minute: self.requests_per_minute,
+            tokens_per_hour: self.tokens_per_hour,
         };
         let problem = bounds.judge().err()?;
         Some(format!("a rule of {}: {}", self.claim, problem.detail))
@@ -221,6 +224,7 @@ mod tests {
             ("audience: aion", "audience: aion, secret: x"),
             ("agents: ['*']", "agents: []"),
             ("agents: ['*']", "agents: ['*'], requestsPerMinute: 0"),
+            ("agents: ['*']", "agents: ['*'], tokensPerHour: 0"),
             ("agents: ['*']", "agents: ['']"),
             ("agents: ['*']", "labels: {'': x}"),
             ("agents: ['*']", "agents: ['*'], may: [serve, serve]"),

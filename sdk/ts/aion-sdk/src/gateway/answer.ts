@@ -22,7 +22,12 @@ export interface Outcome {
   files?: { path: string; size: number }[];
   tokens?: number;
   outputTokens?: number;
+  /** Bytes over connections of its program's own. */
+  sentBytes?: number;
+  receivedBytes?: number;
   syscalls?: number;
+  /** What its workers used. */
+  resources?: Record<string, unknown>;
   elapsedMs?: number;
   [field: string]: unknown;
 }
@@ -34,6 +39,8 @@ export type TurnEvent =
   | { event: 'started'; incarnation: number }
   | { event: 'progress'; text: string }
   | { event: 'notice'; text: string; leftOut?: boolean }
+  | { event: 'asked'; approval: number; capability: string; untilMs: number }
+  | { event: 'answered'; approval: number; word: 'approved' | 'denied' | 'expired' | 'withdrawn'; by?: string }
   | { event: 'delta'; text: string }
   | { event: 'final'; text: string }
   | ({ event: 'ended' } & Outcome);
@@ -48,6 +55,12 @@ export interface AgentInfo {
   message?: string;
   /** Examples of questions. */
   try?: string[];
+  /** Labels that people gave it. */
+  labels?: Record<string, string>;
+  /** Tools that it uses. */
+  tools?: string[];
+  /** When it was made (RFC 3339). */
+  createdAt?: string;
   [field: string]: unknown;
 }
 
@@ -61,6 +74,12 @@ export class Answer {
   readonly outcome: Outcome | undefined;
   readonly trace: string | undefined;
   readonly routed: Routed | undefined;
+  /** Where another agent called it. */
+  readonly caller: { turn: number; agent: string } | undefined;
+  /** The trigger of the agent that asked, where one did. */
+  readonly trigger: string | undefined;
+  /** Its program was started, and it has not ended. */
+  readonly running: boolean;
 
   constructor(record: Record<string, any>, routed?: Routed) {
     this.turn = record['turn'];
@@ -70,6 +89,9 @@ export class Answer {
     this.outcome = record['outcome'];
     this.trace = record['trace'];
     this.routed = routed;
+    this.caller = record['caller'];
+    this.trigger = record['trigger'];
+    this.running = record['running'] ?? false;
   }
 
   /** Whether the program ended well. */

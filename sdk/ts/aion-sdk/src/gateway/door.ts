@@ -15,6 +15,8 @@ export interface GatewayOptions {
   token: string;
   /** In which namespace agents are meant; the gateway's own where it is not said. */
   namespace?: string;
+  /** What the node's `config/approver.token` holds: whoever has it answers approvals. A key that may `approve` needs none. */
+  approverToken?: string;
   /** For tests of what is tried again. */
   clock?: Clock;
 }
@@ -28,6 +30,8 @@ export interface Asking {
   signal?: AbortSignal;
   /** The longest time for an answer; longer means that the connection is gone. */
   silenceMs?: number;
+  /** Hears of tries that may have arrived. */
+  onLost?: () => void;
 }
 
 type Query = Record<string, string | number | undefined>;
@@ -37,12 +41,19 @@ export class Door {
   readonly namespace: string | undefined;
   readonly token: Token;
   readonly clock: Clock;
+  readonly #approver: Token | undefined;
 
-  constructor({ url, token, namespace, clock = realClock }: GatewayOptions) {
+  constructor({ url, token, namespace, approverToken, clock = realClock }: GatewayOptions) {
     this.url = url.replace(/\/+$/, '').replace(/\/v1$/, '');
     this.token = new Token(token);
     this.namespace = namespace;
+    this.#approver = approverToken === undefined ? undefined : new Token(approverToken);
     this.clock = clock;
+  }
+
+  /** For requests about approvals, and no others. */
+  asApprover(): Record<string, string> {
+    return this.#approver ? { 'aion-approver': Token.bare(this.#approver) } : {};
   }
 
   /** A path with what is asked of it. */
@@ -60,6 +71,11 @@ export class Door {
     return this.#tried('GET', path, {}, async (response) => new Uint8Array(await response.arrayBuffer()));
   }
 
+  /** A request that is answered with nothing. */
+  done(method: string, path: string, asking: Asking = {}): Promise<void> {
+    return this.#tried(method, path, asking, async () => {});
+  }
+
   /** An answer that streams; given up by ending the loop over it. */
   open(method: string, path: string, asking: Asking = {}): Promise<AsyncGenerator<Uint8Array, void, void>> {
     return this.#tried(method, path, asking, async ({ body }) => partsOf(body));
@@ -75,15 +91,23 @@ export class Door {
     const once = async (): Promise<T | Refused> => {
       const response = await this.#send(method, path, asking);
       try {
-        return response.status === 200 ? await read(response) : Refused.read(response.status, await response.text());
+        return response.ok ? await read(response) : Refused.read(response.status, await response.text());
       } catch (error) {
         asking.signal?.throwIfAborted();
         throw Lost.of(error);
       }
     };
+    const heard = async (): Promise<T | Refused> => {
+      try {
+        return await once();
+      } catch (error) {
+        if (error instanceof Lost) asking.onLost?.();
+        throw error;
+      }
+    };
     // The gateway is there and its node is not: so it is while that is started anew.
     const isPassing = (refused: Refused): boolean => refused.passes || refused.code === 'unreachable';
-    return Tries.until(this.clock, PATIENCE_MS, once, unreachable, isPassing);
+    return Tries.until(this.clock, PATIENCE_MS, heard, unreachable, isPassing);
   }
 
   async #send(method: string, path: string, { json, body, headers, signal, silenceMs }: Asking): Promise<Response> {

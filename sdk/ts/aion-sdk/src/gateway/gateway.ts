@@ -1,7 +1,9 @@
 // `Gateway`: asking agents from other programs.
 import { type AgentInfo, Answer } from './answer.js';
 import { Door, type GatewayOptions } from './door.js';
-import { EventStream } from './stream.js';
+import { type Approval, type ApproveOptions, answer, approval, approvals, revoke, type Word } from './approvals.js';
+import { EventStream, type EventsOptions } from './events.js';
+import { TurnStream } from './stream.js';
 
 /** A file to be given: a browser's `File`, or a name and a content. */
 export type Upload = File | { name: string; data: string | Uint8Array | Blob };
@@ -31,7 +33,7 @@ export class Gateway {
   }
 
   /** As `ask`, event by event. Under its key the question is one turn, however often it is sent. */
-  async stream(text: string, options: AskOptions = {}): Promise<EventStream> {
+  async stream(text: string, options: AskOptions = {}): Promise<TurnStream> {
     const { agent, files = [], deadlineMs, key = newKey() } = options;
     if (files.length > 0 && agent === undefined) throw new TypeError('files are given to an agent: name it');
     const uploads: string[] = [];
@@ -40,12 +42,12 @@ export class Gateway {
     const place = agent === undefined ? 'ask' : `agents/${encodeURIComponent(agent)}/turns`;
     const path = this.#door.path(place, { namespace: this.#door.namespace });
     const headers = { accept: 'text/event-stream', 'idempotency-key': key };
-    return EventStream.open(this.#door, () => this.#door.open('POST', path, { json, headers }));
+    return TurnStream.open(this.#door, () => this.#door.open('POST', path, { json, headers }));
   }
 
   /** A turn's events from its start, also after its end. */
-  follow(turn: number): Promise<EventStream> {
-    return EventStream.open(this.#door, turn);
+  follow(turn: number): Promise<TurnStream> {
+    return TurnStream.open(this.#door, turn);
   }
 
   /** A turn as it is kept. */
@@ -80,6 +82,44 @@ export class Gateway {
   async agent(name: string): Promise<AgentInfo> {
     const path = this.#door.path(`agents/${encodeURIComponent(name)}`, { namespace: this.#door.namespace });
     return (await this.#door.json('GET', path)) as AgentInfo;
+  }
+
+  /** What happens on the node. */
+  events(options: EventsOptions = {}): Promise<EventStream> {
+    return EventStream.open(this.#door, options);
+  }
+
+  /**
+   * What agents ask people: those that wait, oldest first, then the last that were answered. It takes a key that may `approve`,
+   * or an `approverToken`; so do all that follow.
+   */
+  async approvals(): Promise<Approval[]> {
+    return (await approvals(this.#door)).items;
+  }
+
+  /** One of them. */
+  approval(number: number): Promise<Approval> {
+    return approval(this.#door, number);
+  }
+
+  /** Says yes to what is shown. `Refused` of code `already-answered` where somebody was first, `changed` where it is another by now. */
+  approve(asked: Approval, options: ApproveOptions = {}): Promise<Approval> {
+    return answer(this.#door, asked, 'approve', options);
+  }
+
+  /** Says no. */
+  deny(asked: Approval): Promise<Approval> {
+    return answer(this.#door, asked, 'deny');
+  }
+
+  /** What was said until a date, and counts. */
+  async words(): Promise<Word[]> {
+    return (await approvals(this.#door)).standing;
+  }
+
+  /** Takes a word back that counts until a date. */
+  revoke(approval: number): Promise<void> {
+    return revoke(this.#door, approval);
   }
 
   async #upload(agent: string, file: Upload): Promise<string> {

@@ -1,4 +1,4 @@
-// `EventStream`: a turn's events to its end, through connections that break.
+// `TurnStream`: a turn's events to its end, through connections that break.
 import { Lost } from '../core/refused.js';
 import { objects } from '../core/sse.js';
 import { PAUSE_MS } from '../core/tries.js';
@@ -11,7 +11,7 @@ type Bytes = AsyncGenerator<Uint8Array, void, void>;
  * A turn's events as they come, each once, the last one `ended`. A stream that breaks is followed again from the event after
  * the last one that was given. Nothing is read before it is asked for, so a slow reader holds one event.
  */
-export class EventStream implements AsyncIterableIterator<TurnEvent> {
+export class TurnStream implements AsyncIterableIterator<TurnEvent> {
   readonly #door: Door;
   readonly #begin: () => Promise<Bytes>;
   #events: AsyncGenerator<Record<string, unknown>, void, void> | undefined;
@@ -30,11 +30,11 @@ export class EventStream implements AsyncIterableIterator<TurnEvent> {
   }
 
   /** Follows a turn that is there, or one that `begin` begins. */
-  static async open(door: Door, begin: number | (() => Promise<Bytes>)): Promise<EventStream> {
+  static async open(door: Door, begin: number | (() => Promise<Bytes>)): Promise<TurnStream> {
     const stream =
       typeof begin === 'number'
-        ? new EventStream(door, () => EventStream.#follow(door, begin), begin)
-        : new EventStream(door, begin);
+        ? new TurnStream(door, () => TurnStream.#follow(door, begin), begin)
+        : new TurnStream(door, begin);
     await stream.#connect();
     return stream;
   }
@@ -98,7 +98,7 @@ export class EventStream implements AsyncIterableIterator<TurnEvent> {
   }
 
   async #connect(): Promise<void> {
-    const bytes = await (this.#turn === undefined ? this.#begin() : EventStream.#follow(this.#door, this.#turn));
+    const bytes = await (this.#turn === undefined ? this.#begin() : TurnStream.#follow(this.#door, this.#turn));
     this.#events = objects(bytes);
     this.#skip = this.#seen;
   }

@@ -1,0 +1,163 @@
+"""What agents ask people, and what is said to it, by the gateway's REST (docs/approvals.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .door import Door
+from .effects import Plan, Response
+from .refused import Refused
+from .session import answer_of, encoded
+
+
+@dataclass(frozen=True)
+class Said:
+    """What became of an approval."""
+
+    #: `approved`, `denied`, `expired` or `withdrawn`.
+    word: str
+    #: For how much, of a yes: `once`, `turn` or `until`.
+    scope: str | None
+    #: Until when, for `until`, in milliseconds since 1970.
+    until_ms: int | None
+    #: Who said it, as the node knows them.
+    by: str | None
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A call that a person is asked about. A word is for what is shown here, and for nothing else."""
+
+    number: int
+    #: The turn that waits for it.
+    turn: int
+    #: `namespace/agent`.
+    agent: str
+    #: `family.verb` and its target, such as `tool.call:mail.send`.
+    capability: str
+    #: The rule that asks.
+    rule: str
+    asked_at_ms: int
+    #: By when somebody has to answer.
+    until_ms: int
+    #: SHA-256 of the request.
+    digest: str
+    #: The request's text, while nobody has answered; its first 16 KiB.
+    shown: str | None
+    #: There is more of it than is shown, or something in it is no text.
+    cut: bool
+    #: None while it waits.
+    answered: Said | None
+
+    @property
+    def waits(self) -> bool:
+        """Nobody has answered."""
+        return self.answered is None
+
+    @property
+    def arguments(self) -> Mapping[str, Any] | None:
+        """The request, read; none where it is not shown whole."""
+        if self.shown is None or self.cut:
+            return None
+        read = json.loads(self.shown)
+        return read if isinstance(read, dict) else None
+
+
+@dataclass(frozen=True)
+class Word:
+    """A yes that counts until a date, or until the agent's grants are others."""
+
+    #: The approval that it was given for: `gateway.revoke` takes it back by that.
+    approval: int
+    agent: str
+    capability: str
+    until_ms: int
+    by: str | None
+    given_at_ms: int
+
+
+def of(it: Mapping[str, Any]) -> Approval:
+    shown, answered = it.get("shown"), it.get("answered")
+    return Approval(
+        number=it["approval"],
+        turn=it["turn"],
+        agent=it["agent"],
+        capability=it["capability"],
+        rule=it["rule"],
+        asked_at_ms=it["askedAtMs"],
+        until_ms=it["untilMs"],
+        digest=it["digest"],
+        shown=shown["text"] if shown else None,
+        cut=bool(shown and shown.get("cut")),
+        answered=_said(answered) if answered else None,
+    )
+
+
+def _said(it: Mapping[str, Any]) -> Said:
+    return Said(it["word"], it.get("scope"), it.get("untilMs"), it.get("by"), it["atMs"])
+
+
+def _word(it: Mapping[str, Any]) -> Word:
+    return Word(it["approval"], it["agent"], it["capability"], it["untilMs"], it.get("by"), it["givenAtMs"])
+
+
+def _asked(door: Door) -> Plan[dict[str, Any]]:
+    response = yield from door.call("GET", door.path("approvals"), headers=door.as_approver())
+    return answer_of(response)
+
+
+def listed(door: Door) -> Plan[list[Approval]]:
+    """Those that wait, oldest first, then the last that were answered."""
+    return [of(it) for it in (yield from _asked(door))["items"]]
+
+
+def words(door: Door) -> Plan[list[Word]]:
+    """Words that count until a date."""
+    return [_word(it) for it in (yield from _asked(door))["standing"]]
+
+
+def one(door: Door, number: int) -> Plan[Approval]:
+    response = yield from door.call("GET", door.path(f"approvals/{number}"), headers=door.as_approver())
+    return of(answer_of(response))
+
+
+def revoke(door: Door, approval: int) -> Plan[None]:
+    path = door.path(f"approvals/{approval}")
+    yield from door.call("DELETE", path, headers=door.as_approver(), done=204)
+
+
+def answer(door: Door, asked: Approval, approve: bool, turn: bool, until: datetime | None) -> Plan[Approval]:
+    """Says yes or no to what was shown."""
+    if turn and until is not None:
+        raise ValueError("a yes is for the turn, or until a date, not both")
+    body: dict[str, Any] = {"turn": asked.turn, "digest": asked.digest, "verdict": "approve" if approve else "deny"}
+    if turn:
+        body["scope"] = "turn"
+    elif until is not None:
+        body |= {"scope": "until", "untilMs": round(until.timestamp() * 1000)}
+    headers = {"content-type": "application/json", **door.as_approver()}
+    lost: list[bool] = []
+    try:
+        response: Response = yield from door.call(
+            "POST", door.path(f"approvals/{asked.number}"), encoded(body), headers, on_lost=lambda: lost.append(True)
+        )
+    except Refused as refused:
+        if refused.code != "already-answered" or not lost:
+            raise
+        # A try was lost on its way: it may be what is recorded.
+        found = yield from one(door, asked.number)
+        if not _is(found.answered, approve, body):
+            raise
+        return found
+    return of(answer_of(response))
+
+
+def _is(said: Said | None, approve: bool, body: Mapping[str, Any]) -> bool:
+    if said is None or said.word != ("approved" if approve else "denied"):
+        return False
+    return not approve or (said.scope or "once", said.until_ms) == (body.get("scope", "once"), body.get("untilMs"))
