@@ -36,6 +36,7 @@ use crate::{
     date::UnixMillis,
     kernel_event::{KernelEvent, KernelHook},
     problem::Problem,
+    steps::{StepEvent, StepRecord},
 };
 
 /// Names a question: asked again under the same key, for as long as its turn is kept, it is the same turn.
@@ -235,6 +236,9 @@ pub enum TurnEvent {
     Progress {
         /// One line.
         text: String,
+        /// The steps of a workflow that it is about.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<StepEvent>,
     },
     /// Something to know beside the answer, whole.
     Notice {
@@ -378,6 +382,12 @@ pub struct TurnRecord {
     /// Its program was started, and the turn has not ended.
     #[serde(default, skip_serializing_if = "is_false")]
     pub running: bool,
+    /// The steps of a workflow that have begun, in the order in which they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepRecord>,
+    /// Steps beyond those that are listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps_beyond: u64,
     /// How it ended; absent while it waits or runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<TurnOutcome>,

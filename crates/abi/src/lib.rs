@@ -35,6 +35,7 @@ pub mod replay;
 pub mod resources;
 pub mod runtime;
 pub mod signing;
+pub mod steps;
 pub mod switch;
 pub mod syscall;
 pub mod tenant;
