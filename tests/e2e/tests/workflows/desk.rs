@@ -110,7 +110,8 @@ impl Desk {
         until("the model to be held", BOUND, || match held() {
             count if count >= times => Ok(()),
             count => Err(format!("{count} of {times} times")),
-        })
+        })?;
+        Ok(())
     }
 
     /// Holds it no longer.
@@ -144,8 +145,8 @@ impl Desk {
 
     /// The record of an agent's only turn.
     pub(crate) fn record(&self, agent: &str) -> anyhow::Result<Value> {
-        until("the turn's record", BOUND, || {
-            let folders = fs::read_dir(self.node.home().join("turns"));
+        let record = until("the turn's record", BOUND, || {
+            let folders = fs::read_dir(self.node.home().join("state/turns"));
             let folders = folders.map_err(|why| why.to_string())?.flatten();
             let texts =
                 folders.filter_map(|it| fs::read_to_string(it.path().join("record.json")).ok());
@@ -154,7 +155,8 @@ impl Desk {
             records
                 .find(|it| it["agent"] == *wanted)
                 .ok_or_else(|| "there is none".to_owned())
-        })
+        })?;
+        Ok(record)
     }
 }
 
