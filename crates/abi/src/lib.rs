@@ -11,6 +11,7 @@
 //! [`headers`]; a refusal is `application/problem+json` ([`problem::Problem`], RFC 9457).
 
 pub mod admin;
+pub mod apply;
 pub mod approval;
 pub mod attestation;
 pub mod audit;

@@ -1,3 +1,4 @@
+//! Expressions: what they give, what is refused, and that no text brings the reader down.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;

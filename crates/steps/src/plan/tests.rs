@@ -1,3 +1,4 @@
+//! Plans: what can be done, and each fault with its field and what to do.
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};

@@ -28,7 +28,7 @@ impl<'p> Inside<'p> {
         Ok(match &node.what {
             What::AtOnce { width, steps } => Self::AtOnce(AtOnce {
                 width: *width,
-                parts: steps.iter().map(|it| Part::New(it)).collect(),
+                parts: steps.iter().map(Part::New).collect(),
             }),
             What::Each { list, width, steps } => {
                 let items = items(list, path, scope)?;

@@ -1,4 +1,5 @@
-#![allow(clippy::unwrap_used)]
+//! Runs against answers that follow from the calls alone: results, failures, and runs that begin anew.
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

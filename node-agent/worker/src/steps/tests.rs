@@ -1,3 +1,4 @@
+//! Workflows against a kernel that answers by the places of calls.
 #![allow(clippy::unwrap_used)]
 
 use std::cell::{Cell, RefCell};
@@ -175,14 +176,16 @@ fn each_kind_of_call_is_a_syscall_under_its_steps_place() {
     assert_eq!(made[4].2["maxTokens"], 7);
     assert_eq!(kernel.most.get(), 2, "as many as may be under way");
     assert_eq!(kernel.texts(MessageKind::Final), ["All of it…"]);
-    let notices = kernel.texts(MessageKind::Notice);
+    let mut notices = kernel.texts(MessageKind::Notice);
+    notices.sort();
     assert_eq!(notices[0], "step each[0].asked: clerk: by the way");
     assert!(notices[3].contains("at the most tokens"), "{notices:?}");
     let told = kernel.messages.borrow();
     let told = told.iter().flat_map(|it| &it.steps);
-    let turns: Vec<_> = told
+    let mut turns: Vec<_> = told
         .filter_map(|it| Some((it.step.as_str(), it.turn?)))
         .collect();
+    turns.sort_unstable();
     assert_eq!(turns.len(), 3);
     assert_eq!(turns[0], ("each[0].asked", 7));
 }
