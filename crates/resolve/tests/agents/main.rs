@@ -5,6 +5,7 @@ mod asked;
 mod external;
 mod profile;
 mod rollout;
+mod steps;
 
 use std::collections::BTreeMap;
 

@@ -35,8 +35,14 @@ fn a_workflow_whose_node_agent_is_killed_goes_on_at_the_last_step_that_ended() -
     desk.workflow("letters", &steps, &json!({}))?;
     let asked = desk.asking("letters", "the office");
     desk.held(1)?;
-    let why = desk.node.aionctl(&["why", "letters"])?;
-    assert!(why.contains("is at step both.right"), "{why}");
+    until("the other half to be done", BOUND, || {
+        let why = desk.node.aionctl(&["why", "letters"]);
+        let why = why.map_err(|why| why.to_string())?;
+        match why.contains("is at step both.right") {
+            true => Ok(()),
+            false => Err(why),
+        }
+    })?;
 
     desk.node.restart_daemon()?;
     desk.held(2)?;
