@@ -170,6 +170,8 @@ impl Asking {
             trigger: None,
             answer: self.told.answer.take(),
             running: false,
+            steps: Vec::new(),
+            steps_beyond: 0,
             outcome: Some(outcome),
         })
     }

@@ -83,7 +83,7 @@ impl<'a> Shown<'a> {
                 self.progress("working");
                 Ok(())
             }
-            TurnEvent::Progress { text } => {
+            TurnEvent::Progress { text, .. } => {
                 self.progress(&text);
                 Ok(())
             }

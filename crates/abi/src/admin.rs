@@ -30,12 +30,14 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::apply::{Applied, ApplyRequest, ApplyResponse, Change, Manifest, Rejected};
 use crate::resources::Resources;
 use crate::{
     caller::TurnCaller,
     date::UnixMillis,
     kernel_event::{KernelEvent, KernelHook},
     problem::Problem,
+    steps::{StepEvent, StepRecord},
 };
 
 /// Names a question: asked again under the same key, for as long as its turn is kept, it is the same turn.
@@ -48,86 +50,6 @@ pub const ASKING_SOCKET: &str = "asking/node.sock";
 pub const INPUT_MOUNT: &str = "input";
 /// The mount a turn writes files for its caller to.
 pub const OUTPUT_MOUNT: &str = "output";
-
-/// Manifests to take in: all of them or none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApplyRequest {
-    /// One a file, each with one or more YAML documents.
-    pub manifests: Vec<Manifest>,
-    /// Check and say what would change, change nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-/// A file of manifests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Manifest {
-    /// The file's name, for messages.
-    pub file: String,
-    /// Its text.
-    pub text: String,
-}
-
-/// What became of each resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ApplyResponse {
-    /// In the order of the manifests.
-    pub applied: Vec<Applied>,
-    /// Why nothing was taken in; `applied` is empty then.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rejected: Vec<Rejected>,
-}
-
-/// A resource that was taken in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Applied {
-    /// `Agent`, `Tool`, ….
-    pub kind: String,
-    /// Absent for a cluster-wide resource.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// What happened.
-    pub change: Change,
-}
-
-/// What an apply did to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// It is new.
-    Created,
-    /// It was there and differs.
-    Configured,
-    /// It was there already.
-    Unchanged,
-}
-
-/// A place in a manifest that must be mended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rejected {
-    /// The file.
-    pub file: String,
-    /// 1-based line, where known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
-    /// `Kind/name`, where the document got that far.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<String>,
-    /// Dotted path, e.g. `spec.limits.tokensPerHour`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub remedy: String,
-}
 
 /// How the node is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,6 +157,9 @@ pub enum TurnEvent {
     Progress {
         /// One line.
         text: String,
+        /// The steps of a workflow that it is about.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<StepEvent>,
     },
     /// Something to know beside the answer, whole.
     Notice {
@@ -378,6 +303,12 @@ pub struct TurnRecord {
     /// Its program was started, and the turn has not ended.
     #[serde(default, skip_serializing_if = "is_false")]
     pub running: bool,
+    /// The steps of a workflow that have begun, in the order in which they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepRecord>,
+    /// Steps beyond those that are listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps_beyond: u64,
     /// How it ended; absent while it waits or runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<TurnOutcome>,

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{runtime::WithoutModel, signing::Key};
+use crate::{runtime::WithoutModel, signing::Key, steps::Step};
 
 /// The number of the descriptor on which the program of an image finds this document, read from its beginning.
 pub const DESCRIPTOR: i32 = 3;
@@ -75,6 +75,8 @@ pub struct Order {
 pub enum Program {
     /// The declarative loop.
     Declarative(Declarative),
+    /// The steps of a workflow.
+    Steps(Steps),
     /// A WASI core module, on a descriptor beside this document's.
     Wasm(Wasm),
     /// The program of an image.
@@ -117,6 +119,22 @@ pub struct Declarative {
     pub agents: Vec<AgentTool>,
     /// Model calls of one turn at most.
     pub max_steps: u32,
+    /// Tokens of one answer at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+}
+
+/// What the runner of steps needs to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Steps {
+    /// The steps, as they were checked when the agent was resolved.
+    pub steps: Vec<Step>,
+    /// Calls under way at once at most.
+    pub at_once: u32,
+    /// Model calls of one turn at most.
+    pub max_prompts: u32,
     /// Tokens of one answer at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,

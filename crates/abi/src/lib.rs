@@ -11,6 +11,7 @@
 //! [`headers`]; a refusal is `application/problem+json` ([`problem::Problem`], RFC 9457).
 
 pub mod admin;
+pub mod apply;
 pub mod approval;
 pub mod attestation;
 pub mod audit;
@@ -35,6 +36,7 @@ pub mod replay;
 pub mod resources;
 pub mod runtime;
 pub mod signing;
+pub mod steps;
 pub mod switch;
 pub mod syscall;
 pub mod tenant;

@@ -1,5 +1,6 @@
 //! `Agent`: what a person writes.
 
+use aion_abi::steps::Step;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,8 +42,11 @@ use crate::trigger::Trigger;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.runtime == 'external' || has(self.instructions) != has(self.bundle)").message(said("say what the agent is", "either instructions (written here) or bundle (signed, by digest), and not both")).reason(Reason::FieldValueInvalid),
-    validation = Rule::new("self.runtime != 'external' || !(has(self.instructions) || has(self.bundle))").message(said("runtime external is a program that runs elsewhere and registers", "remove instructions and bundle")).field_path(".runtime"),
+    validation = Rule::new("self.runtime == 'external' || [has(self.instructions), has(self.steps), has(self.bundle)].exists_one(given, given)").message(said("say what the agent is", "exactly one of instructions (written here), steps (a workflow, written here) and bundle (signed, by digest)")).reason(Reason::FieldValueInvalid),
+    validation = Rule::new("self.runtime != 'external' || !(has(self.instructions) || has(self.steps) || has(self.bundle))").message(said("runtime external is a program that runs elsewhere and registers", "remove instructions, steps and bundle")).field_path(".runtime"),
+    validation = Rule::new("!has(self.steps) || self.runtime == 'declarative'").message(said("steps are done by the runtime declarative", "leave runtime out, or use a bundle")).field_path(".runtime"),
+    validation = Rule::new("!has(self.steps) || !(has(self.memory) || has(self.knowledge))").message(said("steps remember nothing and look nothing up", "remove memory and knowledge, and let a step ask an agent that has them")).field_path(".steps"),
+    validation = Rule::new("!has(self.steps) || !has(self.withoutModel)").message(said("a step whose model does not answer fails", "remove withoutModel")).field_path(".withoutModel"),
     validation = Rule::new("self.runtime != 'external' || !has(self.sandbox)").message(said("nothing confines an external program", "remove sandbox")).field_path(".sandbox"),
     validation = Rule::new("self.runtime != 'external' || !has(self.limits) || !(has(self.limits.memoryMiB) || has(self.limits.cpuMillis) || has(self.limits.profile))").message(said("an external program uses nothing of the node's", "remove memoryMiB, cpuMillis and profile from limits")).field_path(".limits"),
     validation = Rule::new("self.runtime != 'wasm' || has(self.bundle)").message(said("runtime wasm runs a module from a bundle", "add bundle {name, digest}, or leave runtime out for a declarative agent")).field_path(".runtime"),
@@ -63,12 +67,18 @@ pub struct AgentSpec {
     #[schemars(length(max = 256))]
     pub description: Option<String>,
     /// What a declarative agent is told before anything else: who it is, how it answers, what it must
-    /// not do. Either this or bundle.
+    /// not do. Either this, steps or bundle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 65536))]
     pub instructions: Option<String>,
+    /// A workflow, in the place of instructions: what is done for each question, step by step, by tools, other agents and
+    /// the model. The answer is the result of its last step. A turn that was interrupted goes on at the last step that
+    /// ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "aion_abi::steps::workflow")]
+    pub steps: Vec<Step>,
     /// The signed bundle that the agent is made of: a WASM module, a container image, or a declarative definition.
-    /// Verified before it is unpacked. Either this or instructions.
+    /// Verified before it is unpacked. Either this, instructions or steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleRef>,
     /// Secrets of the agent's namespace with which its bundle is fetched, of type kubernetes.io/dockerconfigjson; each goes

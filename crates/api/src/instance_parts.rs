@@ -1,5 +1,6 @@
 //! The parts of an AgentInstance: references that were resolved, rights that were granted.
 
+use aion_abi::steps::Step;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,8 +28,13 @@ pub struct AgentReference {
 #[serde(rename_all = "camelCase")]
 pub struct InlineProgram {
     /// The agent's instructions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 65536))]
-    pub instructions: String,
+    pub instructions: Option<String>,
+    /// The steps of its workflow, where it is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "aion_abi::steps::workflow")]
+    pub steps: Vec<Step>,
 }
 
 /// The models an instance may ask, for answers and for vectors.

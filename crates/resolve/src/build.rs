@@ -88,11 +88,12 @@ fn spec(validated: &Validated) -> AgentInstanceSpec {
     let agent = &validated.agent;
     let bounds = &validated.bounds;
     // A bundle's own instructions are in the bundle; a declarative agent without one brings them.
-    let inline = agent
-        .spec
-        .instructions
-        .clone()
-        .filter(|_| agent.spec.runtime == Runtime::Declarative);
+    let inline = InlineProgram {
+        instructions: agent.spec.instructions.clone(),
+        steps: agent.spec.steps.clone(),
+    };
+    let inline = (agent.spec.runtime == Runtime::Declarative && inline != InlineProgram::default())
+        .then_some(inline);
     AgentInstanceSpec {
         agent: AgentReference {
             name: agent.metadata.name.clone().unwrap_or_default(),
@@ -110,7 +111,7 @@ fn spec(validated: &Validated) -> AgentInstanceSpec {
         policy_revision: None,
         runtime: agent.spec.runtime,
         lane: agent.spec.lane,
-        inline: inline.map(|instructions| InlineProgram { instructions }),
+        inline,
         bundle: agent.spec.bundle.clone(),
         signers: bounds
             .signers

@@ -23,6 +23,7 @@ pub mod universe;
 pub mod validate;
 
 mod resolve_all;
+mod steps;
 
 pub use agent_status::agent_status;
 pub use build::label;

@@ -59,6 +59,15 @@ pub struct Told {
     pub remedy: Option<String>,
 }
 
+impl From<&Problem> for Told {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            what: problem.what.clone(),
+            remedy: problem.remedy.clone(),
+        }
+    }
+}
+
 impl From<&str> for Told {
     fn from(what: &str) -> Self {
         Self::from(what.to_owned())

@@ -50,7 +50,7 @@ impl Updates {
                 true => Vec::new(),
                 false => vec![self.status(working(None), None)],
             },
-            TurnEvent::Progress { text } => {
+            TurnEvent::Progress { text, .. } => {
                 self.said += 1;
                 if self.said <= self.told {
                     return Vec::new();

@@ -390,6 +390,7 @@ impl Lender {
             kind: MessageKind::Final,
             text: sitting.summary(),
             problem: None,
+            steps: Vec::new(),
         };
         let body = serde_json::to_vec(&message)
             .map_err(|why| Problem::new(Code::Internal, why.to_string()))?;

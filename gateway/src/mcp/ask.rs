@@ -120,7 +120,7 @@ async fn answered(
     while let Some(heard) = asking.next().await? {
         match heard {
             Heard::Again => answer.start_again(),
-            Heard::Event(TurnEvent::Progress { text }) => progress.tell(text).await,
+            Heard::Event(TurnEvent::Progress { text, .. }) => progress.tell(text).await,
             Heard::Event(TurnEvent::Ended(outcome)) => {
                 if let Some(problem) = outcome.problem {
                     return Err(problem);

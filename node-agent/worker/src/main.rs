@@ -6,6 +6,7 @@
 
 mod declarative;
 mod process;
+mod steps;
 mod syscalls;
 mod tool;
 mod turn;

@@ -15,11 +15,12 @@ use aion_sandbox::Held;
 use aion_sandbox::exit;
 use thiserror::Error;
 use tokio::runtime::Runtime;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 use crate::syscalls::Syscalls;
 use crate::syscalls::client::Client;
-use crate::{declarative, wasm};
+use crate::{declarative, steps, wasm};
 
 /// Told a little before the kernel ends the turn, so that the reason still gets out.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -84,21 +85,19 @@ pub(crate) fn run(boot: &Boot, held: &mut Held, runtime: Rc<Runtime>) -> Result<
     let client = Rc::new(client);
     let (problem, ended) = match &boot.program {
         Program::Declarative(program) => {
-            let work = declarative::run(program, &boot.input, &*client);
-            let problem = match runtime.block_on(async { timeout(told_by, work).await }) {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(problem)) => problem,
-                Err(_) => Problem::new(
-                    Code::DeadlineExceeded,
-                    format!("the turn took longer than its {} ms", boot.turn_ms),
-                )
-                .remedy("ask for less at a time, or raise spec.limits.turnSeconds"),
-            };
-            let ended = match problem.code {
-                Code::DeadlineExceeded => Ended::Deadline(boot.turn_ms),
-                _ => Ended::Refused(problem.clone()),
-            };
-            (Some(problem), ended)
+            let work =
+                async { timeout(told_by, declarative::run(program, &boot.input, &*client)).await };
+            match over(runtime.block_on(work), boot.turn_ms) {
+                None => return Ok(()),
+                Some((problem, ended)) => (Some(problem), ended),
+            }
+        }
+        Program::Steps(program) => {
+            let work = async { timeout(told_by, steps::run(program, &boot.input, &*client)).await };
+            match over(runtime.block_on(work), boot.turn_ms) {
+                None => return Ok(()),
+                Some((problem, ended)) => (Some(problem), ended),
+            }
         }
         Program::Process(_) | Program::External {} => return Err(Ended::NoImage),
         Program::Wasm(program) => {
@@ -118,10 +117,29 @@ pub(crate) fn run(boot: &Boot, held: &mut Held, runtime: Rc<Runtime>) -> Result<
             text: problem.detail.clone(),
             kind: MessageKind::Failed,
             problem: Some(problem),
+            steps: Vec::new(),
         };
         // Best effort: where the daemon does not hear it, the exit code tells.
         let told = client.call::<_, MessageResponse>(Syscall::AgentMessage, &request);
         let _ = runtime.block_on(told);
     }
     Err(ended)
+}
+
+/// Why work that was given a time ended without an answer, if it did.
+fn over(outcome: Result<Result<(), Problem>, Elapsed>, turn_ms: u64) -> Option<(Problem, Ended)> {
+    let problem = match outcome {
+        Ok(Ok(())) => return None,
+        Ok(Err(problem)) => problem,
+        Err(_) => Problem::new(
+            Code::DeadlineExceeded,
+            format!("the turn took longer than its {turn_ms} ms"),
+        )
+        .remedy("ask for less at a time, or raise spec.limits.turnSeconds"),
+    };
+    let ended = match problem.code {
+        Code::DeadlineExceeded => Ended::Deadline(turn_ms),
+        _ => Ended::Refused(problem.clone()),
+    };
+    Some((problem, ended))
 }

@@ -44,6 +44,9 @@ fn nature(agent: &Agent) -> String {
             bundle.digest,
             runtime.as_str()
         ),
+        (None, Runtime::Declarative) if !agent.spec.steps.is_empty() => {
+            "Its steps stand in the manifest: AION-OS does them, and the answer is the result of the last.".to_owned()
+        }
         (None, Runtime::Declarative) => {
             "Its instructions stand in the manifest: AION-OS runs the loop of model, tools and memory.".to_owned()
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::problem::Problem;
+use crate::{problem::Problem, steps::StepTold};
 
 /// The largest checkpoint, in bytes of its text.
 pub const MAX_CHECKPOINT: usize = 256 * 1024;
@@ -18,6 +18,9 @@ pub struct MessageRequest {
     /// With [`MessageKind::Failed`]: the refusal that ended the turn. Without one the text is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// With [`MessageKind::Progress`]: the steps that it is about, at most [`crate::steps::MAX_TOLD`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTold>,
 }
 
 /// What a message is to its reader.

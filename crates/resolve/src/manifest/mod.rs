@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use aion_api::{API_VERSION, GROUP, crd};
 
 use crate::problem::{Place, Problem, Told};
+use crate::steps;
 
 use self::located::{Content, Node};
 pub use self::object::Object;
@@ -169,6 +170,14 @@ fn read(document: &Node, file: &str) -> Result<Manifest, Vec<Problem>> {
     }
     let read = Object::read(kind.name, value)
         .map_err(|error| problems(vec![at(document, "", format!("cannot be read: {error}"))]))?;
+    if let Some(Object::Agent(agent)) = &read {
+        let wrong = steps::check(&agent.spec).into_iter();
+        let wrong = wrong.map(|it| at(document, &it.field, Told::from(&it)));
+        let wrong: Vec<_> = wrong.collect();
+        if !wrong.is_empty() {
+            return Err(problems(wrong));
+        }
+    }
     read.map(|object| Manifest {
         object,
         place: place(document.line, document.column),

@@ -20,6 +20,7 @@ use aion_policy::{Bounds, Decided, quotas};
 use crate::dereference::Dereferenced;
 use crate::identity;
 use crate::problem::{self, Problem};
+use crate::steps;
 
 /// What was found out about an agent.
 #[derive(Debug, Clone)]
@@ -91,6 +92,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
     let mut findings = Findings::default();
     rights::check_names(&input.agent, &mut findings);
     network::check(&input.agent, &mut findings);
+    findings.invalid.extend(steps::check(&input.agent.spec));
     let models = models::resolve(input, &mut findings);
     let wanted: Vec<_> = models.iter().map(|it| it.named.clone()).collect();
     let decided = aion_policy::decide(

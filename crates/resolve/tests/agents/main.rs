@@ -5,6 +5,7 @@ mod asked;
 mod external;
 mod profile;
 mod rollout;
+mod steps;
 
 use std::collections::BTreeMap;
 
@@ -124,7 +125,10 @@ fn an_agent_becomes_an_instance_with_nothing_left_to_choose() {
         (spec.tenant.as_str(), spec.node_name.as_str()),
         ("home", "here")
     );
-    assert_eq!(spec.inline.as_ref().unwrap().instructions, "Be brief.");
+    assert_eq!(
+        spec.inline.as_ref().unwrap().instructions.as_deref(),
+        Some("Be brief.")
+    );
     let model = &spec.model.as_ref().unwrap().endpoints[0];
     assert_eq!(
         (

@@ -146,6 +146,18 @@ fn what_starts_a_turn_is_decided_from_texts_and_dates() {
 }
 
 #[test]
+fn what_a_workflow_does_next_is_decided_from_steps_and_answers() {
+    let names = built_from("aion-steps");
+    let ours = names.iter().filter(|name| name.starts_with("aion-"));
+    let mut broken: Vec<String> = ours
+        .filter(|name| *name != "aion-abi")
+        .map(|name| format!("aion-steps is built from {name}"))
+        .collect();
+    broken.extend(none_of("aion-steps", IO));
+    none("crates/steps holds no clock and does no IO", &broken);
+}
+
+#[test]
 fn policy_and_resolve_are_pure() {
     let broken = [none_of("aion-policy", IO), none_of("aion-resolve", IO)].concat();
     none(

@@ -79,6 +79,8 @@ impl Node {
             input: "a secret".into(),
             answer: None,
             running: false,
+            steps: Vec::new(),
+            steps_beyond: 0,
             outcome: None,
         };
         let mut record = serde_json::to_value(&record).unwrap();

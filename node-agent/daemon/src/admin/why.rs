@@ -6,6 +6,7 @@ use aion_abi::{
     admin::{Denial, Link, LinkState, Noted, TurnRecord, Why},
     date::UnixMillis,
     resources::Resources,
+    steps::StepState,
 };
 use aion_api::{
     AgentInstanceStatus, AgentStatus,
@@ -74,8 +75,11 @@ pub(super) async fn why(
         _ => limits(newest),
     });
     links.push(match asking(&admin, &name).await {
-        Some(asking) => asking,
-        None => turns(newest, ready),
+        Some(asking) => Link {
+            message: asking.message + &standing_at(&kept),
+            ..asking
+        },
+        None => at_a_step(&kept).unwrap_or_else(|| turns(newest, ready)),
     });
     let denials = denials(&admin, &standings, &kept).await;
     let noted = noted(kept);
@@ -221,6 +225,51 @@ fn waits_behind(state: &aion_kernel::State, agent: &str) -> Option<String> {
     Some(format!(
         "turn {turn} goes on after turn {called}, which it called and which waits for a word: aionctl approvals"
     ))
+}
+
+/// The oldest turn that is at a step of a workflow, and at which.
+fn at_a_step(newest: &[TurnRecord]) -> Option<Link> {
+    let under_way = |turn: &&TurnRecord| turn.outcome.is_none() && !steps_of(turn).is_empty();
+    let turn = newest.iter().rev().find(under_way)?;
+    Some(Link {
+        stage: "turns".to_owned(),
+        state: LinkState::Ok,
+        reason: "AtAStep".to_owned(),
+        message: format!("turn {}{} is at {}", turn.turn, cause(turn), steps_of(turn)),
+    })
+}
+
+/// The same of a turn that waits, to be added to what it waits for.
+fn standing_at(newest: &[TurnRecord]) -> String {
+    let waits = newest.iter().rev().find(|turn| turn.outcome.is_none());
+    let steps = waits.map(steps_of).unwrap_or_default();
+    match steps.is_empty() {
+        true => steps,
+        false => format!("; it is at {steps}"),
+    }
+}
+
+/// The innermost steps that are being done.
+fn steps_of(turn: &TurnRecord) -> String {
+    let running = turn
+        .steps
+        .iter()
+        .filter(|it| it.state == StepState::Running);
+    let running: Vec<&str> = running.map(|it| it.step.as_str()).collect();
+    let is_around = |outer: &str, inner: &str| {
+        let rest = inner.strip_prefix(outer);
+        rest.is_some_and(|it| it.starts_with(['.', '[']))
+    };
+    let innermost: Vec<&str> = running
+        .iter()
+        .filter(|it| !running.iter().any(|inner| is_around(it, inner)))
+        .copied()
+        .collect();
+    match innermost.as_slice() {
+        [] => String::new(),
+        [one] => format!("step {one}"),
+        several => format!("steps {}", several.join(", ")),
+    }
 }
 
 /// What came of the newest turn that has ended.

@@ -48,6 +48,7 @@ impl Dispatch {
                 kind: MessageKind::Progress,
                 text,
                 problem: None,
+                steps: Vec::new(),
             };
             if let Err(problem) = self.say(caller, message).await {
                 tracing::debug!(%problem, "a tool's progress is not shown");

@@ -219,7 +219,8 @@ async fn what_a_tool_says_of_its_progress_is_shown_to_whoever_waits() {
     for step in 0..TOLD {
         let event = shown.next().await.unwrap();
         let text = format!("calendar.read: {step}");
-        assert_eq!(event, aion_abi::admin::TurnEvent::Progress { text });
+        let steps = Vec::new();
+        assert_eq!(event, aion_abi::admin::TurnEvent::Progress { text, steps });
     }
     // A turn that has ended is shown nothing, and the call is answered all the same.
     let stage = Stage::new(FakeModels::default(), working());

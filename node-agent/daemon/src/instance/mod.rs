@@ -48,6 +48,8 @@ pub enum Prepared {
         /// The system prompt.
         instructions: String,
     },
+    /// The steps that stand in the instance.
+    Steps,
     /// The WASM module of a bundle in the node's store.
     Wasm {
         /// The bundle.

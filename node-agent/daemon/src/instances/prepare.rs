@@ -132,8 +132,19 @@ impl Preparer {
             }
             (Some(inline), None) => {
                 let judgement = inline_allowed(trust)?;
-                let instructions = inline.instructions.clone();
-                Ok((Prepared::Declarative { instructions }, judgement))
+                let program = match (&inline.instructions, inline.steps.as_slice()) {
+                    (Some(instructions), []) => Prepared::Declarative {
+                        instructions: instructions.clone(),
+                    },
+                    (None, [_, ..]) => Prepared::Steps,
+                    _ => {
+                        return Err(PrepareError::refused(
+                            reason::INVALID,
+                            "the instance has neither or both of instructions and steps",
+                        ));
+                    }
+                };
+                Ok((program, judgement))
             }
             (None, Some(bundle)) => self.bundle(instance, bundle, trust, meanwhile).await,
             _ => Err(PrepareError::refused(

@@ -445,7 +445,10 @@ async fn a_registry_that_is_silent_holds_up_those_alone_who_want_something_of_it
     }
 
     let inline = AgentInstanceSpec {
-        inline: Some(InlineProgram::default()),
+        inline: Some(InlineProgram {
+            instructions: Some("help".to_owned()),
+            ..InlineProgram::default()
+        }),
         ..AgentInstanceSpec::default()
     };
     let inline = AgentInstance::new("a", inline);

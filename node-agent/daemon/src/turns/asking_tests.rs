@@ -60,6 +60,7 @@ async fn while_its_turn_is_kept_a_question_under_its_key_is_that_turn() {
         kind: MessageKind::Final,
         text: "42".to_owned(),
         problem: None,
+        steps: Vec::new(),
     };
     live.message(answer, &Reserve::new(dir.path(), 0)).unwrap();
     turns.done(input.digest, crash_tests::end(7)).await;

@@ -30,6 +30,7 @@ fn says(live: &Live, kind: MessageKind, text: &str, reserve: &Reserve) -> Result
         kind,
         text: text.to_owned(),
         problem: None,
+        steps: Vec::new(),
     };
     live.message(message, reserve).map(|_| ())
 }

@@ -56,6 +56,7 @@ pub(super) fn answered(root: &Path, turn: u64, agent: &str) -> (Live, BodyDigest
         kind: MessageKind::Final,
         text: "42".to_owned(),
         problem: None,
+        steps: Vec::new(),
     };
     live.message(answer, &Reserve::new(root, 0)).unwrap();
     fs::write(live.folder.mount("output").join("report.md"), "x").unwrap();

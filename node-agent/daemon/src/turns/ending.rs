@@ -84,6 +84,7 @@ impl Live {
     pub(super) fn record(&self, turn: TurnId) -> io::Result<TurnRecord> {
         let asked = self.folder.asked()?;
         let outcome = self.over().map(|over| over.outcome);
+        let (steps, steps_beyond) = self.steps();
         Ok(TurnRecord {
             turn: turn.0,
             trace: Some(asked.trace()),
@@ -96,6 +97,8 @@ impl Live {
                 _ => None,
             },
             running: outcome.is_none() && self.has_started(),
+            steps,
+            steps_beyond,
             outcome,
         })
     }

@@ -11,6 +11,7 @@ use aion_abi::{
     code::Code,
     problem::Problem,
     resources::Resources,
+    steps::StepRecord,
     syscall::agent::{MessageKind, MessageRequest},
 };
 use aion_drivers::{files::Account, reserve::Reserve};
@@ -23,7 +24,9 @@ use super::{
     TurnFolder,
     ending::Over,
     notices::{self, Fate, Notices},
+    steps::Steps,
 };
+use crate::clock;
 
 /// Bytes that a turn may say in all, as they are kept: each event counts for its line and for [`EVENT`].
 const MAX_SAID: usize = 8 * 1024 * 1024;
@@ -54,6 +57,7 @@ struct Said {
     bytes: usize,
     file: Option<File>,
     notices: Notices,
+    steps: Steps,
     /// What ended the output.
     last: Option<Last>,
     /// How the turn ended.
@@ -98,6 +102,7 @@ impl Live {
             said: Mutex::new(Said {
                 bytes: events.iter().map(cost).sum(),
                 notices: Notices::of(&events),
+                steps: Steps::of(&events),
                 events,
                 file: None,
                 last,
@@ -199,7 +204,14 @@ impl Live {
         }
         let text = message.text;
         let (event, last) = match message.kind {
-            MessageKind::Progress => (TurnEvent::Progress { text }, None),
+            MessageKind::Progress => {
+                let told = !message.steps.is_empty();
+                let steps = said.steps.news(message.steps, clock::date())?;
+                if told && steps.is_empty() {
+                    return Ok(None);
+                }
+                (TurnEvent::Progress { text, steps }, None)
+            }
             MessageKind::Notice | MessageKind::LeftOut => {
                 let left_out = message.kind == MessageKind::LeftOut;
                 return self.notice(said, text, left_out, reserve);
@@ -225,6 +237,9 @@ impl Live {
         fits(&said, &event, reserve)?;
         let is_last = last.is_some();
         said.last = last;
+        if let TurnEvent::Progress { steps, .. } = &event {
+            steps.iter().for_each(|it| said.steps.add(it));
+        }
         let added = self.add_to(said, event, is_last);
         added.map_err(|error| {
             self.said.lock().last = None;
@@ -279,6 +294,11 @@ impl Live {
             notices.beyond(),
             notices.left_out(),
         )
+    }
+
+    /// The steps so far, as a record has them, and how many more there are.
+    pub(super) fn steps(&self) -> (Vec<StepRecord>, u64) {
+        self.said.lock().steps.listed()
     }
 
     /// All events so far.

@@ -17,6 +17,7 @@ mod notices;
 mod outcome;
 mod rights;
 mod start;
+mod steps;
 mod table;
 mod told;
 mod uploads;

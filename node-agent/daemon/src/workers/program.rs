@@ -5,7 +5,7 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use aion_abi::{
     admin::{INPUT_MOUNT, OUTPUT_MOUNT},
-    boot::{AgentTool, Declarative, Mount, Program, Wasm},
+    boot::{AgentTool, Declarative, Mount, Program, Steps, Wasm},
 };
 use aion_api::{AgentInstanceSpec, FileMode, ResolvedMount};
 use aion_bundle::{Digest, Store};
@@ -24,6 +24,9 @@ use crate::{
 
 /// MiB for the host half of a worker with a guest: answers, requests, the engine.
 const HOST_MIB: u32 = 32;
+
+/// Calls of a workflow's steps that are under way at once: one more of those that it may have is for what it says.
+const CALLS_AT_ONCE: u32 = 8;
 
 /// Where programs are.
 pub(super) struct Programs<'a> {
@@ -78,6 +81,10 @@ impl Programs<'_> {
             Prepared::Declarative { instructions } => {
                 let program = declarative(instance.spec(), instructions, called);
                 let program = Program::Declarative(program);
+                Ok(Startable::of(program, Role::Declarative, Vec::new()))
+            }
+            Prepared::Steps => {
+                let program = Program::Steps(steps(instance.spec()));
                 Ok(Startable::of(program, Role::Declarative, Vec::new()))
             }
             Prepared::Wasm { bundle } => {
@@ -163,6 +170,18 @@ fn declarative(
         has_tools: !spec.tools.is_empty(),
         agents: agents(spec, called),
         max_steps: count(spec.limits.max_steps),
+        max_tokens: spec.limits.max_tokens.map(count),
+    }
+}
+
+fn steps(spec: &AgentInstanceSpec) -> Steps {
+    let inline = spec.inline.as_ref();
+    Steps {
+        steps: inline.map(|it| it.steps.clone()).unwrap_or_default(),
+        at_once: count(spec.quotas.concurrent_calls)
+            .saturating_sub(1)
+            .clamp(1, CALLS_AT_ONCE),
+        max_prompts: count(spec.limits.max_steps),
         max_tokens: spec.limits.max_tokens.map(count),
     }
 }

@@ -10,7 +10,6 @@ mod arguments;
 mod conversation;
 mod document;
 mod knowledge;
-mod patience;
 mod question;
 mod quote;
 mod reading;
@@ -99,6 +98,7 @@ pub(crate) async fn say(
         text,
         kind,
         problem: None,
+        steps: Vec::new(),
     };
     let _: MessageResponse = syscalls.call(Syscall::AgentMessage, &request).await?;
     Ok(())

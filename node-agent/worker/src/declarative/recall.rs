@@ -13,8 +13,8 @@ use aion_abi::syscall::memory::{
 use super::knowledge::{self, PASSAGES, Shelf, Standing};
 use super::question::Question;
 use super::select::{Found, Gathered};
-use super::{EXCHANGES, patience, say};
-use crate::syscalls::Syscalls;
+use super::{EXCHANGES, say};
+use crate::syscalls::{Syscalls, patience};
 
 /// So many passages are looked at for a question first; of many copies, as many again until there are so many
 /// different ones, and at most so often.

@@ -5,8 +5,8 @@
 //! try gets the recorded outcome instead of a second effect. After a restart the daemon calls earlier
 //! timestamps stale: then the request is signed anew.
 //!
-//! The key of an effect says what it is and the how-manieth of its kind: a turn that runs again, after its node agent was
-//! replaced, has the same key for the same step, and goes on where it was.
+//! The key of an effect says what it is and the how-manieth of its kind, or the place that its program names: a turn that runs
+//! again, after its node agent was replaced, has the same key for the same step, and goes on where it was.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -28,7 +28,6 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::connection::{Connection, Lost, Whole, read};
@@ -56,7 +55,8 @@ pub(crate) struct Client {
     effects: RefCell<HashMap<[u8; 32], u32>>,
     /// When the turn is over and another try is in vain.
     until: Instant,
-    connection: Mutex<Option<Connection>>,
+    /// Those that no call has at the moment.
+    idle: RefCell<Vec<Connection>>,
 }
 
 impl Client {
@@ -69,13 +69,22 @@ impl Client {
             counter: Cell::new(0),
             effects: RefCell::default(),
             until,
-            connection: Mutex::new(None),
+            idle: RefCell::default(),
         }
     }
 
     /// Makes a syscall other than `model.chat` until it has an answer, be it a refusal, or the turn is over.
     pub(crate) async fn exchange(&self, syscall: Syscall, body: Bytes) -> Result<Whole, Lost> {
         let effect = self.effect_key(syscall, &body);
+        self.exchange_as(syscall, body, effect).await
+    }
+
+    async fn exchange_as(
+        &self,
+        syscall: Syscall,
+        body: Bytes,
+        effect: Option<String>,
+    ) -> Result<Whole, Lost> {
         let attempt = async || self.attempt(syscall, &body, effect.as_deref()).await;
         self.retry(attempt, Whole::problem).await
     }
@@ -109,14 +118,14 @@ impl Client {
         body: &Bytes,
         effect: Option<&str>,
     ) -> Result<Whole, Lost> {
-        let mut held = self.connection.lock().await;
-        let mut connection = match held.take().filter(Connection::is_open) {
+        let idle = self.idle.borrow_mut().pop().filter(Connection::is_open);
+        let mut connection = match idle {
             Some(connection) => connection,
             None => Connection::open(&self.socket).await?,
         };
         let response = connection.send(self.sign(syscall, body, effect)?).await?;
         let answer = read(response).await?;
-        *held = Some(connection);
+        self.idle.borrow_mut().push(connection);
         Ok(answer)
     }
 
@@ -130,12 +139,14 @@ impl Client {
         let mut effects = self.effects.borrow_mut();
         let times = effects.entry(what).or_default();
         *times += 1;
-        // Half of the digest: a key has 64 characters.
-        let (half, _) = what.split_at(16);
-        let half = half
-            .iter()
-            .fold(0, |all, byte| all << 8 | u128::from(*byte));
-        Some(format!("t{}.{half:032x}.{times}", self.turn))
+        Some(format!("t{}.{:032x}.{times}", self.turn, half(what)))
+    }
+
+    /// Names an effect by its place in the program.
+    fn place_key(&self, syscall: Syscall, place: &str) -> Option<String> {
+        let what = [syscall.path(), "\0", place].concat();
+        let what = half(body_digest(what.as_bytes()));
+        (syscall.class() == Class::Effect).then(|| format!("t{}.{what:032x}.at", self.turn))
     }
 
     fn sign(
@@ -169,6 +180,14 @@ impl Client {
         body: Bytes,
     ) -> Result<Result<Response<Incoming>, Whole>, Lost> {
         let effect = self.effect_key(Syscall::ModelChat, &body);
+        self.stream_as(body, effect).await
+    }
+
+    async fn stream_as(
+        &self,
+        body: Bytes,
+        effect: Option<String>,
+    ) -> Result<Result<Response<Incoming>, Whole>, Lost> {
         let attempt = async || self.open_chat(&body, effect.as_deref()).await;
         let refusal = |begun: &Result<_, Whole>| begun.as_ref().err().and_then(Whole::problem);
         self.retry(attempt, refusal).await
@@ -198,25 +217,56 @@ impl Syscalls for Client {
         syscall: Syscall,
         request: &Q,
     ) -> Result<A, Problem> {
-        let body = serde_json::to_vec(request)
-            .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?;
-        match self.exchange(syscall, body.into()).await {
-            Ok(answer) => answer.decode(),
-            Err(lost) => Err(unreachable(&lost)),
-        }
+        decoded(self.exchange(syscall, body_of(request)?).await)
+    }
+
+    async fn call_at<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        place: &str,
+        syscall: Syscall,
+        request: &Q,
+    ) -> Result<A, Problem> {
+        let effect = self.place_key(syscall, place);
+        decoded(self.exchange_as(syscall, body_of(request)?, effect).await)
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatStream, Problem> {
-        let body = serde_json::to_vec(request)
-            .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))?
-            .into();
-        match self.stream(body).await {
-            Ok(Ok(response)) => Ok(ChatStream::new(response.into_body())),
-            Ok(Err(refusal)) => Err(refusal.problem().unwrap_or_else(|| {
-                Problem::new(Code::Internal, "the node refused and gave no reason")
-            })),
-            Err(lost) => Err(unreachable(&lost)),
-        }
+        begun(self.stream(body_of(request)?).await)
+    }
+
+    async fn chat_at(&self, place: &str, request: &ChatRequest) -> Result<ChatStream, Problem> {
+        let effect = self.place_key(Syscall::ModelChat, place);
+        begun(self.stream_as(body_of(request)?, effect).await)
+    }
+}
+
+/// Half of a digest: a key has 64 characters.
+fn half(digest: [u8; 32]) -> u128 {
+    let (half, _) = digest.split_at(16);
+    half.iter()
+        .fold(0, |all, byte| all << 8 | u128::from(*byte))
+}
+
+fn body_of(request: &impl Serialize) -> Result<Bytes, Problem> {
+    let body = serde_json::to_vec(request);
+    body.map(Bytes::from)
+        .map_err(|error| Problem::new(Code::BadRequest, error.to_string()))
+}
+
+fn decoded<A: DeserializeOwned>(answer: Result<Whole, Lost>) -> Result<A, Problem> {
+    match answer {
+        Ok(answer) => answer.decode(),
+        Err(lost) => Err(unreachable(&lost)),
+    }
+}
+
+fn begun(answer: Result<Result<Response<Incoming>, Whole>, Lost>) -> Result<ChatStream, Problem> {
+    match answer {
+        Ok(Ok(response)) => Ok(ChatStream::new(response.into_body())),
+        Ok(Err(refusal)) => Err(refusal.problem().unwrap_or_else(|| {
+            Problem::new(Code::Internal, "the node refused and gave no reason")
+        })),
+        Err(lost) => Err(unreachable(&lost)),
     }
 }
 

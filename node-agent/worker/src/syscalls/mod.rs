@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 mod connection;
+pub(crate) mod patience;
 mod sse;
 
 pub(crate) use connection::{Lost, Whole};
@@ -27,8 +28,26 @@ pub(crate) trait Syscalls {
         request: &Q,
     ) -> Result<A, Problem>;
 
+    /// The same, for a program that names what it does by `place`, once in its turn: it is found again by that when the turn
+    /// runs again, whatever it does at the same time. What is made for tests and finds nothing again need not have it.
+    async fn call_at<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        place: &str,
+        syscall: Syscall,
+        request: &Q,
+    ) -> Result<A, Problem> {
+        let _ = place;
+        self.call(syscall, request).await
+    }
+
     /// A chat completion; `Err` where it was refused before its first event.
     async fn chat(&self, request: &ChatRequest) -> Result<Self::Chat, Problem>;
+
+    /// The same, named as with [`Syscalls::call_at`].
+    async fn chat_at(&self, place: &str, request: &ChatRequest) -> Result<Self::Chat, Problem> {
+        let _ = place;
+        self.chat(request).await
+    }
 }
 
 /// The events of a chat completion.

@@ -243,9 +243,10 @@ impl CrewParts {
             programs: resolved.programs.clone(),
             reach: match instance.program {
                 Prepared::Process { .. } => Granted::of(instance.spec()).reach(),
-                Prepared::Declarative { .. } | Prepared::Wasm { .. } | Prepared::External => {
-                    Vec::new()
-                }
+                Prepared::Declarative { .. }
+                | Prepared::Steps
+                | Prepared::Wasm { .. }
+                | Prepared::External => Vec::new(),
             },
         })
     }

@@ -19,9 +19,8 @@ use aion_abi::syscall::memory::{
 };
 
 use super::super::document::FORM;
-use super::super::patience;
 use super::record::digest;
-use crate::syscalls::Syscalls;
+use crate::syscalls::{Syscalls, patience};
 
 /// The collection of starts and marks.
 const MARKS: &str = "mounts";

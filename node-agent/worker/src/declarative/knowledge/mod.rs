@@ -24,8 +24,8 @@ use aion_abi::syscall::Syscall;
 use aion_abi::syscall::fs::{self, Entry, TreeDigest};
 use aion_abi::syscall::memory::Hit;
 
-use super::{document, patience};
-use crate::syscalls::Syscalls;
+use super::document;
+use crate::syscalls::{Syscalls, patience};
 use left_out::LeftOut;
 use marks::Mark;
 pub(super) use marks::{Marks, start_id};

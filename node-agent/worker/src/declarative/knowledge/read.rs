@@ -7,9 +7,8 @@ use aion_abi::syscall::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::super::patience;
 use super::plan::{MAX_FILE, too_large};
-use crate::syscalls::Syscalls;
+use crate::syscalls::{Syscalls, patience};
 
 /// A file that changes while it is read is tried so often.
 const TRIES: usize = 3;

@@ -9,8 +9,7 @@ use aion_abi::syscall::fs::Entry;
 use aion_abi::syscall::memory::{Hit, Item, MAX_K, RecallRequest, RecallResponse};
 
 use super::super::document::{FORM, Passage};
-use super::super::patience;
-use crate::syscalls::Syscalls;
+use crate::syscalls::{Syscalls, patience};
 
 /// The collection of records.
 const FILES: &str = "files";

@@ -8,12 +8,11 @@ use aion_abi::syscall::memory::{
 };
 
 use super::super::document::Passage;
-use super::super::patience;
 use super::left_out::LeftOut;
 use super::marks::{self, Marks};
 use super::record::{self, PASSAGES, Record};
 use super::shelf::Shelf;
-use crate::syscalls::Syscalls;
+use crate::syscalls::{Syscalls, patience};
 
 /// The most items of a batch; one more says whose it is.
 const MAX_ITEMS: usize = MAX_BATCH - 1;

@@ -174,3 +174,53 @@ fn a_step_has_the_same_key_in_each_run_of_its_turn_and_in_no_other() {
     assert_ne!(other.unwrap_or_default(), first[0]);
     assert_eq!(client(7).effect_key(Syscall::FsRead, b"a"), None);
 }
+
+#[test]
+fn an_effect_that_is_named_by_its_place_has_one_key_in_every_run() {
+    let client = |turn| {
+        let key = Key::new([7; 32]);
+        Client::new(PathBuf::new(), key, turn, Instant::now())
+    };
+    let key = |turn, place: &str| client(turn).place_key(Syscall::ToolCall, place).unwrap();
+    assert_eq!(key(7, "each[1].a"), key(7, "each[1].a"));
+    assert!(key(7, "each[1].a").starts_with("t7."));
+    for other in [
+        key(7, "each[2].a"),
+        key(8, "each[1].a"),
+        key(7, "each[1].b"),
+    ] {
+        assert_ne!(key(7, "each[1].a"), other);
+    }
+    let ask = client(7).place_key(Syscall::AgentAsk, "each[1].a");
+    assert_ne!(ask, Some(key(7, "each[1].a")));
+    assert!(key(u64::MAX, "each[1].a").len() <= headers::MAX_IDEMPOTENCY_KEY);
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_have_a_connection_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("s")).unwrap();
+    let key = Key::new([7; 32]);
+    let until = Instant::now() + Duration::from_secs(3600);
+    let client = Client::new(folder.path().join("s"), key, 1, until);
+    // Neither is answered before both are there.
+    let node = async {
+        let (mut first, _) = listener.accept().await.unwrap();
+        let (mut second, _) = listener.accept().await.unwrap();
+        for stream in [&mut first, &mut second] {
+            assert!(stream.read(&mut [0; 2048]).await.unwrap() > 0);
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+                .await
+                .unwrap();
+        }
+        (first, second)
+    };
+    let call = || client.exchange(Syscall::SysNull, Bytes::from_static(b"{}"));
+    let (one, other, _held) = tokio::join!(call(), call(), node);
+    assert_eq!(
+        (one.unwrap().status, other.unwrap().status),
+        (StatusCode::OK, StatusCode::OK)
+    );
+    assert_eq!(client.idle.borrow().len(), 2);
+}

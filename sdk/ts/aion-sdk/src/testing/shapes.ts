@@ -157,6 +157,14 @@ const shapes: Fields = {
         },
         { call: number(0), retryAfterMs: number(0) },
       ),
+      steps: list(
+        object(
+          { step: text(1, 192), state: oneOf('running', 'done', 'skipped', 'failed', 'cancelled') },
+          { turn: number(0) },
+        ),
+        0,
+        64,
+      ),
     },
   ),
   'agent.checkpoint': object({ state: typed('string') }),

@@ -1,5 +1,5 @@
-//! A syscall that waits until the agent's calls of a minute are there again: a large folder takes more of them
-//! than a minute has. Who waits is the one that reads documents; a turn's end ends the waiting, too.
+//! A syscall that waits until the agent's calls of a minute, or at once, are there again: a large folder takes more of them
+//! than a minute has, and so may a workflow. A turn's end ends the waiting, too.
 
 use std::time::Duration;
 
@@ -9,19 +9,26 @@ use aion_abi::syscall::Syscall;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::syscalls::Syscalls;
+use super::Syscalls;
 
 /// A quota of a longer time is not waited for.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The answer to `request`, which may be asked for again.
-pub(super) async fn call<Q: Serialize, A: DeserializeOwned>(
+pub(crate) async fn call<Q: Serialize, A: DeserializeOwned>(
     syscalls: &impl Syscalls,
     syscall: Syscall,
     request: &Q,
 ) -> Result<A, Problem> {
+    patiently(async || syscalls.call(syscall, request).await).await
+}
+
+/// The outcome of `attempt`, made again while it is refused for a quota that comes back soon.
+pub(crate) async fn patiently<A>(
+    attempt: impl AsyncFn() -> Result<A, Problem>,
+) -> Result<A, Problem> {
     loop {
-        let problem = match syscalls.call(syscall, request).await {
+        let problem = match attempt().await {
             Err(problem) if problem.code == Code::QuotaExceeded => problem,
             outcome => return outcome,
         };

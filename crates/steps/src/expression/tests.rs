@@ -1,0 +1,205 @@
+//! Expressions: what they give, what is refused, and that no text brings the reader down.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+struct Given(BTreeMap<Reference, Json>);
+
+impl Values for Given {
+    fn get(&self, reference: &Reference) -> Option<&Json> {
+        self.0.get(reference)
+    }
+}
+
+fn given() -> Given {
+    let step = |name: &str| Reference::Step(name.to_owned());
+    let variable = |name: &str| Reference::Variable(name.to_owned());
+    Given(BTreeMap::from([
+        (variable("input"), json!("a question")),
+        (step("text"), json!("plain")),
+        (step("skipped"), Json::Null),
+        (
+            step("found"),
+            json!({"items": [{"n": 1}, {"n": 2.5}, {"n": 3}], "more": false, "deep": {"a": "b"}}),
+        ),
+        (step("many"), json!(vec![1; 5000])),
+        (step("some"), json!(vec![1; 200])),
+    ]))
+}
+
+fn value(source: &str) -> Result<Json, String> {
+    Expression::parse(source).unwrap().evaluate(&given())
+}
+
+#[test]
+fn an_expression_is_cel_over_results_and_input() {
+    for (source, expected) in [
+        ("steps.found.items[1].n", json!(2.5)),
+        (
+            "size(steps.found.items) > 2 && !steps.found.more",
+            json!(true),
+        ),
+        (
+            "steps.found.items.map(it, string(it.n)).join(', ')",
+            json!("1, 2.5, 3"),
+        ),
+        (
+            "steps.found.items.filter(it, it.n > 1.0).size() + 1",
+            json!(3),
+        ),
+        (
+            "input.startsWith('a ') ? steps.found.deep.a : ''",
+            json!("b"),
+        ),
+        (
+            "has(steps.found.deep) && !has(steps.found.other)",
+            json!(true),
+        ),
+        ("steps.skipped == null", json!(true)),
+        (
+            "steps.skipped != null && steps.skipped.a == 1",
+            json!(false),
+        ),
+        (
+            "{'b': [steps.text], 'a': 1}",
+            json!({"a": 1, "b": ["plain"]}),
+        ),
+        ("'n' in steps.found.items[0]", json!(true)),
+        ("steps.found.items.exists(it, it.n == 3) ? 1 : 2", json!(1)),
+        ("[3, 1, 2].sort()", json!([1, 2, 3])),
+        ("' a '.trim().upperAscii()", json!("A")),
+        ("'a1'.matches('^[a-z][0-9]$')", json!(true)),
+    ] {
+        assert_eq!(value(source), Ok(expected), "{source}");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_said_without_the_values() {
+    for (source, part) in [
+        ("steps.text.title", "text has no field title"),
+        ("steps.skipped.title", "null has no field title"),
+        ("steps.found.other", "no field other"),
+        ("steps.found.items[7]", "no item at this place"),
+        (
+            "steps.found.map(it, it)",
+            "go through a list, and this is a map",
+        ),
+        ("steps.text + 1", "another type"),
+        ("1 / 0", "division by zero"),
+        ("9223372036854775807 + 1", "too large"),
+        ("steps.many.map(it, it)", "1000 are the most"),
+        ("steps.some.map(a, steps.some.map(b, b))", "10000 items"),
+        ("{1: 2}", "keys are not text"),
+        ("1.0 / 0.0", "the number inf"),
+        ("input.split(1)", "split cannot do this"),
+    ] {
+        let why = value(source).unwrap_err();
+        assert!(why.contains(part), "{source}: {why}");
+        assert!(
+            !why.contains("a question") && !why.contains("plain"),
+            "{why}"
+        );
+    }
+    let long = Given(BTreeMap::from([(
+        Reference::Variable("input".to_owned()),
+        json!("x".repeat(MAX_RESULT)),
+    )]));
+    let twice = Expression::parse("input + input").unwrap();
+    assert!(twice.evaluate(&long).unwrap_err().contains("the most"));
+}
+
+#[test]
+fn what_is_not_offered_is_refused_when_it_is_read() {
+    for (source, part) in [
+        ("steps", "stands alone"),
+        ("steps['text']", "stands alone"),
+        ("size(steps)", "stands alone"),
+        ("has(steps.text)", "always true"),
+        ("timestamp('2024-01-01T00:00:00Z')", "no function timestamp"),
+        ("uint(1)", "no function uint"),
+        ("input.replace('a', 'b')", "no function replace"),
+        ("Thing{a: 1}", "object of a type"),
+        ("b'ab'", "bytes"),
+        ("[1].map(steps, steps)", "variable that is called steps"),
+        ("1 +", "${1 +}"),
+        ("", "${}"),
+        ("a ? b", "${a ? b}"),
+    ] {
+        let wrong = Expression::parse(source).unwrap_err();
+        assert!(wrong.what.contains(part), "{source}: {wrong:?}");
+        assert!(!wrong.remedy.is_empty());
+    }
+}
+
+#[test]
+fn what_it_refers_to_is_known() {
+    let read = Expression::parse("steps.a.b + input + [1].map(x, x + steps.c)[0] + y").unwrap();
+    let names: Vec<_> = read.references().map(Reference::called).collect();
+    assert_eq!(names, ["steps.a", "steps.c", "input", "y"]);
+}
+
+/// The largest that may be written, nested in each way there is: on the stack that a thread of the node has.
+#[test]
+fn nesting_ends_in_an_error_and_not_on_the_stack() {
+    let most = aion_abi::steps::MAX_EXPRESSION;
+    let repeated = |open: &str, middle: &str, close: &str| {
+        let count = (most - middle.len()) / (open.len() + close.len());
+        [open.repeat(count), middle.to_owned(), close.repeat(count)].concat()
+    };
+    let all = [
+        repeated("(", "1", ")"),
+        repeated("[", "1", "]"),
+        repeated("{1:", "1", "}"),
+        repeated("!", "true", ""),
+        repeated("-", "1", ""),
+        repeated("1+", "1", ""),
+        repeated("1?1:", "1", ""),
+        repeated("", "a", ".b"),
+        repeated("", "a", "[0]"),
+        repeated("", "a", ".f()"),
+        repeated("size(", "1", ")"),
+        repeated("a&&", "a", ""),
+        repeated("[1].map(x,", "1", ")"),
+        repeated("a<", "1", ""),
+    ];
+    let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+    let read = thread.spawn(move || {
+        for source in &all {
+            if let Ok(read) = Expression::parse(source) {
+                let _ = read.evaluate(&Given(BTreeMap::new()));
+            }
+        }
+    });
+    read.unwrap().join().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_text_makes_it_panic(source in r#"[a-z0-9 .()\[\]{}'"?:!&|+*/%<>=,\\$_-]{0,60}"#) {
+        if let Ok(read) = Expression::parse(&source) {
+            let _ = read.evaluate(&given());
+        }
+    }
+
+    #[test]
+    fn words_of_the_language_do_not_either(words in proptest::collection::vec(
+        proptest::sample::select(vec![
+            "steps.found", "steps.found.items", "steps.text", "input", ".map(it, ", ".filter(it, ", "it", ")", "(", "[", "]",
+            " + ", " - ", " == ", " ? ", " : ", "1", "-1", "2.5", "'a'", "null", "true", ".size()", ".join('')", "{", "}", ",",
+            " in ", "has(", ".n", "[0]", "string(", "int(", "!", " && ", " || ", " % ", " / ", ".substring(1)", ".slice(0, 9)",
+            ".sum()", ".sort()", ".indexOf('a')", ".charAt(0)", ".split('')", ".flatten()", ".reverse()", "double(", ".min()",
+        ]), 0..12)) {
+        let source = words.concat();
+        if let Ok(read) = Expression::parse(&source) {
+            let _ = read.evaluate(&given());
+        }
+    }
+}
