@@ -34,6 +34,7 @@ pub mod reason;
 pub mod replay;
 pub mod resources;
 pub mod runtime;
+pub mod seen;
 pub mod signing;
 pub mod switch;
 pub mod syscall;
