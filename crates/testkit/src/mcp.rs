@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ElicitRequest,
+        ElicitRequestParams, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+        ServerConfig, ServerRequest, Tool,
     },
     service::RequestContext,
     transport::streamable_http_server::{
@@ -25,10 +26,11 @@ use crate::{StartError, loopback::Loopback};
 type Call = (String, Value);
 type Calls = Arc<Mutex<Vec<Call>>>;
 
-/// A running tool server; gone when dropped. It has three tools:
+/// A running tool server; gone when dropped. It has four tools:
 ///
 /// - `echo {text}` answers with the text
 /// - `fail {}` answers with an error result
+/// - `sure {}` asks its client whether it is, and answers with what is said: `accept`, `decline` or `cancel`
 /// - `wait {milliseconds}` answers when they have passed
 pub struct McpServer {
     server: Loopback,
@@ -99,6 +101,7 @@ impl ServerHandler for Tools {
                 json!({"text": {"type": "string"}}),
             ),
             tool("fail", "Fails.", json!({})),
+            tool("sure", "Asks a person first.", json!({})),
             tool(
                 "wait",
                 "Answers later.",
@@ -110,7 +113,7 @@ impl ServerHandler for Tools {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         self.calls
@@ -120,6 +123,7 @@ impl ServerHandler for Tools {
         let result = match request.name.as_ref() {
             "echo" => CallToolResult::success(say(arguments["text"].as_str().unwrap_or_default())),
             "fail" => CallToolResult::error(say("it was asked to fail")),
+            "sure" => CallToolResult::success(say(&sure(&context).await?)),
             "wait" => {
                 let pause = arguments["milliseconds"].as_u64().unwrap_or_default();
                 tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -128,6 +132,25 @@ impl ServerHandler for Tools {
             name => return Err(ErrorData::invalid_params(format!("no tool {name}"), None)),
         };
         Ok(result.into())
+    }
+}
+
+/// What the client says to a question of one boolean.
+async fn sure(context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
+    let schema = json!({"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]});
+    let params = json!({"message": "Are you sure?", "requestedSchema": schema});
+    let failed = |why: String| ErrorData::internal_error(why, None);
+    let params: ElicitRequestParams =
+        serde_json::from_value(params).map_err(|why| failed(why.to_string()))?;
+    let question = ServerRequest::ElicitRequest(ElicitRequest::new(params));
+    let answer = context.peer.send_request(question).await;
+    let answer = answer.map_err(|why| failed(why.to_string()))?;
+    let answer = serde_json::to_value(answer).map_err(|why| failed(why.to_string()))?;
+    let action = answer["action"].as_str().unwrap_or_default();
+    match (action, &answer["content"]["sure"]) {
+        ("accept", Value::Bool(true)) => Ok(action.to_owned()),
+        ("accept", _) => Err(failed(format!("a yes without what it is to: {answer}"))),
+        _ => Ok(action.to_owned()),
     }
 }
 

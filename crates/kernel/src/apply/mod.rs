@@ -146,6 +146,7 @@ impl State {
                 kind,
                 target,
                 key,
+                within,
                 body,
                 rule,
                 until,
@@ -160,6 +161,7 @@ impl State {
                 };
                 let asked = Asked {
                     call,
+                    within: *within,
                     body: *body,
                     rule,
                     until: *until,

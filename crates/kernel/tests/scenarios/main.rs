@@ -14,6 +14,7 @@ mod facts;
 mod fairness;
 mod harness;
 mod parked;
+mod questions;
 mod quotas;
 mod recovery;
 mod refusals;
