@@ -40,6 +40,8 @@ mod fake;
 #[cfg(test)]
 mod mcp_tests;
 #[cfg(test)]
+mod paging_tests;
+#[cfg(test)]
 mod reconnect_tests;
 #[cfg(test)]
 mod scripted;

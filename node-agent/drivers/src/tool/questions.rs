@@ -20,7 +20,10 @@ use rmcp::{
     service::InboundStreamOrigin,
 };
 use serde_json::json;
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
 
 use super::Told;
 
@@ -28,6 +31,8 @@ use super::Told;
 const LONGEST: usize = 8 * 1024;
 /// The most questions that an answer asks before it is one.
 const MOST: usize = 4;
+/// Questions of a connection that are open at once. The transport takes no more than some that are not answered.
+const OPEN: usize = 8;
 /// How long the call is looked for that a question came with: it may be quicker than the call's own task.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -157,10 +162,20 @@ impl Call {
 }
 
 /// The calls of a connection that are under way.
-#[derive(Default)]
 pub(super) struct UnderWay {
     calls: Mutex<HashMap<RequestId, Arc<Call>>>,
     more: Notify,
+    open: Semaphore,
+}
+
+impl Default for UnderWay {
+    fn default() -> Self {
+        Self {
+            calls: Mutex::default(),
+            more: Notify::default(),
+            open: Semaphore::new(OPEN),
+        }
+    }
 }
 
 /// A call is, while this lives.
@@ -200,7 +215,7 @@ impl UnderWay {
         }
     }
 
-    /// Asks about the call that the question came with; `None` where that is not known, and nobody is asked.
+    /// Asks about the call that the question came with; `None` where that is not known, or enough are open, and nobody is asked.
     pub(super) async fn ask(
         &self,
         asked: &ElicitRequestParams,
@@ -217,6 +232,7 @@ impl UnderWay {
                 more.await;
             }
         };
+        let _open = self.open.try_acquire().ok()?;
         let call = timeout(SOON, found).await.ok()?;
         Some(call.ask(asked).await)
     }

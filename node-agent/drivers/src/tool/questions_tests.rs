@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use futures::FutureExt as _;
 use serde_json::Value;
 
 use super::*;
@@ -97,6 +98,25 @@ async fn a_question_that_is_of_no_known_call_is_asked_of_nobody() {
     );
     drop(one);
     assert!(under_way.calls.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_has_so_many_questions_open_and_no_more() {
+    let under_way = Arc::<UnderWay>::default();
+    let waits = Waits {
+        asks: Arc::new(|_| Box::pin(std::future::pending())),
+        ..Waits::nobody()
+    };
+    let _begun = under_way.begin(&RequestId::Number(1), "depot.empty", &waits);
+    let question = asked("Really?", &json!({}));
+    let ask = || Box::pin(under_way.ask(&question, None));
+    let mut open: Vec<_> = (0..OPEN).map(|_| ask()).collect();
+    for asking in &mut open {
+        assert!(asking.as_mut().now_or_never().is_none());
+    }
+    assert_eq!(ask().now_or_never(), Some(None));
+    open.pop();
+    assert!(ask().now_or_never().is_none());
 }
 
 #[tokio::test]
