@@ -10,8 +10,9 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ElicitRequest,
-        ElicitRequestParams, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-        ServerConfig, ServerRequest, Tool,
+        ElicitRequestParams, InputRequest, InputRequiredResult, InputResponses, ListToolsResult,
+        PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, ServerRequest,
+        Tool,
     },
     service::RequestContext,
     transport::streamable_http_server::{
@@ -123,7 +124,7 @@ impl ServerHandler for Tools {
         let result = match request.name.as_ref() {
             "echo" => CallToolResult::success(say(arguments["text"].as_str().unwrap_or_default())),
             "fail" => CallToolResult::error(say("it was asked to fail")),
-            "sure" => CallToolResult::success(say(&sure(&context).await?)),
+            "sure" => return sure(request.input_responses, &context).await,
             "wait" => {
                 let pause = arguments["milliseconds"].as_u64().unwrap_or_default();
                 tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -135,22 +136,38 @@ impl ServerHandler for Tools {
     }
 }
 
-/// What the client says to a question of one boolean.
-async fn sure(context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
+/// Asks the client a question of one boolean: in its stream, or by the result where that is of 2026-07-28.
+async fn sure(
+    said: Option<InputResponses>,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
     let schema = json!({"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]});
     let params = json!({"message": "Are you sure?", "requestedSchema": schema});
     let failed = |why: String| ErrorData::internal_error(why, None);
     let params: ElicitRequestParams =
         serde_json::from_value(params).map_err(|why| failed(why.to_string()))?;
-    let question = ServerRequest::ElicitRequest(ElicitRequest::new(params));
-    let answer = context.peer.send_request(question).await;
-    let answer = answer.map_err(|why| failed(why.to_string()))?;
-    let answer = serde_json::to_value(answer).map_err(|why| failed(why.to_string()))?;
-    let action = answer["action"].as_str().unwrap_or_default();
-    match (action, &answer["content"]["sure"]) {
-        ("accept", Value::Bool(true)) => Ok(action.to_owned()),
-        ("accept", _) => Err(failed(format!("a yes without what it is to: {answer}"))),
-        _ => Ok(action.to_owned()),
+    let question = ElicitRequest::new(params);
+    let newest = context.protocol_version() >= Some(ProtocolVersion::V_2026_07_28);
+    let answer = match said.and_then(|mut it| it.remove("sure")) {
+        Some(answer) => answer,
+        None if newest => {
+            let question = InputRequest::Elicitation(question);
+            let asks = [("sure".to_owned(), question)].into();
+            return Ok(InputRequiredResult::from_input_requests(asks).into());
+        }
+        None => {
+            let question = ServerRequest::ElicitRequest(question);
+            let answer = context.peer.send_request(question).await;
+            let answer = answer.map_err(|why| failed(why.to_string()))?;
+            serde_json::to_value(answer).map_err(|why| failed(why.to_string()))?
+        }
+    };
+    match (answer["action"].as_str(), &answer["content"]["sure"]) {
+        (Some("accept"), Value::Bool(true)) | (Some("decline" | "cancel"), _) => {
+            let action = answer["action"].as_str().unwrap_or_default();
+            Ok(CallToolResult::success(vec![ContentBlock::text(action)]).into())
+        }
+        _ => Err(failed(format!("that is no answer: {answer}"))),
     }
 }
 

@@ -1,3 +1,4 @@
+//! Addresses of what agents remember, and lists in pages of a node that remembers much, little, or refuses.
 #![allow(clippy::unwrap_used)]
 use aion_abi::{date::UnixMillis, key::Admitted, memory::Page as Found, syscall::memory::Method};
 use aion_client::Address;
@@ -13,20 +14,20 @@ use super::*;
 #[test]
 fn an_item_comes_back_from_its_address_whatever_it_is_called() {
     for item in ["i-1", "a b/ü?#%"] {
-        let uri = uri(("home", "jarvis"), item);
+        let uri = uri(("home", "clerk"), item);
         assert!(uri.is_ascii() && !uri.contains([' ', '?', '#']), "{uri}");
         let named = named(&uri).unwrap().unwrap();
         assert_eq!(named.what, What::Item(item.to_owned()));
         assert_eq!(
             (named.namespace.as_str(), named.agent.as_str()),
-            ("home", "jarvis")
+            ("home", "clerk")
         );
     }
 }
 
 #[test]
 fn a_query_is_read_and_a_wrong_one_refused_with_why() {
-    let of = |query: &str| named(&format!("aion://agents/home/jarvis/memory{query}"));
+    let of = |query: &str| named(&format!("aion://agents/home/clerk/memory{query}"));
     let all = of("").unwrap().unwrap();
     assert_eq!(all.what, What::Search(Wanted::default()));
     let some = of("?query=a%20cat%26%C3%BC&limit=3&after=7");
@@ -39,12 +40,12 @@ fn a_query_is_read_and_a_wrong_one_refused_with_why() {
     assert_eq!(wrong.code, Code::BadRequest);
     assert!(wrong.detail.contains("limit"), "{wrong}");
     for none in [
-        "aion://agents/home/jarvis",
-        "aion://agents/home/jarvis/files/a",
-        "aion://agents/home/jarvis/memory/",
-        "aion://agents/home/jarvis/memory/a/b",
-        "aion://agents/home/jarvis/memory/a?query=b",
-        "aion://agents//jarvis/memory",
+        "aion://agents/home/clerk",
+        "aion://agents/home/clerk/files/a",
+        "aion://agents/home/clerk/memory/",
+        "aion://agents/home/clerk/memory/a/b",
+        "aion://agents/home/clerk/memory/a?query=b",
+        "aion://agents//clerk/memory",
         "aion://agents/home/%ff/memory",
         "aion://turns/7/files/a",
     ] {

@@ -53,9 +53,13 @@ pub(super) fn asks(call: Progress) -> Asks {
 }
 
 async fn asked(call: Progress, question: Question) -> Said {
-    let Question { operation, message } = question;
+    let Question {
+        operation,
+        message,
+        sends,
+    } = question;
     // A call has name and arguments: nothing that is shown here is ever the request of one.
-    let shown = json!({"question": message, "of": operation}).to_string();
+    let shown = json!({"question": message, "of": operation, "sends": sends}).to_string();
     match call.ask(Name::from(SERVER), Bytes::from(shown)).await {
         Ok(Word::Approved { .. }) => Said::Yes,
         Ok(Word::Denied) => Said::No,

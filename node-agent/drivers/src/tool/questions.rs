@@ -19,7 +19,7 @@ use rmcp::{
     },
     service::InboundStreamOrigin,
 };
-use serde_json::json;
+use serde_json::{Map, Value};
 use tokio::{
     sync::{Notify, Semaphore},
     time::timeout,
@@ -27,8 +27,8 @@ use tokio::{
 
 use super::Told;
 
-/// The longest question, in bytes: it is shown whole.
-const LONGEST: usize = 8 * 1024;
+/// The longest question, in bytes of JSON with what a yes sends: a person is shown 16 KiB, and this whole.
+const LONGEST: usize = 12 * 1024;
 /// The most questions that an answer asks before it is one.
 const MOST: usize = 4;
 /// Questions of a connection that are open at once. The transport takes no more than some that are not answered.
@@ -43,6 +43,8 @@ pub struct Question {
     pub operation: String,
     /// In the server's words.
     pub message: String,
+    /// What the server gets with a yes: an object.
+    pub sends: Value,
 }
 
 /// What a person said.
@@ -83,8 +85,8 @@ impl Waits {
 #[derive(Debug, PartialEq, Eq)]
 struct Form {
     message: String,
-    /// The field that is true for a yes.
-    field: Option<String>,
+    /// What a yes says.
+    content: Value,
 }
 
 /// Why a question is declined.
@@ -100,31 +102,33 @@ fn form(asked: &ElicitRequestParams) -> Result<Form, Declined> {
     else {
         return Err("for a visit to a page");
     };
-    if message.len() > LONGEST {
+    let fields = &requested_schema.properties;
+    let mut content = Map::new();
+    for (name, field) in fields {
+        // A yes to one boolean is true; to any other form it is one to what the server proposes.
+        let is_alone = fields.len() == 1 && matches!(field, PrimitiveSchemaDefinition::Boolean(_));
+        let field = serde_json::to_value(field).unwrap_or_default();
+        let value = match field.get("default") {
+            _ if is_alone => Value::Bool(true),
+            Some(value) if !value.is_null() => value.clone(),
+            _ => return Err("for more than a yes or a no"),
+        };
+        content.insert(name.clone(), value);
+    }
+    let content = Value::Object(content);
+    if Value::from(message.as_str()).to_string().len() + content.to_string().len() > LONGEST {
         return Err("with more words than are shown");
     }
-    let mut fields = requested_schema.properties.iter();
-    let field = match (fields.next(), fields.next()) {
-        (None, _) => None,
-        (Some((name, PrimitiveSchemaDefinition::Boolean(_))), None) => Some(name.clone()),
-        _ => return Err("for more than a yes or a no"),
-    };
     Ok(Form {
         message: message.clone(),
-        field,
+        content,
     })
 }
 
 impl Form {
     fn answered(self, said: Said) -> ElicitResult {
         match said {
-            Said::Yes => {
-                let content = match self.field {
-                    Some(field) => json!({ field: true }),
-                    None => json!({}),
-                };
-                ElicitResult::new(ElicitationAction::Accept).with_content(content)
-            }
+            Said::Yes => ElicitResult::new(ElicitationAction::Accept).with_content(self.content),
             Said::No => ElicitResult::new(ElicitationAction::Decline),
             Said::Nothing => ElicitResult::new(ElicitationAction::Cancel),
         }
@@ -146,6 +150,7 @@ impl Call {
                 let question = Question {
                     operation: self.operation.clone(),
                     message: form.message.clone(),
+                    sends: form.content.clone(),
                 };
                 let said = (self.waits.asks)(question).await;
                 form.answered(said)

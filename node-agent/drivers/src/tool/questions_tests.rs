@@ -1,6 +1,7 @@
+//! What is asked of a person, what is declined, and in the name of which call.
 #![allow(clippy::unwrap_used)]
 use futures::FutureExt as _;
-use serde_json::Value;
+use serde_json::json;
 
 use super::*;
 
@@ -16,7 +17,10 @@ fn who_says(said: Said) -> (Waits, Arc<Mutex<Vec<String>>>) {
     let waits = Waits {
         told: Arc::new(move |text| told.lock().push(text)),
         asks: Arc::new(move |question| {
-            let line = format!("{}? {}", question.operation, question.message);
+            let line = format!(
+                "{}? {} {}",
+                question.operation, question.message, question.sends
+            );
             asked.lock().push(line);
             Box::pin(std::future::ready(said))
         }),
@@ -38,6 +42,11 @@ async fn a_yes_or_a_no_is_asked_in_the_name_of_its_call() {
             boolean.clone(),
             json!({"action": "accept", "content": {"sure": true}}),
         ),
+        (
+            Said::Yes,
+            json!({"to": {"type": "string", "default": "ann"}, "copy": {"type": "boolean", "default": false}}),
+            json!({"action": "accept", "content": {"to": "ann", "copy": false}}),
+        ),
         (Said::No, boolean.clone(), json!({"action": "decline"})),
         (Said::Nothing, boolean, json!({"action": "cancel"})),
     ] {
@@ -50,7 +59,12 @@ async fn a_yes_or_a_no_is_asked_in_the_name_of_its_call() {
             .ask(&asked("Really?", &properties), Some(&origin))
             .await;
         assert_eq!(serde_json::to_value(told.unwrap()).unwrap(), answer);
-        assert_eq!(*heard.lock(), ["depot.empty? Really?"]);
+        let sends = match properties.as_object().unwrap().len() {
+            0 => "{}",
+            1 => "{\"sure\":true}",
+            _ => "{\"copy\":false,\"to\":\"ann\"}",
+        };
+        assert_eq!(*heard.lock(), [format!("depot.empty? Really? {sends}")]);
     }
 }
 
@@ -94,7 +108,7 @@ async fn a_question_that_is_of_no_known_call_is_asked_of_nobody() {
     assert!(under_way.ask(&question, None).await.is_some());
     assert_eq!(
         *heard.lock(),
-        ["depot.fill? Really?", "depot.empty? Really?"]
+        ["depot.fill? Really? {}", "depot.empty? Really? {}"]
     );
     drop(one);
     assert!(under_way.calls.lock().is_empty());

@@ -98,7 +98,10 @@ async fn asked(door: &Door, era: ClientLifecycleMode) -> anyhow::Result<()> {
         templates[0].uri_template,
         "aion://turns/{turn}/files/{+path}"
     );
-    assert!(client.list_all_resources().await?.is_empty());
+    // What was asked is remembered.
+    let resources = client.list_all_resources().await?;
+    let of_jarvis = |it: &str| it.starts_with("aion://agents/default/jarvis/memory/");
+    assert!(!resources.is_empty() && resources.iter().all(|it| of_jarvis(&it.uri)));
     let none = ReadResourceRequestParams::new("aion://turns/4711/files/a.txt");
     let none = client.read_resource(none).await.unwrap_err().to_string();
     assert!(none.contains("4711"), "{none}");
@@ -229,8 +232,14 @@ const NOT_OFFERED: &[(&str, &str)] = &[
         "wants a tool of a server made for the suite, test_missing_capability",
     ),
     ("completion-", "nothing is completed: no capability says so"),
-    ("elicitation-", "nothing is asked back"),
-    ("input-required-", "nothing is asked back"),
+    (
+        "elicitation-",
+        "wants a tool of a server made for the suite: a form has no fields here, and asks for a person's word about an agent's call",
+    ),
+    (
+        "input-required-",
+        "wants a tool of a server made for the suite: what is asked is a person's word about an agent's call",
+    ),
     (
         "logging-",
         "nothing is logged to clients: no capability says so",

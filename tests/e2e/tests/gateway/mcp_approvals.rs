@@ -193,7 +193,7 @@ fn a_client_that_may_approve_is_asked_and_its_word_counts_once() -> anyhow::Resu
         assert_eq!(all.len(), 2 * (number + 1), "{all:?}");
         let mut words: Vec<(&str, &str)> = Vec::new();
         for it in &all {
-            assert_eq!(it["answered"]["by"], "boss", "{it}");
+            assert_eq!(it["answered"]["by"], "the key boss", "{it}");
             let scope = it["answered"]["scope"].as_str().unwrap_or_default();
             words.push((it["answered"]["word"].as_str().unwrap(), scope));
         }
