@@ -1,13 +1,18 @@
 //! Whose tokens are taken here, as the node says it and for a moment after: who shows nothing asks for it too, and is to cost the node little.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use aion_abi::key::Issuer;
 use aion_client::{ClientError, Node};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 /// How long it is believed. The node reads its settings at a start.
 const BELIEVED: Duration = Duration::from_secs(10);
+/// How long the node may take to say it.
+const SAYS: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Default)]
@@ -25,7 +30,13 @@ impl Issuers {
         {
             return Ok(Arc::clone(all));
         }
-        let all: Arc<[Issuer]> = node.issuers().await?.items.into();
+        let silent = |_| ClientError::Unreachable {
+            at: node.address.to_string(),
+            why: io::ErrorKind::TimedOut.into(),
+        };
+        // Others wait for the same answer.
+        let told = timeout(SAYS, node.issuers()).await.map_err(silent)?;
+        let all: Arc<[Issuer]> = told?.items.into();
         *known = Some((Instant::now(), Arc::clone(&all)));
         Ok(all)
     }

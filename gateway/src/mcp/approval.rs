@@ -85,21 +85,7 @@ impl State {
     }
 
     /// Takes what the client says to the node.
-    pub(super) async fn answered(
-        &self,
-        node: &Node,
-        said: Option<InputResponses>,
-    ) -> Result<(), Problem> {
-        let said = said.and_then(|mut it| it.remove(QUESTION));
-        let said = said.map(serde_json::from_value::<ElicitResult>).transpose();
-        let said = said.map_err(|why| {
-            let what = format!("inputResponses.{QUESTION} is not an answer: {why}");
-            Problem::new(Code::BadRequest, what)
-                .remedy("say accept, decline or cancel as its action")
-        })?;
-        let Some(verdict) = said.and_then(|it| verdict(&it)) else {
-            return Ok(());
-        };
+    pub(super) async fn answered(&self, node: &Node, verdict: Verdict) -> Result<(), Problem> {
         let asked = node.approval(self.approval).await.map_err(problem)?;
         say(node, &asked, (self.turn, &self.digest), verdict).await
     }
@@ -165,6 +151,17 @@ async fn say(
         Err(ClientError::Refused(it)) if it.code == Code::AlreadyAnswered => Ok(()),
         Err(error) => Err(problem(error)),
     }
+}
+
+/// What a client gives back of a question; nothing where it leaves it open.
+pub(super) fn said(answers: Option<InputResponses>) -> Result<Option<Verdict>, Problem> {
+    let said = answers.and_then(|mut it| it.remove(QUESTION));
+    let said = said.map(serde_json::from_value::<ElicitResult>).transpose();
+    let said = said.map_err(|why| {
+        let what = format!("inputResponses.{QUESTION} is not an answer: {why}");
+        Problem::new(Code::BadRequest, what).remedy("say accept, decline or cancel as its action")
+    })?;
+    Ok(said.as_ref().and_then(verdict))
 }
 
 /// A yes, a no, or nothing: it stays open.
@@ -282,6 +279,20 @@ mod tests {
         assert_eq!(State::read(given).unwrap(), state);
         for wrong in ["", "x", &given[1..], &"a".repeat(LONGEST + 1)] {
             assert_eq!(State::read(wrong).unwrap_err().code, Code::BadRequest);
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused_and_none_leaves_it_open() {
+        let given = |answer: Value| said(Some([(QUESTION.to_owned(), answer)].into()));
+        assert_eq!(
+            given(json!({"action": "accept"})),
+            Ok(Some(Verdict::Approve))
+        );
+        assert_eq!(given(json!({"action": "cancel"})), Ok(None));
+        assert_eq!(said(None), Ok(None));
+        for wrong in [json!({"action": "maybe"}), json!("accept"), json!({})] {
+            assert_eq!(given(wrong).unwrap_err().code, Code::BadRequest);
         }
     }
 

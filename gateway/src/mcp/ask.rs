@@ -128,8 +128,13 @@ pub(super) async fn go_on(
         let remedy = "call the tool again that asked";
         return Err(Problem::new(Code::BadRequest, what).remedy(remedy));
     }
-    if let Some(Asker::Result(node)) = &client.asker {
-        state.answered(node, said).await?;
+    if let Some(verdict) = approval::said(said)? {
+        let Some(Asker::Result(node)) = &client.asker else {
+            let what = "whoever calls now may say no person's word, or answers no forms";
+            let remedy = "call with the key that was asked, or answer with aionctl approvals";
+            return Err(Problem::new(Code::Denied, what).remedy(remedy));
+        };
+        state.answered(node, verdict).await?;
     }
     let call = Call::new(client, Some(state.approval));
     let mut asking = Asking::resumed(Arc::clone(gateway), state.turn);

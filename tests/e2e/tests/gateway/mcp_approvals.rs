@@ -314,6 +314,7 @@ fn what_a_tools_server_asks_is_asked_of_a_person_and_goes_back_to_it() -> anyhow
 #[test]
 fn what_a_client_gives_back_is_no_right() -> anyhow::Result<()> {
     let mut office = Office::open()?;
+    let owner = office.door.token.clone();
     office.by_key("boss", &["--may", "approve"])?;
     let boss = office.door.token.clone();
     let meta = json!({
@@ -339,6 +340,10 @@ fn what_a_client_gives_back_is_no_right() -> anyhow::Result<()> {
     office.by_key("other", &["--may", "approve"])?;
     let refused = call(&office.door, &yes)?;
     assert_eq!(refused["error"]["data"]["code"], "not-found", "{refused}");
+    // Nor does who asks with the gateway's token, whose turn it is and who may not answer for a person.
+    office.door.token.clone_from(&owner);
+    let refused = call(&office.door, &yes)?;
+    assert_eq!(refused["error"]["data"]["code"], "denied", "{refused}");
     let torn = json!({"requestState": "x", "inputResponses": {}});
     let refused = call(&office.door, &torn)?;
     assert_eq!(refused["error"]["code"], -32602, "{refused}");
