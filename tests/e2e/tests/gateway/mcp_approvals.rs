@@ -1,8 +1,8 @@
 //! A person's word, asked of the MCP client that began the turn: of both eras, where it may say one, and of no other.
 
-use std::{fs, sync::Arc, thread};
+use std::{fs, process::Command, sync::Arc, thread};
 
-use aion_testkit::{FakeModel, McpServer, ModelRequest, Reply, until};
+use aion_testkit::{FakeModel, McpServer, ModelRequest, Reply, or_skip, python_package, until};
 use parking_lot::Mutex;
 use rmcp::{
     ClientHandler, ErrorData, RoleClient,
@@ -359,6 +359,52 @@ fn what_a_client_gives_back_is_no_right() -> anyhow::Result<()> {
         again["result"]["content"], done["result"]["content"],
         "{again}"
     );
+    assert_eq!(office.server.calls().len(), 1);
+    Ok(())
+}
+
+/// Python's official client, as somebody writes it who is asked.
+const CLIENT: &str = r#"
+import asyncio, sys
+from mcp import ClientSession, types
+from mcp.client.streamable_http import streamablehttp_client
+url, token, action = sys.argv[1:]
+asked = []
+
+async def ask(context, params):
+    asked.append(params.message)
+    return types.ElicitResult(action=action)
+
+async def main():
+    headers = {"Authorization": f"Bearer {token}"}
+    async with streamablehttp_client(url, headers=headers) as (read, write, _):
+        async with ClientSession(read, write, elicitation_callback=ask) as session:
+            await session.initialize()
+            result = await session.call_tool("clerk", {"question": "Send the letter."})
+            assert len(asked) == 1 and "tool.call:probe.echo" in asked[0], asked
+            print(result.content[0].text)
+
+asyncio.run(main())
+"#;
+
+#[test]
+fn the_official_client_of_python_is_asked_too() -> anyhow::Result<()> {
+    let Some(site) = or_skip(python_package("langgraph")) else {
+        return Ok(());
+    };
+    let mut office = Office::open()?;
+    office.by_key("boss", &["--may", "approve"])?;
+    for (action, word) in [("accept", "the letter"), ("decline", "said no")] {
+        let mut client = Command::new("python3");
+        client.args(["-c", CLIENT]).env("PYTHONPATH", &site);
+        let url = format!("http://127.0.0.1:{}/mcp", office.door.port);
+        client.args([&url, &office.door.token, action]);
+        let output = client.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains(word), "{told}");
+    }
     assert_eq!(office.server.calls().len(), 1);
     Ok(())
 }
