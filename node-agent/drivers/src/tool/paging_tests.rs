@@ -169,10 +169,8 @@ async fn one_bad_schema_hides_none_of_many() {
     };
     for (names, left_out, _) in listed(manner).await {
         assert_eq!(names, named((0..200).filter(|it| *it != 57)));
-        let [left_out] = left_out.as_slice() else {
-            panic!("{left_out:?}");
-        };
-        assert!(left_out.starts_with("t.op057: "), "{left_out}");
+        assert_eq!(left_out.len(), 1, "{left_out:?}");
+        assert!(left_out[0].starts_with("t.op057: "), "{left_out:?}");
     }
 }
 
