@@ -25,6 +25,7 @@ use crate::{
     asked::Asked,
     events,
     gateway::{Gateway, problem},
+    protected,
     refusal::{door, refused},
 };
 
@@ -61,7 +62,7 @@ pub(crate) async fn check(
         }
         Err(problem) if problem.code == Code::BadSignature => {
             let mut response = refused(path, problem);
-            let bearer = HeaderValue::from_static("Bearer");
+            let bearer = protected::challenge(&guard.gateway, path).await;
             let headers = response.headers_mut();
             headers.insert(header::WWW_AUTHENTICATE, bearer);
             response

@@ -180,6 +180,11 @@ impl Asking {
         self.told.outcome.is_some()
     }
 
+    /// What becomes of it from now on where its client goes away.
+    pub(crate) fn where_abandoned(&mut self, it: Abandoned) {
+        self.abandoned = it;
+    }
+
     /// The turn, once it is known.
     pub(crate) fn turn(&self) -> Option<u64> {
         self.turn

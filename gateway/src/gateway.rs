@@ -19,6 +19,7 @@ use crate::cluster::{Caller, Cluster};
 pub(crate) use crate::unanswered::problem;
 use crate::{
     events::Events,
+    issuers::Issuers,
     lending::{By, Lending},
     nodes::Nodes,
     signing::Signer,
@@ -42,6 +43,8 @@ pub(crate) struct Gateway {
     pub(crate) key: Option<Arc<str>>,
     /// Whether models of agents are for who asks.
     pub(crate) lends: bool,
+    /// Whether what agents remember is for who asks.
+    pub(crate) remembers: bool,
     /// The namespace of agents that are named without one.
     pub(crate) namespace: String,
     /// Says that a card is this gateway's; none where gateways that are to sign alike share no key.
@@ -50,6 +53,8 @@ pub(crate) struct Gateway {
     pub(crate) base: Arc<OnceLock<String>>,
     /// Models of agents, for programs that know only models.
     pub(crate) lending: Arc<Lending>,
+    /// Whose tokens are taken.
+    pub(crate) issuers: Arc<Issuers>,
     /// What happens on the node, as far as who asks may see it. None in a cluster.
     pub(crate) events: Option<Arc<Events>>,
 }
@@ -70,10 +75,12 @@ impl Gateway {
             nodes: Nodes::One(node),
             key: None,
             lends: true,
+            remembers: true,
             namespace: namespace.to_owned(),
             signer: Some(Arc::new(signer)),
             base: Arc::default(),
             lending: Arc::default(),
+            issuers: Arc::default(),
         }))
     }
 
@@ -90,10 +97,12 @@ impl Gateway {
             nodes,
             key: None,
             lends: false,
+            remembers: false,
             namespace: namespace.to_owned(),
             signer: signer.map(Arc::new),
             base: Arc::default(),
             lending: Arc::default(),
+            issuers: Arc::default(),
             events: None,
         })
     }
@@ -108,6 +117,7 @@ impl Gateway {
             nodes: Nodes::One(node),
             key: Some(admitted.id.into()),
             lends: admitted.may.contains(&Right::Serve),
+            remembers: admitted.may.contains(&Right::Memory),
             namespace: admitted.namespace,
             ..self.clone()
         }
@@ -139,6 +149,17 @@ impl Gateway {
         })
     }
 
+    /// The node that keeps what agents remember, have, did and used. In a cluster each keeps its own, which nobody puts together.
+    ///
+    /// # Errors
+    /// There are several nodes.
+    pub(crate) fn keeper(&self) -> Result<&Node, Problem> {
+        self.nodes.one(
+            "what agents remember, have, did and used is not told",
+            "ask the agent's node with aionctl",
+        )
+    }
+
     /// The gateway of a node, for tests.
     #[cfg(test)]
     #[allow(clippy::unwrap_used)]
@@ -149,10 +170,12 @@ impl Gateway {
             nodes: Nodes::One(node),
             key: None,
             lends: true,
+            remembers: true,
             namespace: "default".to_owned(),
             signer: Some(Arc::new(Signer::of(&[7; 32]).unwrap())),
             base: Arc::default(),
             lending: Arc::default(),
+            issuers: Arc::default(),
         }
     }
 

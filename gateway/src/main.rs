@@ -7,6 +7,7 @@
 mod a2a;
 mod access;
 mod agents;
+mod approving;
 mod args;
 mod asked;
 mod asking;
@@ -16,6 +17,7 @@ mod cluster;
 mod events;
 mod gateway;
 mod hooks;
+mod issuers;
 mod lending;
 mod mcp;
 mod nodes;
@@ -26,6 +28,7 @@ mod openapi;
 mod place;
 #[cfg(feature = "kubernetes")]
 mod probes;
+mod protected;
 mod reading;
 mod refusal;
 mod rest;

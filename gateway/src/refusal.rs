@@ -12,7 +12,7 @@ const OPENAI: [&str; 4] = ["/v1/models", "/v1/chat/", "/v1/responses", "/v1/embe
 const A2A: &str = "/v1/a2a/";
 
 /// What speaks as MCP does.
-const MCP: &str = "/mcp";
+pub(crate) const MCP: &str = "/mcp";
 
 /// Whom the path belongs to.
 pub(crate) fn door(path: &str) -> Door {

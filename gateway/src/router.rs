@@ -33,7 +33,8 @@ use crate::{
     mcp::Mcp,
     openai::{chat, embeddings, models, responses},
     openapi::{self, Form, Operation},
-    refusal::refused,
+    protected,
+    refusal::{MCP, refused},
     rest::{self, Within, turns},
 };
 
@@ -54,7 +55,7 @@ pub(crate) fn router(guard: Guard) -> Router {
     let mcp = move |request: Request| async move { mcp.answer(request).await };
     // Beside the table: MCP and A2A describe themselves.
     let mut router = Router::new()
-        .route("/mcp", any(mcp))
+        .route(MCP, any(mcp))
         .route("/v1/a2a/jwks.json", get(a2a::keys))
         .route("/v1/a2a/{namespace}/{agent}", any(a2a::rpc))
         .route("/v1/a2a/{namespace}/{agent}/{*below}", any(a2a::rest));
@@ -66,11 +67,12 @@ pub(crate) fn router(guard: Guard) -> Router {
         .fallback(nothing)
         // Also what is not there is told only to who may ask.
         .layer(guard)
-        // Behind the guard's layer, and so not behind the guard: who sends a delivery signs it.
+        // Behind the guard's layer, and so not behind the guard: who sends a delivery signs it, and who has no token looks for one.
         .route(
             "/v1/hooks/{namespace}/{agent}/{trigger}",
-            post(hooks::deliver).with_state(gateway),
+            post(hooks::deliver).with_state(Arc::clone(&gateway)),
         )
+        .merge(protected::router(gateway))
 }
 
 fn endpoints() -> Vec<Endpoint> {

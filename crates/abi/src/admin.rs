@@ -18,7 +18,7 @@
 //! | `GET /api/v1/turns/{turn}/files/{path}` | → raw bytes of a file the turn wrote to `output` |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/logs[?follow=true&tail=N]` | → stream of [`LogLine`] |
 //! | `GET /api/v1/namespaces/{ns}/agents/{agent}/why` | → [`Why`] |
-//! | `/api/v1/keys` · `/api/v1/key` | [`crate::key`] (standalone only) |
+//! | `/api/v1/keys` · `/api/v1/key` · `/api/v1/issuers` | [`crate::key`] (standalone only) |
 //! | `GET /api/v1/triggers` · `…/agents/{agent}/triggers` · `…/hooks/{trigger}` | [`crate::trigger`] |
 //! | `GET /api/v1/approvals` · `…/agents/{agent}/approvals[/{approval}]` · `/api/v1/events` | [`crate::approval`], [`crate::event`] |
 //! | `…/agents/{agent}/memory[/{item}]` · `…/audit` · `/api/v1/turns/{turn}/audit` | [`crate::memory`] (standalone only), [`crate::audit`] |

@@ -36,9 +36,9 @@ pub struct Approval {
     pub turn: u64,
     /// `namespace/agent`.
     pub agent: String,
-    /// `family.verb` and its target, e.g. `tool.call:mail.send`.
+    /// `family.verb` and its target, e.g. `tool.call:mail.send`; `tool.ask:mail.send` where the tool's server asks while that runs.
     pub capability: String,
-    /// The rule that asks.
+    /// The rule that asks, or who does.
     pub rule: String,
     /// Since when.
     pub asked_at_ms: UnixMillis,

@@ -8,6 +8,7 @@
 //! | `GET, POST /api/v1/keys` | → [`Keys`] · [`NewKey`] → [`Made`]: the key itself, this once |
 //! | `GET, DELETE /api/v1/keys/{name}` | → [`Key`] · revokes it → [`Key`] |
 //! | `POST /api/v1/key` | where agents are asked: [`Admit`] → [`Admitted`]; counts a request of the key in [`HEADER`] |
+//! | `GET /api/v1/issuers` | → [`Issuers`]: whose tokens are taken in the place of keys |
 
 use std::collections::BTreeMap;
 
@@ -208,6 +209,32 @@ pub struct Admitted {
     /// What it may besides asking them.
     #[serde(default)]
     pub may: Vec<Right>,
+}
+
+/// Issuers whose tokens are taken in the place of keys (OpenID Connect), as the node's settings name them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issuers {
+    /// In the order of the settings.
+    pub items: Vec<Issuer>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Issuer {
+    /// Its address, as its tokens have it.
+    pub issuer: String,
+    /// The protocols that some token of it is for; none is all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doors: Vec<Door>,
+}
+
+impl Issuer {
+    /// Whether some token of it is for this protocol.
+    #[must_use]
+    pub fn opens(&self, door: Door) -> bool {
+        self.doors.is_empty() || self.doors.contains(&door)
+    }
 }
 
 /// What a text is that is shown as a key.

@@ -35,6 +35,7 @@ pub mod reason;
 pub mod replay;
 pub mod resources;
 pub mod runtime;
+pub mod seen;
 pub mod signing;
 pub mod steps;
 pub mod switch;

@@ -1,6 +1,6 @@
 //! The calls about API keys (`aion_abi::key`).
 
-use aion_abi::key::{Admit, Admitted, Key, Keys, Made, NewKey};
+use aion_abi::key::{Admit, Admitted, Issuers, Key, Keys, Made, NewKey};
 use reqwest::{Body, Method};
 
 use crate::{address::JSON, failure::ClientError, node::Node};
@@ -43,6 +43,14 @@ impl Node {
             .send(Method::DELETE, url, Body::default(), JSON)
             .await?;
         self.decode(response).await
+    }
+
+    /// Whose tokens are taken in the place of keys.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn issuers(&self) -> Result<Issuers, ClientError> {
+        self.get(self.url(["issuers"])?).await
     }
 
     /// Asks whose request this is, of the key in whose name this node is asked.

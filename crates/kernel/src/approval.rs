@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     body::{Body, BodyDigest},
-    ids::{AccountId, ApprovalId, Date, InstanceUid, TurnId},
+    ids::{AccountId, ApprovalId, CallId, Date, InstanceUid, TurnId},
     name::{IdempotencyKey, Name},
     spec::{GrantRule, Profile},
     syscall::Kind,
@@ -66,6 +66,9 @@ pub enum Unheard {
     /// Somebody was first, or the time was over.
     #[error("it was answered before")]
     Answered(Answered),
+    /// To more than a question of a tool's server, which is no call.
+    #[error("it is a question of a tool's server: a yes to it counts once")]
+    Once,
     /// A date that has passed.
     #[error("the date until which it is to count has passed")]
     Past,
@@ -105,7 +108,10 @@ pub struct ApprovalRow {
     pub target: Option<Name>,
     /// Its key.
     pub(crate) key: Option<IdempotencyKey>,
-    /// What is asked for: the request's body.
+    /// The running call whose driver asks: then the word is for this question, and a right to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<CallId>,
+    /// What is asked for: the request's body, or the question's.
     pub body: Body,
     /// The rule that asks.
     pub rule: Name,
@@ -192,6 +198,9 @@ impl ApprovalRow {
 
     /// Whether it says nothing of any call that may still come.
     pub(crate) fn is_spent(&self) -> bool {
+        if self.within.is_some() {
+            return !self.is_pending();
+        }
         match self.answered.as_ref().map(|it| it.word) {
             None
             | Some(
@@ -208,7 +217,8 @@ impl ApprovalRow {
 
     /// Whether it was asked for this very call: the same step of the turn, with the same body.
     pub(crate) fn is_of(&self, it: Request<'_>) -> bool {
-        self.turn == it.turn
+        self.within.is_none()
+            && self.turn == it.turn
             && self.kind == it.kind
             && self.target.as_ref() == it.target
             && self.key.as_ref() == it.key
@@ -216,7 +226,7 @@ impl ApprovalRow {
     }
 
     pub(crate) fn says(&self, it: Request<'_>) -> Option<Said> {
-        let answered = self.answered.as_ref()?;
+        let answered = self.answered.as_ref().filter(|_| self.within.is_none())?;
         let same_right = self.kind == it.kind && self.target.as_ref() == it.target;
         match answered.word {
             Word::Approved { scope: Scope::Turn } if same_right => Some(Said::Yes),

@@ -163,6 +163,13 @@ pub enum Effect {
         /// Who said it.
         by: Option<Name>,
     },
+    /// An [`crate::Event::Question`] has its answer.
+    QuestionAnswered {
+        /// Who waits.
+        ticket: Ticket,
+        /// What was said, or why nobody was asked.
+        said: Result<Word, Refusal>,
+    },
     /// An [`crate::Event::Answer`] or [`crate::Event::Revoke`] counts, or does not and why.
     AnswerTaken {
         /// Who waits.

@@ -49,6 +49,17 @@ pub enum Event {
         /// Who says so. For people.
         by: Name,
     },
+    /// The driver of a running call asks a person. It has one answer: [`crate::Effect::QuestionAnswered`].
+    Question {
+        /// Who waits.
+        ticket: Ticket,
+        /// The call.
+        call: CallId,
+        /// What is asked: what is shown.
+        body: Body,
+        /// Who asks, where otherwise a rule stands. For people.
+        rule: Name,
+    },
     /// A person takes a word back that counts beyond its turn.
     Revoke {
         /// Who waits.

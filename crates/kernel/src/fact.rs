@@ -180,7 +180,10 @@ pub enum Fact {
         /// Its key.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<IdempotencyKey>,
-        /// The request: what is shown, and what is done.
+        /// The running call whose driver asks; none where the call itself is asked about.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        within: Option<CallId>,
+        /// The request: what is shown, and what is done; or the question.
         body: Body,
         /// Origin of the rule that asks.
         rule: Name,

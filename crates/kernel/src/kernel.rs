@@ -132,6 +132,12 @@ impl Kernel {
                 yes,
                 by,
             } => self.answer(ticket, approval, yes, by, &mut step),
+            Event::Question {
+                ticket,
+                call,
+                body,
+                rule,
+            } => self.question(ticket, call, (body, rule), &mut step),
             Event::Revoke {
                 ticket,
                 approval,

@@ -38,6 +38,8 @@ pub(crate) struct Live {
     /// How many turns without a worker each tenant has.
     pub(crate) waiting_by_tenant: BTreeMap<AccountId, u32>,
     pub(crate) tickets: BTreeMap<Ticket, Holder>,
+    /// Drivers that wait for a person's word.
+    pub(crate) questions: BTreeMap<ApprovalId, Ticket>,
     pub(crate) reservations: Reservations,
     pub(crate) scheduler: Scheduler,
     pub(crate) timers: Timers,
@@ -167,6 +169,7 @@ impl Live {
             waiting_turns: BTreeMap::new(),
             waiting_by_tenant: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            questions: BTreeMap::new(),
             reservations: Reservations::default(),
             scheduler: Scheduler::new(limits),
             timers: Timers::default(),

@@ -99,6 +99,7 @@ impl Kernel {
                 Class::Effect => (Outcome::Unknown, presumed_usage(reserve, Usage::default())),
             };
             lost.extend((outcome == Outcome::Unknown).then_some(call));
+            self.withdraw_within(call, step);
             self.record(
                 Fact::CallEnded {
                     call,

@@ -9,8 +9,10 @@ use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ElicitRequest,
+        ElicitRequestParams, InputRequest, InputRequiredResult, InputResponses, ListToolsResult,
+        PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, ServerRequest,
+        Tool,
     },
     service::RequestContext,
     transport::streamable_http_server::{
@@ -25,10 +27,11 @@ use crate::{StartError, loopback::Loopback};
 type Call = (String, Value);
 type Calls = Arc<Mutex<Vec<Call>>>;
 
-/// A running tool server; gone when dropped. It has three tools:
+/// A running tool server; gone when dropped. It has four tools:
 ///
 /// - `echo {text}` answers with the text
 /// - `fail {}` answers with an error result
+/// - `sure {}` asks its client whether it is, and answers with what is said: `accept`, `decline` or `cancel`
 /// - `wait {milliseconds}` answers when they have passed
 pub struct McpServer {
     server: Loopback,
@@ -99,6 +102,7 @@ impl ServerHandler for Tools {
                 json!({"text": {"type": "string"}}),
             ),
             tool("fail", "Fails.", json!({})),
+            tool("sure", "Asks a person first.", json!({})),
             tool(
                 "wait",
                 "Answers later.",
@@ -110,7 +114,7 @@ impl ServerHandler for Tools {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         self.calls
@@ -120,6 +124,7 @@ impl ServerHandler for Tools {
         let result = match request.name.as_ref() {
             "echo" => CallToolResult::success(say(arguments["text"].as_str().unwrap_or_default())),
             "fail" => CallToolResult::error(say("it was asked to fail")),
+            "sure" => return sure(request.input_responses, &context).await,
             "wait" => {
                 let pause = arguments["milliseconds"].as_u64().unwrap_or_default();
                 tokio::time::sleep(Duration::from_millis(pause)).await;
@@ -128,6 +133,41 @@ impl ServerHandler for Tools {
             name => return Err(ErrorData::invalid_params(format!("no tool {name}"), None)),
         };
         Ok(result.into())
+    }
+}
+
+/// Asks the client a question of one boolean: in its stream, or by the result where that is of 2026-07-28.
+async fn sure(
+    said: Option<InputResponses>,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
+    let schema = json!({"type": "object", "properties": {"sure": {"type": "boolean"}}, "required": ["sure"]});
+    let params = json!({"message": "Are you sure?", "requestedSchema": schema});
+    let failed = |why: String| ErrorData::internal_error(why, None);
+    let params: ElicitRequestParams =
+        serde_json::from_value(params).map_err(|why| failed(why.to_string()))?;
+    let question = ElicitRequest::new(params);
+    let newest = context.protocol_version() >= Some(ProtocolVersion::V_2026_07_28);
+    let answer = match said.and_then(|mut it| it.remove("sure")) {
+        Some(answer) => answer,
+        None if newest => {
+            let question = InputRequest::Elicitation(question);
+            let asks = [("sure".to_owned(), question)].into();
+            return Ok(InputRequiredResult::from_input_requests(asks).into());
+        }
+        None => {
+            let question = ServerRequest::ElicitRequest(question);
+            let answer = context.peer.send_request(question).await;
+            let answer = answer.map_err(|why| failed(why.to_string()))?;
+            serde_json::to_value(answer).map_err(|why| failed(why.to_string()))?
+        }
+    };
+    match (answer["action"].as_str(), &answer["content"]["sure"]) {
+        (Some("accept"), Value::Bool(true)) | (Some("decline" | "cancel"), _) => {
+            let action = answer["action"].as_str().unwrap_or_default();
+            Ok(CallToolResult::success(vec![ContentBlock::text(action)]).into())
+        }
+        _ => Err(failed(format!("that is no answer: {answer}"))),
     }
 }
 

@@ -1,31 +1,29 @@
-//! A tool's call: a question to an agent, and what comes of it.
+//! A tool's call: a question to an agent, followed to its end, or to where its client is asked for a person's word.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use aion_abi::{
-    admin::{TurnEvent, TurnOutcome, TurnRequest},
+    admin::{TurnEvent, TurnRequest},
     code::Code,
     problem::Problem,
 };
-use aion_route::Match;
 use rmcp::{
     ErrorData, Peer, RoleServer,
     model::{
-        CallToolResult, ContentBlock, JsonObject, ProgressNotificationParam, ProgressToken,
-        Resource,
+        CallToolResponse, InputResponses, JsonObject, ProgressNotificationParam, ProgressToken,
     },
 };
 use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    data, files,
-    tools::{self, ASK, Answer, Arguments, File},
+    approval::{self, Asker, State},
+    result::{self, failed, nobody},
+    tools::{self, ASK, Arguments},
 };
 use crate::{
     asking::{Abandoned, Asking, Heard},
-    gateway::Gateway,
-    notes,
-    routing::Unrouted,
+    gateway::{Gateway, problem},
 };
 
 /// Tells a client how its call goes, where it asked for that.
@@ -53,13 +51,20 @@ impl Progress {
     }
 }
 
+/// How the client of a call hears of it.
+pub(super) struct Client {
+    pub(super) progress: Progress,
+    /// How it is asked for a person's word, where it may say one.
+    pub(super) asker: Option<Asker>,
+}
+
 /// Asks, and waits for the end. What the agent or the node refuses is the result of the tool; only a tool that is not there is a fault.
 pub(super) async fn ask(
     gateway: &Arc<Gateway>,
     tool: &str,
     arguments: JsonObject,
-    progress: Progress,
-) -> Result<CallToolResult, ErrorData> {
+    client: Client,
+) -> Result<CallToolResponse, ErrorData> {
     let arguments: Arguments = match serde_json::from_value(Value::Object(arguments)) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -72,9 +77,8 @@ pub(super) async fn ask(
                 return Err(nobody(tool, &problem));
             }
             let wrong = Problem::new(Code::BadRequest, error.to_string());
-            return Ok(failed(
-                &wrong.remedy("give the tool one argument, question: a text"),
-            ));
+            let wrong = wrong.remedy("give the tool one argument, question: a text");
+            return Ok(failed(&wrong).into());
         }
     };
     let question = arguments.question;
@@ -83,7 +87,7 @@ pub(super) async fn ask(
             let remedy = "ask one of them by its tool";
             match gateway.route(&gateway.namespace, &question, remedy).await {
                 Ok(chosen) => Some(chosen),
-                Err(unrouted) => return Ok(undecided(gateway, &unrouted)),
+                Err(unrouted) => return Ok(result::undecided(gateway, &unrouted).into()),
             }
         }
         false => None,
@@ -99,102 +103,135 @@ pub(super) async fn ask(
     let node = Arc::clone(gateway);
     match Asking::begin(node, agent, request, None, Abandoned::Cancelled).await {
         Err(problem) if problem.code == Code::NotFound => Err(nobody(tool, &problem)),
-        Err(problem) => Ok(failed(&problem)),
-        Ok(asking) => Ok(match answered(asking, routed, progress).await {
-            Ok(result) => result,
-            Err(problem) => failed(&problem),
-        }),
-    }
-}
-
-fn nobody(tool: &str, problem: &Problem) -> ErrorData {
-    ErrorData::invalid_params(format!("there is no tool {tool}"), data(problem))
-}
-
-async fn answered(
-    mut asking: Asking,
-    routed: Option<Match>,
-    mut progress: Progress,
-) -> Result<CallToolResult, Problem> {
-    let mut answer = aion_client::Answer::default();
-    while let Some(heard) = asking.next().await? {
-        match heard {
-            Heard::Again => answer.start_again(),
-            Heard::Event(TurnEvent::Progress { text, .. }) => progress.tell(text).await,
-            Heard::Event(TurnEvent::Ended(outcome)) => {
-                if let Some(problem) = outcome.problem {
-                    return Err(problem);
-                }
-                let turn = asking.turn().unwrap_or_default();
-                return Ok(result(answer.text(), turn, &outcome, routed));
-            }
-            Heard::Event(event) => {
-                answer.take(&event);
-            }
+        Err(problem) => Ok(failed(&problem).into()),
+        Ok(asking) => {
+            // What is chosen always has a JSON form.
+            let routed = routed.and_then(|it| serde_json::to_value(it).ok());
+            let call = Call::new(client, None);
+            Ok(call.told(asking, routed).await)
         }
     }
-    let what = "the node did not say how the turn ended";
-    Err(Problem::new(Code::OutcomeUnknown, what).remedy("look with aionctl why AGENT"))
 }
 
-fn result(answer: &str, turn: u64, outcome: &TurnOutcome, routed: Option<Match>) -> CallToolResult {
-    let text = format!("{answer}{}", notes::after(outcome));
-    let mut content = vec![ContentBlock::text(text)];
-    let files = outcome.files.iter().map(|file| File {
-        uri: files::uri(turn, &file.path),
-        path: file.path.clone(),
-        size: file.size,
-    });
-    let files: Vec<File> = files.collect();
-    content.extend(files.iter().map(|file| {
-        let link = Resource::new(file.uri.clone(), file.path.clone());
-        ContentBlock::resource_link(link.with_size(file.size))
-    }));
-    let answer = Answer {
-        answer: answer.to_owned(),
-        turn,
-        notes: notes::of(outcome),
-        left_out: outcome.incomplete,
-        files,
-        routed,
-    };
-    let mut result = CallToolResult::success(content);
-    // What is answered always has a JSON form.
-    result.structured_content = serde_json::to_value(answer).ok();
-    result
-}
-
-/// For a model to read: what went wrong, and what to do.
-fn failed(problem: &Problem) -> CallToolResult {
-    let Problem {
-        code,
-        detail,
-        remedy,
-        ..
-    } = problem;
-    let said = format!("{code}: {detail}; {remedy}");
-    CallToolResult::error(vec![ContentBlock::text(said)])
-}
-
-/// As [`failed`], with the tools that could be meant.
-fn undecided(gateway: &Gateway, unrouted: &Unrouted) -> CallToolResult {
-    let mut result = failed(&unrouted.problem);
-    let candidates = unrouted.candidates.iter().filter_map(|it| {
-        let tool = tools::name(gateway, &it.namespace, &it.name)?;
-        let what = it.description.as_deref().unwrap_or_default();
-        Some(format!("{tool}: {what}"))
-    });
-    let candidates: Vec<String> = candidates.collect();
-    if !candidates.is_empty() {
-        result
-            .content
-            .push(ContentBlock::text(candidates.join("\n")));
+/// Goes on with a call that was answered with a question, with what its client says to that.
+pub(super) async fn go_on(
+    gateway: &Arc<Gateway>,
+    tool: &str,
+    (state, said): (State, Option<InputResponses>),
+    client: Client,
+) -> Result<CallToolResponse, Problem> {
+    // As whoever calls now: what began it is nobody else's to see.
+    let record = gateway.nodes.turn(state.turn).await.map_err(problem)?;
+    let (namespace, name) = tools::agent(gateway, tool);
+    if tool != ASK && record.agent != format!("{namespace}/{name}") {
+        let what = format!("turn {} of requestState is none of {tool}'s", state.turn);
+        let remedy = "call the tool again that asked";
+        return Err(Problem::new(Code::BadRequest, what).remedy(remedy));
     }
-    result
+    if let Some(verdict) = approval::said(said)? {
+        let Some(Asker::Result(node)) = &client.asker else {
+            let what = "whoever calls now may say no person's word, or answers no forms";
+            let remedy = "call with the key that was asked, or answer with aionctl approvals";
+            return Err(Problem::new(Code::Denied, what).remedy(remedy));
+        };
+        state.answered(node, verdict).await?;
+    }
+    let call = Call::new(client, Some(state.approval));
+    let mut asking = Asking::resumed(Arc::clone(gateway), state.turn);
+    asking.where_abandoned(Abandoned::Cancelled);
+    Ok(call.told(asking, state.routed).await)
 }
 
-/// What a client hears that does not want to.
-pub(super) fn cancelled() -> CallToolResult {
-    let cancelled = Problem::new(Code::Cancelled, "the call was cancelled");
-    failed(&cancelled.remedy("call again"))
+/// A call under way.
+struct Call {
+    client: Client,
+    /// What its client was asked about, once each, with the question that is open.
+    asked: HashMap<u64, Option<AbortOnDropHandle<()>>>,
+}
+
+impl Call {
+    fn new(client: Client, asked: Option<u64>) -> Self {
+        let asked = asked.map(|it| (it, None)).into_iter().collect();
+        Self { client, asked }
+    }
+
+    /// What comes of the turn.
+    async fn told(mut self, mut asking: Asking, routed: Option<Value>) -> CallToolResponse {
+        let told = self.followed(&mut asking, routed).await;
+        told.unwrap_or_else(|problem| failed(&problem).into())
+    }
+
+    async fn followed(
+        &mut self,
+        asking: &mut Asking,
+        routed: Option<Value>,
+    ) -> Result<CallToolResponse, Problem> {
+        let mut answer = aion_client::Answer::default();
+        while let Some(heard) = asking.next().await? {
+            match heard {
+                Heard::Again => answer.start_again(),
+                Heard::Event(TurnEvent::Progress { text, .. }) => self.client.progress.tell(text).await,
+                Heard::Event(TurnEvent::Asked {
+                    approval,
+                    capability,
+                    ..
+                }) => {
+                    let turn = asking.turn().unwrap_or_default();
+                    if let Some(asked) = self.ask(approval, turn, &capability).await {
+                        let state = State::of(&asked, routed);
+                        let result = state.asks(&asked)?;
+                        // It goes on when the client calls again, or somebody else answers.
+                        asking.where_abandoned(Abandoned::GoesOn);
+                        return Ok(result.into());
+                    }
+                }
+                Heard::Event(TurnEvent::Answered { approval, .. }) => {
+                    // Whoever said it: nobody is asked any longer.
+                    self.asked.insert(approval, None);
+                }
+                Heard::Event(TurnEvent::Ended(outcome)) => {
+                    if let Some(problem) = outcome.problem {
+                        return Err(problem);
+                    }
+                    let turn = asking.turn().unwrap_or_default();
+                    return Ok(result::answered(answer.text(), turn, &outcome, routed).into());
+                }
+                Heard::Event(event) => {
+                    answer.take(&event);
+                }
+            }
+        }
+        let what = "the node did not say how the turn ended";
+        Err(Problem::new(Code::OutcomeUnknown, what).remedy("look with aionctl why AGENT"))
+    }
+
+    /// Asks the client in its stream; or gives the approval that it is to be asked about by a result.
+    async fn ask(
+        &mut self,
+        approval: u64,
+        turn: u64,
+        capability: &str,
+    ) -> Option<aion_abi::approval::Approval> {
+        if self.asked.contains_key(&approval) {
+            return None;
+        }
+        let waits = format!("It waits for a person's word about {capability}: approval {approval}");
+        self.client.progress.tell(waits).await;
+        let mut open = None;
+        match &self.client.asker {
+            None => {}
+            Some(Asker::Stream(outlet, node)) => {
+                let asked = approval::asked(outlet.clone(), node.clone(), (approval, turn));
+                open = Some(AbortOnDropHandle::new(tokio::spawn(asked)));
+            }
+            Some(Asker::Result(node)) => {
+                let waits = approval::waits(node, approval, turn).await;
+                if waits.is_some() {
+                    return waits;
+                }
+            }
+        }
+        self.asked.insert(approval, open);
+        None
+    }
 }

@@ -9,7 +9,7 @@ use rmcp::model::RequestId;
 use tokio_util::sync::CancellationToken;
 
 /// By which key it is asked, in which session, and which call of that.
-type Key = (Option<Arc<str>>, String, RequestId);
+pub(super) type Key = (Option<Arc<str>>, String, RequestId);
 
 /// A client's session: by which key it is asked, and what the client calls it.
 pub(super) type Session<'a> = (Option<&'a Arc<str>>, &'a str);
@@ -45,7 +45,7 @@ impl Calls {
     }
 }
 
-fn key((by, session): Session<'_>, id: &RequestId) -> Key {
+pub(super) fn key((by, session): Session<'_>, id: &RequestId) -> Key {
     (by.cloned(), session.to_owned(), id.clone())
 }
 

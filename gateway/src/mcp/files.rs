@@ -2,32 +2,23 @@
 
 use aion_abi::{code::Code, problem::Problem};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use rmcp::model::ResourceContents;
 
+use super::{LARGEST, resources::PLAIN};
 use crate::gateway::{Gateway, problem};
 
+/// What their addresses begin with.
+pub(super) const BEGIN: &str = "aion://turns/";
 pub(super) const TEMPLATE: &str = "aion://turns/{turn}/files/{+path}";
-/// The largest file that is read, in bytes: it is one message.
-pub(super) const LARGEST: usize = 4 << 20;
-/// What stands in a path as it is (RFC 3986).
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'/')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 pub(super) fn uri(turn: u64, path: &str) -> String {
-    format!(
-        "aion://turns/{turn}/files/{}",
-        utf8_percent_encode(path, PLAIN)
-    )
+    format!("{BEGIN}{turn}/files/{}", utf8_percent_encode(path, PLAIN))
 }
 
 /// Turn and path.
 fn named(uri: &str) -> Option<(u64, String)> {
-    let (turn, path) = uri.strip_prefix("aion://turns/")?.split_once("/files/")?;
+    let (turn, path) = uri.strip_prefix(BEGIN)?.split_once("/files/")?;
     let path = percent_decode_str(path).decode_utf8().ok()?;
     let turn = turn.parse().ok()?;
     (!path.is_empty()).then(|| (turn, path.into_owned()))

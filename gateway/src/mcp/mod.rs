@@ -1,12 +1,18 @@
-//! MCP (<https://modelcontextprotocol.io>) over streamable HTTP, of 2026-07-28 and of the era of sessions before: each agent is a tool, and a
-//! file that a turn wrote is a resource.
+//! MCP (<https://modelcontextprotocol.io>) over streamable HTTP, of 2026-07-28 and of the era of sessions before: each agent is a tool, a file
+//! that a turn wrote and an item that an agent remembers are resources, and a person's word about a call is asked of the client that may say it.
 //!
 //! The protocol is `rmcp`'s. Nothing is kept between requests: a session is a name that its client says again, by which a call that
-//! runs is found and cancelled (docs/adr/0039). What may not enter: what an agent may, and who may ask.
+//! runs is found and cancelled, and what is asked about it answered (docs/adr/0039, 0054). What may not enter: what an agent may, and who may ask.
 
+mod approval;
 mod ask;
 mod calls;
+mod cursor;
 mod files;
+mod memory;
+mod questions;
+mod resources;
+mod result;
 mod server;
 mod tools;
 
@@ -18,7 +24,7 @@ use axum::{
     Json,
     body::{Body, Bytes},
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use http_body_util::Full;
@@ -30,20 +36,23 @@ use rmcp::{
     },
 };
 use serde_json::Value;
-use uuid::Uuid;
 
-use self::{calls::Calls, server::Server};
+use self::{calls::Calls, questions::Questions, server::Server};
 use crate::{
+    approving::approver,
     asked::Asked,
     reading::{self, MAX_BODY},
 };
 
+/// The largest content of one message, in bytes: a file, or an answer.
+const LARGEST: usize = 4 << 20;
 const SESSION: &str = "mcp-session-id";
 
 /// See the module.
 pub(crate) struct Mcp {
     service: StreamableHttpService<Server, NeverSessionManager>,
     calls: Calls,
+    questions: Questions,
 }
 
 impl Default for Mcp {
@@ -59,13 +68,17 @@ impl Default for Mcp {
         };
         let sessions = Arc::new(NeverSessionManager::default());
         let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
-        Self { service, calls }
+        Self {
+            service,
+            calls,
+            questions: Questions::default(),
+        }
     }
 }
 
 impl Mcp {
     pub(crate) async fn answer(&self, request: Request) -> Response {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         if parts.method != Method::POST {
             return self.served(parts, Bytes::new()).await;
         }
@@ -77,29 +90,53 @@ impl Mcp {
             Ok(message) => message,
             Err(error) => return unread(&error),
         };
-        if message["method"] == "notifications/cancelled" {
-            let id = serde_json::from_value::<RequestId>(message["params"]["requestId"].clone());
-            let asked = Asked::of(&parts.extensions).ok();
-            if let (Some(session), Some(Asked(gateway)), Ok(id)) =
-                (session(&parts.headers), asked, id)
-            {
-                self.calls.cancel((gateway.key.as_ref(), session), &id);
+        let asked = Asked::of(&parts.extensions).ok();
+        let mut stream = None;
+        if let (Some(session), Some(Asked(gateway))) = (session(&parts.headers), asked) {
+            let session = (gateway.key.as_ref(), session);
+            let by = || approver(&gateway, &parts.headers);
+            if self.questions.take(session, &message, by) {
+                return StatusCode::ACCEPTED.into_response();
+            }
+            let id = |of: &Value| serde_json::from_value::<RequestId>(of.clone()).ok();
+            match message["method"].as_str() {
+                Some("notifications/cancelled") => {
+                    if let Some(id) = id(&message["params"]["requestId"]) {
+                        self.calls.cancel(session, &id);
+                    }
+                }
+                Some("tools/call") => {
+                    stream = id(&message["id"]).and_then(|it| self.questions.about(session, &it));
+                }
+                _ => {}
             }
         }
+        let asked = stream.map(|(outlet, asked)| {
+            parts.extensions.insert(outlet);
+            asked
+        });
         let mut response = self.served(parts, bytes).await;
         if message["method"] == "initialize" && response.status() == StatusCode::OK {
-            let name = HeaderValue::try_from(Uuid::new_v4().to_string());
+            let name = HeaderValue::try_from(questions::name(&message));
             if let Ok(name) = name {
                 response.headers_mut().insert(SESSION, name);
             }
         }
-        response
+        match asked.filter(|_| is_stream(&response)) {
+            Some(asked) => response.map(|body| questions::with(body, asked)),
+            None => response,
+        }
     }
 
     async fn served(&self, parts: Parts, bytes: Bytes) -> Response {
         let request = Request::from_parts(parts, Full::new(bytes));
         self.service.handle(request).await.map(Body::new)
     }
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// What the client calls its session.

@@ -8,18 +8,21 @@ use rmcp::{
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, Implementation,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
-        ResourceTemplate, ServerCapabilities, ServerConfig,
+        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+        ServerConfig,
     },
     service::RequestContext,
 };
 
 use super::{
-    ask::{self, Progress},
+    approval::{Asker, State},
+    ask::{self, Client, Progress},
     calls::Calls,
-    fault, files, session, tools,
+    fault,
+    questions::Outlet,
+    resources, result, session, tools,
 };
-use crate::{asked::Asked, gateway::Gateway};
+use crate::{approving::approver, asked::Asked, gateway::Gateway};
 
 /// Those whose results have what an answer is made of: structured content, and links.
 const VERSIONS: &[ProtocolVersion] = &[
@@ -39,6 +42,19 @@ fn gateway(context: &RequestContext<RoleServer>) -> Result<Arc<Gateway>, ErrorDa
     let nowhere = Extensions::new();
     let asked = Asked::of(parts.map_or(&nowhere, |it| &it.extensions));
     asked.map(|it| it.0).map_err(|it| fault(&it))
+}
+
+/// How the client is asked for a person's word: where it says that it answers forms, and in whose name it asks may say one.
+fn asker(gateway: &Gateway, context: &RequestContext<RoleServer>) -> Option<Asker> {
+    let parts = context.extensions.get::<Parts>()?;
+    let node = approver(gateway, &parts.headers).ok()?;
+    if let Some(outlet) = parts.extensions.get::<Outlet>() {
+        return Some(Asker::Stream(outlet.clone(), node));
+    }
+    let newest = ProtocolVersion::V_2026_07_28;
+    let can = context.client_capabilities()?.elicitation?;
+    let forms = can.form.is_some() || can.url.is_none();
+    (forms && context.protocol_version()? >= newest).then_some(Asker::Result(node))
 }
 
 impl ServerHandler for Server {
@@ -93,40 +109,51 @@ impl ServerHandler for Server {
                 None => std::future::pending().await,
             }
         };
-        let progress = Progress::new(context.peer, context.meta.get_progress_token());
-        let arguments = call.arguments.unwrap_or_default();
-        let answer = ask::ask(&gateway, &call.name, arguments, progress);
-        // What is not waited for any more is dropped, which cancels the turn.
-        let result = tokio::select! {
-            answer = answer => answer?,
-            () = context.ct.cancelled() => ask::cancelled(),
-            () = told_off => ask::cancelled(),
+        let client = Client {
+            asker: asker(&gateway, &context),
+            progress: Progress::new(context.peer, context.meta.get_progress_token()),
         };
-        Ok(result.into())
+        let state = call.request_state.as_deref().map(State::read);
+        let state = state.transpose().map_err(|it| fault(&it))?;
+        let answer = async {
+            match state {
+                Some(state) => {
+                    let said = (state, call.input_responses);
+                    let told = ask::go_on(&gateway, &call.name, said, client).await;
+                    told.map_err(|it| fault(&it))
+                }
+                None => {
+                    let arguments = call.arguments.unwrap_or_default();
+                    ask::ask(&gateway, &call.name, arguments, client).await
+                }
+            }
+        };
+        // What is not waited for any more is dropped, which cancels the turn.
+        tokio::select! {
+            answer = answer => answer,
+            () = context.ct.cancelled() => Ok(result::cancelled().into()),
+            () = told_off => Ok(result::cancelled().into()),
+        }
     }
 
     async fn list_resources(
         &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        // Which turns there were the node tells nobody: who had a file made has its link.
-        Ok(ListResourcesResult::with_all_items(Vec::new())
-            .with_ttl_ms(0)
-            .with_cache_scope(CacheScope::Private))
+        let cursor = page.and_then(|it| it.cursor);
+        let listed = resources::list(&*gateway(&context)?, cursor.as_deref()).await;
+        listed.map_err(|it| fault(&it))
     }
 
     async fn list_resource_templates(
         &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let file = ResourceTemplate::new(files::TEMPLATE, "file")
-            .with_title("A file that a turn wrote")
-            .with_description("The result of a tool links to each.");
-        Ok(ListResourceTemplatesResult::with_all_items(vec![file])
-            .with_ttl_ms(0)
-            .with_cache_scope(CacheScope::Private))
+        let cursor = page.and_then(|it| it.cursor);
+        let listed = resources::templates(&*gateway(&context)?, cursor.as_deref());
+        listed.map_err(|it| fault(&it))
     }
 
     async fn read_resource(
@@ -134,11 +161,7 @@ impl ServerHandler for Server {
         read: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let content = files::read(&*gateway(&context)?, &read.uri).await;
-        let content = content.map_err(|it| fault(&it))?;
-        let mut read = ReadResourceResult::new(vec![content]);
-        read.ttl_ms = Some(0);
-        read.cache_scope = Some(CacheScope::Private);
-        Ok(read.into())
+        let read = resources::read(&*gateway(&context)?, &read.uri).await;
+        Ok(read.map_err(|it| fault(&it))?.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::problem::Problem;
 use aion_route::Match;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::{
@@ -11,9 +11,11 @@ use schemars::{
     transform::RecursiveTransform,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use aion_route::Agent;
 
+use super::cursor;
 use crate::gateway::Gateway;
 
 /// The tool that asks whichever agent the question is for.
@@ -22,6 +24,8 @@ pub(super) const ASK: &str = "ask";
 const BETWEEN: &str = "__";
 /// The most that a tool's name may have (2025-11-25, 2026-07-28).
 const LONGEST: usize = 128;
+/// The list's name in its cursors.
+const LIST: &str = "tools";
 /// Tools of a page.
 const PAGE: usize = 100;
 
@@ -49,7 +53,8 @@ pub(super) struct Answer {
     pub(super) files: Vec<File>,
     /// Why this agent was asked, where none was named.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) routed: Option<Match>,
+    #[schemars(with = "Option<Match>")]
+    pub(super) routed: Option<Value>,
 }
 
 /// A file that a turn wrote.
@@ -105,21 +110,18 @@ pub(super) fn page(
     cursor: Option<&str>,
 ) -> Result<(Vec<Tool>, Option<String>), Problem> {
     let mut tools = Vec::new();
-    let after = match cursor {
-        None => {
-            tools.push(choice());
-            None
-        }
-        Some(cursor) => Some(cursor.split_once('/').ok_or_else(|| {
-            Problem::new(Code::BadRequest, "the cursor is none of this server's")
-                .remedy("take it from nextCursor of the page before")
-        })?),
+    let after: Option<(String, String)> = cursor::read(LIST, cursor)?;
+    if after.is_none() {
+        tools.push(choice());
+    }
+    let follows = |it: &Agent| {
+        let after = after.as_ref();
+        after.is_none_or(|(namespace, name)| (&it.namespace, &it.name) > (namespace, name))
     };
-    let follows = |it: &Agent| after.is_none_or(|at| (it.namespace.as_str(), &*it.name) > at);
     let mut agents = agents.into_iter().filter(|it| it.ready && follows(it));
     let mut last = None;
     for agent in agents.by_ref().take(PAGE) {
-        last = Some(format!("{}/{}", agent.namespace, agent.name));
+        last = Some((agent.namespace.clone(), agent.name.clone()));
         match name(gateway, &agent.namespace, &agent.name) {
             Some(name) => tools.push(tool(name, &agent)),
             None => tracing::warn!(
@@ -130,6 +132,7 @@ pub(super) fn page(
         }
     }
     let next = agents.next().and(last);
+    let next = next.and_then(|at| cursor::make(LIST, &at));
     Ok((tools, next))
 }
 

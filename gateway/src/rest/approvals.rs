@@ -1,12 +1,10 @@
-//! What agents ask people, and the answers. Whose word counts the node decides, by a token that its gateway does not
-//! have: asking an agent is no right to answer for it.
+//! What agents ask people, and the answers.
 
 use aion_abi::{
     approval::{Answer, Approval, Approvals},
     code::Code,
     problem::Problem,
 };
-use aion_client::Node;
 use aion_serve::{Path, Refused};
 use axum::{
     Json,
@@ -14,14 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 
-use crate::{
-    asked::Asked,
-    gateway::{Gateway, problem},
-    reading,
-};
-
-/// Bears the token of `config/approver.token` of the node.
-pub(crate) const APPROVER: &str = "aion-approver";
+use crate::{approving::approver, asked::Asked, gateway::problem, reading};
 
 pub(crate) async fn list(
     Asked(gateway): Asked,
@@ -71,26 +62,6 @@ pub(crate) async fn revoke(
     let revoked = node.revoke_word(namespace, agent, approval);
     revoked.await.map_err(problem)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The node, asked as whoever bears the approver's token, or has a key: what that may the node knows.
-fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Node, Problem> {
-    let node = gateway.nodes.one(
-        "approvals are not answered",
-        "answer them with aionctl --cluster approvals",
-    )?;
-    let token = headers.get(APPROVER).and_then(|it| it.to_str().ok());
-    let address = match token {
-        Some(token) => node.address.asked_as(token).ok(),
-        None if gateway.key.is_some() => Some(node.address.clone()),
-        None => None,
-    };
-    let address = address.ok_or_else(|| {
-        Problem::new(Code::Denied, "the right to ask agents is none to answer approvals").remedy(
-            "send the token of config/approver.token of the node as Aion-Approver, or use aionctl approvals",
-        )
-    })?;
-    Ok(Node { address })
 }
 
 fn unknown(approval: u64) -> Problem {

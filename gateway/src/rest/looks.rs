@@ -1,24 +1,11 @@
 //! What agents have, did and used, and what waits: pages of the node, passed on.
 
-use aion_abi::{page::Part, problem::Problem};
-use aion_client::Node;
+use aion_abi::page::Part;
 use aion_serve::{Path, Query, Refused};
 use axum::{http::HeaderMap, response::Response};
 
 use super::Within;
-use crate::{
-    asked::Asked,
-    gateway::{Gateway, problem},
-    tagged::tagged,
-};
-
-/// The node that keeps it. In a cluster each keeps its own, which nobody puts together.
-pub(super) fn keeper(gateway: &Gateway) -> Result<&Node, Problem> {
-    gateway.nodes.one(
-        "what agents remember, have, did and used is not told",
-        "ask the agent's node with aionctl",
-    )
-}
+use crate::{asked::Asked, gateway::problem, tagged::tagged};
 
 pub(crate) async fn tools(
     Asked(gateway): Asked,
@@ -27,7 +14,9 @@ pub(crate) async fn tools(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = keeper(&gateway)?.tools((within.or(&gateway), &agent), &part);
+    let page = gateway
+        .keeper()?
+        .tools((within.or(&gateway), &agent), &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 
@@ -38,7 +27,9 @@ pub(crate) async fn audit(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = keeper(&gateway)?.audit((within.or(&gateway), &agent), &part);
+    let page = gateway
+        .keeper()?
+        .audit((within.or(&gateway), &agent), &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 
@@ -48,7 +39,7 @@ pub(crate) async fn audit_of_turn(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = keeper(&gateway)?.audit_of_turn(turn, &part);
+    let page = gateway.keeper()?.audit_of_turn(turn, &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 
@@ -59,7 +50,7 @@ pub(crate) async fn usage(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = keeper(&gateway)?.usage(within.namespace.as_deref(), &part);
+    let page = gateway.keeper()?.usage(within.namespace.as_deref(), &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 
@@ -68,6 +59,6 @@ pub(crate) async fn queues(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = keeper(&gateway)?.queues(&part).await.map_err(problem)?;
+    let page = gateway.keeper()?.queues(&part).await.map_err(problem)?;
     Ok(tagged(&headers, &page))
 }

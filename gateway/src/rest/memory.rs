@@ -4,7 +4,7 @@ use aion_abi::{memory::Wanted, syscall::memory::ForgetResponse};
 use aion_serve::{Path, Query, Refused};
 use axum::{Json, http::HeaderMap, response::Response};
 
-use super::{Within, looks::keeper};
+use super::Within;
 use crate::{asked::Asked, gateway::problem, tagged::tagged};
 
 pub(crate) async fn list(
@@ -14,7 +14,9 @@ pub(crate) async fn list(
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let found = keeper(&gateway)?.memory((within.or(&gateway), &agent), &wanted);
+    let found = gateway
+        .keeper()?
+        .memory((within.or(&gateway), &agent), &wanted);
     Ok(tagged(&headers, &found.await.map_err(problem)?))
 }
 
@@ -24,7 +26,9 @@ pub(crate) async fn get(
     Query(within): Query<Within>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let found = keeper(&gateway)?.remembered((within.or(&gateway), &agent), &item);
+    let found = gateway
+        .keeper()?
+        .remembered((within.or(&gateway), &agent), &item);
     Ok(tagged(&headers, &found.await.map_err(problem)?))
 }
 
@@ -33,6 +37,8 @@ pub(crate) async fn forget(
     Path((agent, item)): Path<(String, String)>,
     Query(within): Query<Within>,
 ) -> Result<Json<ForgetResponse>, Refused> {
-    let forgotten = keeper(&gateway)?.forget((within.or(&gateway), &agent), &item);
+    let forgotten = gateway
+        .keeper()?
+        .forget((within.or(&gateway), &agent), &item);
     Ok(Json(forgotten.await.map_err(problem)?))
 }

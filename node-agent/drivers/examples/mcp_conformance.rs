@@ -7,7 +7,7 @@ use aion_abi::syscall::tool::CallRequest;
 use aion_drivers::{
     outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule},
     secrets::HeldSecrets,
-    tool::{McpTools, NoStdioServers, ToolDriver, ToolServer, Transport, unheard},
+    tool::{McpTools, NoStdioServers, Said, ToolDriver, ToolServer, Transport, Waits},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -89,6 +89,10 @@ async fn main() -> Result<(), String> {
         })
         .collect();
     println!("listed {listed:?}");
+    let waits = Waits {
+        asks: Arc::new(|_| Box::pin(std::future::ready(Said::Yes))),
+        ..Waits::nobody()
+    };
     let mut failed = None;
     for (name, arguments) in calls(&listed) {
         let request = CallRequest {
@@ -97,7 +101,7 @@ async fn main() -> Result<(), String> {
             link: None,
         };
         let deadline = Instant::now() + Duration::from_secs(20);
-        match driver.call(&tools, request, deadline, &unheard()).await {
+        match driver.call(&tools, request, deadline, &waits).await {
             Ok(answer) => println!("{name}: {answer:?}"),
             Err(problem) => failed = Some(problem.to_string()),
         }

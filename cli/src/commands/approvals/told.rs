@@ -4,6 +4,7 @@
 use aion_abi::{
     approval::{Approval, Word},
     date::UnixMillis,
+    seen::quoted,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
@@ -145,26 +146,6 @@ pub(super) fn whole(id: &Id, it: &Approval) -> String {
         lines.push(format!("\napproval  {id}: {}", exact(&it.capability)));
     }
     format!("{}\n", lines.join("\n"))
-}
-
-/// The request's lines, each behind a bar, so that none is taken for one of ours; lines without text are counted.
-fn quoted(text: &str) -> Vec<String> {
-    let (mut lines, mut blank) = (Vec::new(), 0_usize);
-    let fold = |lines: &mut Vec<String>, blank: usize| match blank {
-        0 => {}
-        1 => lines.push("|".to_owned()),
-        many => lines.push(format!("| … ({many} blank lines)")),
-    };
-    for line in exact(text).lines() {
-        if line.trim().is_empty() {
-            blank += 1;
-            continue;
-        }
-        fold(&mut lines, std::mem::take(&mut blank));
-        lines.push(format!("| {line}"));
-    }
-    fold(&mut lines, blank);
-    lines
 }
 
 fn ago(then: UnixMillis, now: Timestamp) -> String {

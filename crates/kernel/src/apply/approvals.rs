@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Applied;
 use crate::{
     approval::{Answered, ApprovalRow, CLOSED, Request, Scope, StandingWord, Word},
-    ids::{AccountId, ApprovalId, Date, InstanceUid, Millis, Now, ProfileId, TurnId},
+    ids::{AccountId, ApprovalId, CallId, Date, InstanceUid, Millis, Now, ProfileId, TurnId},
     name::Name,
     spec::Profile,
     state::{Phase, State},
@@ -14,6 +14,7 @@ use crate::{
 /// What a fact says of a call that a person is asked about.
 pub(super) struct Asked<'a> {
     pub(super) call: Request<'a>,
+    pub(super) within: Option<CallId>,
     pub(super) body: crate::Body,
     pub(super) rule: &'a Name,
     pub(super) until: Date,
@@ -39,6 +40,7 @@ impl State {
             kind: call.kind,
             target: call.target.cloned(),
             key: call.key.cloned(),
+            within: asked.within,
             body: asked.body,
             rule: asked.rule.clone(),
             asked_at: self.date_of(asked.at),

@@ -148,6 +148,7 @@ impl State {
                 kind,
                 target,
                 key,
+                within,
                 body,
                 rule,
                 until,
@@ -162,6 +163,7 @@ impl State {
                 };
                 let asked = Asked {
                     call,
+                    within: *within,
                     body: *body,
                     rule,
                     until: *until,

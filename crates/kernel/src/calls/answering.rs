@@ -46,6 +46,9 @@ impl Kernel {
             // A word for it would be one for whoever comes under its name.
             return Some(Unheard::Unknown);
         }
+        if row.within.is_some() && yes.is_some_and(|scope| scope != Scope::Once) {
+            return Some(Unheard::Once);
+        }
         let Some(Scope::Until { date }) = yes else {
             return None;
         };
@@ -118,7 +121,10 @@ impl Kernel {
         let of_turn = said == Some(Word::Approved { scope: Scope::Turn });
         let reaches = |row: &ApprovalRow| {
             let same_right = row.kind == wide.kind && row.target == wide.target;
-            row.is_pending() && same_right && (row.turn == wide.turn || !of_turn)
+            row.is_pending()
+                && row.within.is_none()
+                && same_right
+                && (row.turn == wide.turn || !of_turn)
         };
         let pending = self.state.approvals.iter();
         let pending = pending.filter(|(_, row)| reaches(row));
@@ -176,6 +182,7 @@ impl Kernel {
             by: by.clone(),
         };
         step.release(Barrier::Durable, closed);
+        self.question_closed(approval, word, step);
         let pausing = self.state.turns.get(&turn).is_some_and(|row| row.pausing);
         let held = self.held_for(approval);
         match (held.filter(|_| !pausing), word) {
@@ -213,6 +220,7 @@ impl Kernel {
                 by: None,
             };
             step.release(Barrier::Durable, closed);
+            self.question_closed(approval, Word::Withdrawn, step);
         }
     }
 }

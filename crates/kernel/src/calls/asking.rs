@@ -83,6 +83,7 @@ impl Kernel {
                     kind: call.kind,
                     target: call.target.clone(),
                     key: call.key.clone(),
+                    within: None,
                     body: call.body,
                     rule,
                     until,
@@ -105,7 +106,7 @@ impl Kernel {
     }
 
     /// Whether a question more is not too many: of all that wait, and of all that the turn asked so far.
-    fn may_ask(
+    pub(super) fn may_ask(
         &self,
         turn: TurnId,
         [_, tenant, agent]: [AccountId; 3],

@@ -14,6 +14,7 @@ mod answering;
 mod asking;
 mod dispatch;
 mod peers;
+mod questions;
 mod refusing;
 mod running;
 

@@ -200,6 +200,7 @@ impl Kernel {
     }
 
     fn end_call(&mut self, id: CallId, outcome: Outcome, usage: Usage, step: &mut Step) {
+        self.withdraw_within(id, step);
         let Some(live) = self.live.calls.remove(&id) else {
             return;
         };

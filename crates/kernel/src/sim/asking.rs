@@ -7,8 +7,8 @@ use super::{
     world::World,
 };
 use crate::{
-    ApprovalId, BodyDigest, Date, Event, Fact, IdempotencyKey, Kind, Millis, Name, Now, Profile,
-    Scope, TurnId, Word,
+    ApprovalId, Body, BodyDigest, CallId, Date, Event, Fact, IdempotencyKey, Kind, Millis, Name,
+    Now, Profile, Scope, TurnId, Word,
 };
 
 /// A call that was asked about, as the facts say.
@@ -18,6 +18,8 @@ pub(super) struct Question {
     until: Date,
     word: Option<Word>,
     used: bool,
+    /// The call whose driver asks.
+    within: Option<CallId>,
 }
 
 /// What a person sees: for this the word is.
@@ -54,7 +56,8 @@ impl Questions {
             Some(Word::Approved { scope }) => scope != Scope::Once,
             _ => false,
         };
-        reaches && right(wide) == right(other)
+        let calls = wide.within.is_none() && other.within.is_none();
+        reaches && calls && right(wide) == right(other)
     }
 
     pub(super) fn is_asking(&self, turn: TurnId) -> bool {
@@ -72,13 +75,15 @@ impl Questions {
     ) -> bool {
         let today = self.date(at);
         let same_right = |it: &What| (it.kind, &it.target) == (what.kind, &what.target);
-        for it in self.all.values_mut().filter(|it| it.turn == turn) {
+        let of_turn = self.all.values_mut();
+        for it in of_turn.filter(|it| it.turn == turn && it.within.is_none()) {
             if matches!(it.word, Some(Word::Approved { .. })) && it.what == *what && !it.used {
                 it.used = true;
                 return true;
             }
         }
-        self.all.iter().any(|(id, it)| {
+        let calls = self.all.iter().filter(|(_, it)| it.within.is_none());
+        calls.into_iter().any(|(id, it)| {
             let whole_turn = Some(Word::Approved { scope: Scope::Turn });
             let stands = self.standing.get(id);
             let stands = stands.is_some_and(|(until, of)| {
@@ -107,10 +112,19 @@ impl Model {
                 kind,
                 target,
                 key,
+                within,
                 body,
                 until,
                 ..
             } => {
+                let runs = |call: &CallId| {
+                    let row = self.calls.get(call);
+                    row.is_some_and(|it| it.turn == turn && it.ended.is_none())
+                };
+                ensure!(
+                    within.as_ref().is_none_or(runs),
+                    "a question of a call that does not run"
+                );
                 let row = self
                     .turns
                     .get(&turn)
@@ -131,6 +145,7 @@ impl Model {
                     until,
                     word: None,
                     used: false,
+                    within,
                 };
                 let new = self.questions.all.insert(approval, question).is_none();
                 ensure!(new, "approval {approval} was asked for twice");
@@ -152,6 +167,13 @@ impl Model {
                 ensure!(
                     !late || !matches!(word, Word::Approved { .. } | Word::Denied),
                     "{approval} was answered after its time"
+                );
+                let once = Word::Approved { scope: Scope::Once };
+                ensure!(
+                    question.within.is_none()
+                        || !matches!(word, Word::Approved { .. })
+                        || word == once,
+                    "a question of a driver has a word for more"
                 );
                 question.word = Some(word);
                 let turn = question.turn;
@@ -182,6 +204,11 @@ impl Model {
             }
             Fact::InstanceRemoved { instance, .. } => {
                 self.retiring.remove(&instance);
+            }
+            Fact::CallEnded { call, .. } => {
+                let mut all = self.questions.all.values();
+                let open = all.any(|it| it.within == Some(call) && it.word.is_none());
+                ensure!(!open, "call {call} ended with its question open");
             }
             Fact::TurnEnded { turn, .. } => {
                 for question in self.questions.all.values_mut() {
@@ -243,6 +270,20 @@ impl ModelTurn {
 }
 
 impl World {
+    /// A driver asks a person while its call runs, or one whose call is over.
+    pub(super) fn a_driver_asks(&mut self) -> Check {
+        let running: Vec<CallId> = self.drivers.keys().copied().collect();
+        let call = self.random.pick(&running).unwrap_or(CallId(9_999));
+        let ticket = self.ticket();
+        let digest = BodyDigest([self.random.below(3) as u8; 32]);
+        self.feed(Event::Question {
+            ticket,
+            call,
+            body: Body { digest, size: 3 },
+            rule: "its server".into(),
+        })
+    }
+
     /// A person answers something, late or twice or not asked for at times, or takes a word back.
     pub(super) fn somebody_answers(&mut self) -> Check {
         let asked: Vec<_> = self.kernel.state().approvals().map(|(id, _)| id).collect();

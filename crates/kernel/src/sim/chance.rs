@@ -28,6 +28,7 @@ impl World {
                 self.remove_the_undesired()
             }
             98 => self.live_equals_folded(),
+            _ if self.random.chance(50) => self.a_driver_asks(),
             _ => self.a_stray_event(),
         }
     }

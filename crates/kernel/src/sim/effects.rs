@@ -99,6 +99,17 @@ impl Model {
                 );
                 Ok(())
             }
+            Effect::QuestionAnswered { ticket, said } => {
+                let needed = match said {
+                    Ok(_) => Barrier::Durable,
+                    Err(_) => Barrier::None,
+                };
+                ensure!(
+                    *barrier >= needed,
+                    "what a driver was answered may be forgotten"
+                );
+                told.answer(*ticket)
+            }
             Effect::AnswerTaken { ticket, .. } => {
                 ensure!(
                     *barrier == Barrier::Durable,

@@ -194,7 +194,7 @@ fn every_check_can_fail() {
 #[test]
 fn histories_reach_every_fact_outcome_and_refusal() {
     let mut met = BTreeSet::new();
-    for seed in 0..300 {
+    for seed in 0..400 {
         let mut world = World::new(seed, Tamper::None, limits());
         let mut lived = || -> Check {
             world.populate()?;
@@ -205,6 +205,10 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         for fact in &world.journal {
             met.insert(fact.name().to_owned());
             let json = serde_json::to_value(fact).unwrap_or_default();
+            met.extend(
+                json.get("within")
+                    .map(|_| format!("{} within", fact.name())),
+            );
             for field in ["outcome", "refusal", "quota", "level", "queue", "word"] {
                 met.extend(
                     json["as"][field]
@@ -264,6 +268,7 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         .chain(refused)
         .chain(turned)
         .chain(words.map(|name| format!("approval-answered {name}")))
+        .chain(["approval-asked within".to_owned()])
         .filter(|name| !met.contains(name))
         .collect();
     assert!(missing.is_empty(), "never reached: {missing:?}");

@@ -324,6 +324,7 @@ impl World {
             Effect::TurnAccepted { .. }
             | Effect::ApprovalAsked { .. }
             | Effect::ApprovalClosed { .. }
+            | Effect::QuestionAnswered { .. }
             | Effect::AnswerTaken { .. }
             | Effect::InvokeRefused { .. }
             | Effect::TurnDone { .. } => {}

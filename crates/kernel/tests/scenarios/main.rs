@@ -15,6 +15,7 @@ mod fairness;
 mod harness;
 mod parked;
 mod payers;
+mod questions;
 mod quotas;
 mod recovery;
 mod refusals;

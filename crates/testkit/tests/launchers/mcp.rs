@@ -17,7 +17,7 @@ async fn its_tools_are_listed_and_called() {
 
     let tools = client.list_all_tools().await.unwrap();
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
-    assert_eq!(names, ["echo", "fail", "wait"]);
+    assert_eq!(names, ["echo", "fail", "sure", "wait"]);
 
     let arguments = json!({"text": "hello"});
     let request =

@@ -164,6 +164,7 @@ fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem>
         | "/api/v1/namespaces/{namespace}/agents/{agent}/uploads"
         | "/api/v1/events"
         | "/api/v1/key"
+        | "/api/v1/issuers"
         | "/api/v1/usage"
         | "/api/v1/queues"
         | "/api/v1/namespaces/{namespace}/agents/{agent}/tools"

@@ -270,6 +270,8 @@ fn unheard(approval: ApprovalId, why: &Unheard) -> Problem {
             );
             Problem::new(Code::AlreadyAnswered, detail)
         }
+        Unheard::Once => Problem::new(Code::BadRequest, why.to_string())
+            .remedy("say yes without --turn and --always, or no"),
         Unheard::Past => Problem::new(Code::BadRequest, why.to_string()),
         Unheard::TooMany => Problem::new(Code::Overloaded, why.to_string())
             .remedy("take back some that stand: aionctl approvals revoke ID"),

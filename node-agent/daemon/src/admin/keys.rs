@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aion_abi::{
     code::Code,
-    key::{Admit, Admitted, Key, Keys as Listed, Made, NewKey},
+    key::{Admit, Admitted, Issuers, Key, Keys as Listed, Made, NewKey},
     problem::Problem,
 };
 use aion_serve::{Json, Path};
@@ -52,6 +52,13 @@ async fn change<T: Send + 'static>(
     let changed = tokio::task::spawn_blocking(move || what(&keys)).await;
     let changed = changed.map_err(|error| Refused::internal(error.to_string()))?;
     Ok(Json(changed?))
+}
+
+/// Whose tokens are taken in the place of keys: who has none is told where to get one.
+pub(super) async fn issuers(State(admin): State<Arc<Admin>>) -> Json<Issuers> {
+    Json(Issuers {
+        items: admin.keys.issuers(),
+    })
 }
 
 pub(super) async fn admit(

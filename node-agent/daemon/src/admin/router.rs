@@ -239,6 +239,7 @@ fn of_resources() -> Router<Arc<Admin>> {
         .route("/api/v1/keys", get(keys::list).post(keys::make))
         .route("/api/v1/keys/{name}", get(keys::get).delete(keys::revoke))
         .route("/api/v1/key", post(keys::admit))
+        .route("/api/v1/issuers", get(keys::issuers))
         .route("/api/v1/mounts", get(mounts::list))
         .route(
             "/api/v1/mounts/{name}",

@@ -19,7 +19,7 @@ use axum::extract::State;
 
 use super::{Admin, agents, answer::Refused};
 use crate::{
-    call::{capability, refusal},
+    call::{capability, refusal, wanted},
     instances::Standing,
 };
 
@@ -187,7 +187,7 @@ async fn asking(admin: &Admin, agent: &str) -> Option<Link> {
             .filter(|(_, row)| row.is_pending());
         rows.find(|(_, row)| format!("{}/{}", row.tenant, row.agent) == agent)
             .map(|(id, row)| {
-                let what = capability(row.kind, row.target.as_ref());
+                let what = wanted(row.kind, row.target.as_ref(), row.within);
                 let how = match in_a_cluster {
                     // Each node counts its approvals itself.
                     Some(node) => format!(

@@ -5,13 +5,22 @@ use aion_abi::{
     approval::{Answered, Approval, MAX_SHOWN, Scope, Shown, Standing, Word},
     date::UnixMillis,
 };
-use aion_kernel::{ApprovalId, ApprovalRow, Kind, Name, StandingWord};
+use aion_kernel::{ApprovalId, ApprovalRow, CallId, Kind, Name, StandingWord};
 
 /// `family.verb` and its target.
 pub(crate) fn capability(kind: Kind, target: Option<&Name>) -> String {
     match target {
         Some(target) => format!("{}:{target}", kind.as_str()),
         None => kind.as_str().to_owned(),
+    }
+}
+
+/// What a person is asked about: a call, or what the server of a tool asks while one runs. That is no syscall, and no grant names it.
+pub(crate) fn wanted(kind: Kind, target: Option<&Name>, within: Option<CallId>) -> String {
+    let call = capability(kind, target);
+    match within {
+        Some(_) => call.replacen("tool.call", "tool.ask", 1),
+        None => call,
     }
 }
 
@@ -30,7 +39,7 @@ pub(crate) fn approval(id: ApprovalId, row: &ApprovalRow) -> Approval {
         approval: id.0,
         turn: row.turn.0,
         agent: format!("{}/{}", row.tenant, row.agent),
-        capability: capability(row.kind, row.target.as_ref()),
+        capability: wanted(row.kind, row.target.as_ref(), row.within),
         rule: row.rule.as_str().to_owned(),
         asked_at_ms: UnixMillis(row.asked_at.0),
         until_ms: UnixMillis(row.until.0),

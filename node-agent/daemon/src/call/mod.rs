@@ -12,7 +12,7 @@ mod prepared;
 pub(crate) mod refusal;
 mod request;
 
-pub(crate) use asked::{answered, approval, capability, shown, standing, word_of};
+pub(crate) use asked::{answered, approval, capability, shown, standing, wanted, word_of};
 pub(crate) use caller::{Caller, Verified};
 pub(crate) use connection::{Connection, NoPlace, Place};
 pub(crate) use frame::{frame, frame_of};

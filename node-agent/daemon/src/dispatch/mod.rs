@@ -26,7 +26,7 @@ use aion_drivers::{
     model::ModelDriver,
     outbound::Outbound,
     reserve::Reserve,
-    tool::{Told, ToolDriver},
+    tool::{ToolDriver, Waits},
 };
 use aion_kernel::{Class, Finish, PeerTurn, Usage};
 use futures::future::BoxFuture;
@@ -174,8 +174,11 @@ impl Dispatch {
                 let (servers, unavailable) = instance.tool_servers();
                 tools::reached(&request, &unavailable)?;
                 let (told, said) = mpsc::channel(TOLD);
-                let told: Told = Arc::new(move |text| drop(told.try_send(text)));
-                let called = self.tools.call(&servers, request, deadline, &told);
+                let waits = Waits {
+                    told: Arc::new(move |text| drop(told.try_send(text))),
+                    asks: tools::asks(job.progress),
+                };
+                let called = self.tools.call(&servers, request, deadline, &waits);
                 json(self.telling(&caller, called, said).await?)?
             }
         };

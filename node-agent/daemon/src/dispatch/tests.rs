@@ -25,7 +25,7 @@ use aion_drivers::{
     memory::FakeMemory,
     model::{FakeModels, Script},
     outbound::{NodeAddresses, Place, Rule},
-    tool::{FakeTools, Granted, Told, ToolDriver, ToolServer},
+    tool::{FakeTools, Granted, ToolDriver, ToolServer, Waits},
 };
 use aion_kernel::{BodyDigest, CallId, Kind, TurnId};
 use futures::future::{BoxFuture, pending};
@@ -181,14 +181,14 @@ impl ToolDriver for Slow {
         _: &'a [ToolServer],
         _: CallRequest,
         _: Instant,
-        told: &'a Told,
+        waits: &'a Waits,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
         Box::pin(async move {
             let Some(steps) = self.steps else {
                 return pending().await;
             };
             for step in 0..steps {
-                told(format!("calendar.read: {step}"));
+                (waits.told)(format!("calendar.read: {step}"));
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
             serde_json::from_value(json!({"text": "12"}))

@@ -1,4 +1,6 @@
-//! `tool.list` and `tool.call`: what of an instance's tools it may be offered.
+//! `tool.list` and `tool.call`: what of an instance's tools it may be offered, and what their servers ask people.
+
+use std::sync::Arc;
 
 use aion_abi::{
     code::Code,
@@ -9,10 +11,16 @@ use aion_abi::{
     },
 };
 use aion_api::{AgentInstanceSpec, GrantEffect};
-use aion_drivers::tool::ToolDriver;
+use aion_drivers::tool::{Asks, Question, Said, ToolDriver};
+use aion_kernel::{Name, Word};
 use aion_policy::Capability;
+use bytes::Bytes;
+use serde_json::json;
 
-use crate::instance::Instance;
+use crate::{instance::Instance, shell::Progress};
+
+/// Who asks, where otherwise a rule stands.
+const SERVER: &str = "the tool's server, while the call runs";
 
 /// What an instance is offered of its tools.
 pub(crate) async fn offered(
@@ -20,7 +28,7 @@ pub(crate) async fn offered(
     instance: &Instance,
 ) -> Result<ListResponse, Problem> {
     let (servers, unavailable) = instance.tool_servers();
-    let resource = std::sync::Arc::clone(&instance.resource);
+    let resource = Arc::clone(&instance.resource);
     let granted = move |operation: &str| granted(&resource.spec, operation);
     let mut listed = tools.list(&servers, &granted).await?;
     listed.unavailable.extend(unavailable);
@@ -36,6 +44,30 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
             format!("tool {tool}: {}", found.reason),
         )),
         None => Ok(()),
+    }
+}
+
+/// Asks people what a tool's server asks while its call runs.
+pub(super) fn asks(call: Progress) -> Asks {
+    Arc::new(move |question| Box::pin(asked(call.clone(), question)))
+}
+
+async fn asked(call: Progress, question: Question) -> Said {
+    let Question {
+        operation,
+        message,
+        sends,
+    } = question;
+    // A call has name and arguments: nothing that is shown here is ever the request of one.
+    let shown = json!({"question": message, "of": operation, "sends": sends}).to_string();
+    match call.ask(Name::from(SERVER), Bytes::from(shown)).await {
+        Ok(Word::Approved { .. }) => Said::Yes,
+        Ok(Word::Denied) => Said::No,
+        Ok(Word::Expired | Word::Withdrawn) => Said::Nothing,
+        Err(why) => {
+            tracing::info!(operation, %why, "nobody is asked what a tool's server asks");
+            Said::Nothing
+        }
     }
 }
 

@@ -129,6 +129,11 @@ impl Keys {
         }
     }
 
+    /// Whose tokens are taken in their place.
+    pub(crate) fn issuers(&self) -> Vec<key::Issuer> {
+        self.0.issuers.told()
+    }
+
     /// One of them.
     pub(crate) fn get(&self, name: &str) -> Option<Key> {
         let table = self.0.table.lock();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::problem::Problem;
-use aion_kernel::{CallId, Event, Finish, Millis, PeerTurn, Usage};
+use aion_kernel::{CallId, Event, Finish, Millis, Name, PeerTurn, Usage, Word};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,16 @@ impl Progress {
             call: self.call,
             usage,
         });
+    }
+}
+
+impl Progress {
+    /// Asks a person for the far end of the call: `shown` is what the person sees.
+    ///
+    /// # Errors
+    /// Why nobody is asked.
+    pub(crate) async fn ask(self, rule: Name, shown: Bytes) -> Result<Word, Problem> {
+        self.handle.question(self.call, rule, shown).await
     }
 }
 

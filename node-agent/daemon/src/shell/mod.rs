@@ -31,7 +31,7 @@ use aion_abi::{admin::TurnEvent, code::Code, problem::Problem};
 use aion_journal::{FoundBody, Journal};
 use aion_kernel::{
     BodyDigest, Call, CallId, Event, Finish, Incarnation, InstanceUid, Invoke, Kernel, Millis,
-    Ticket, TurnId, TurnOutcome, Unheard, Usage,
+    Name, Ticket, TurnId, TurnOutcome, Unheard, Usage, Word,
 };
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -154,6 +154,7 @@ enum Input {
     Call(Box<CallInput>),
     Invoke(Invoke, oneshot::Sender<Result<TurnId, Problem>>),
     Word(Event, Ticket, oneshot::Sender<Result<(), Unheard>>),
+    Question(Box<Question>),
     Event(Event),
     Finished {
         call: CallId,
@@ -165,6 +166,16 @@ enum Input {
         stream: Option<Bytes>,
     },
     Snapshot,
+}
+
+/// A driver's question to a person.
+struct Question {
+    ticket: Ticket,
+    call: CallId,
+    rule: Name,
+    /// What is shown.
+    shown: Bytes,
+    answer: oneshot::Sender<Result<Word, Problem>>,
 }
 
 /// What records nothing.
@@ -245,6 +256,28 @@ impl Handle {
         let (answer, taken) = oneshot::channel();
         self.admit(Input::Word(event, ticket, answer))?;
         taken.await.map_err(|_| restarting())
+    }
+
+    /// A driver asks a person while its call runs: `shown` is what the person sees, and `rule` says who asks.
+    ///
+    /// # Errors
+    /// Why nobody is asked.
+    pub(crate) async fn question(
+        &self,
+        call: CallId,
+        rule: Name,
+        shown: Bytes,
+    ) -> Result<Word, Problem> {
+        let (answer, said) = oneshot::channel();
+        let question = Question {
+            ticket: self.ticket(),
+            call,
+            rule,
+            shown,
+            answer,
+        };
+        self.admit(Input::Question(Box::new(question)))?;
+        said.await.unwrap_or_else(|_| Err(restarting()))
     }
 
     fn admit(&self, input: Input) -> Result<(), Problem> {

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use aion_abi::problem::Problem;
+use aion_abi::{canonical::body_digest, problem::Problem};
 use aion_journal::{AppendError, Batch, Durable, Journal, Lsn};
 use aion_kernel::{
-    Barrier, BodyDigest, CallId, Effect, Event, Fact, Kernel, LiveWorker, Step, Ticket, TurnId,
-    Unheard,
+    Barrier, Body, BodyDigest, CallId, Effect, Event, Fact, Kernel, LiveWorker, Step, Ticket,
+    TurnId, Unheard, Word,
 };
 use bytes::Bytes;
 use tokio::{
@@ -68,6 +68,8 @@ pub(crate) struct Shell {
     pub(super) waiting: HashMap<Ticket, Waiting>,
     pub(super) invokes: HashMap<Ticket, oneshot::Sender<Result<TurnId, Problem>>>,
     pub(super) words: HashMap<Ticket, oneshot::Sender<Result<(), Unheard>>>,
+    /// Drivers that ask people.
+    pub(super) questions: HashMap<Ticket, oneshot::Sender<Result<Word, Problem>>>,
     pub(super) running: HashMap<CallId, Running>,
     /// Questions of turns that calls may begin, by what the kernel is told of them: for as long as such a call waits,
     /// also where others came to it by its key and the connection that brought the question has closed.
@@ -187,7 +189,9 @@ impl Shell {
 
     fn process(&mut self, input: Input) -> Result<(), ShellError> {
         match input {
-            Input::Call(_) | Input::Invoke(..) if !self.handle.has_room() => self.refuse(input),
+            Input::Call(_) | Input::Invoke(..) | Input::Question(_) if !self.handle.has_room() => {
+                self.refuse(input);
+            }
             Input::Call(input) => {
                 let body = input.body;
                 let brought = match &input.verified.request {
@@ -216,6 +220,24 @@ impl Shell {
                     // It may have joined another, or had its answer long ago.
                     self.let_go();
                 }
+            }
+            Input::Question(asked) => {
+                self.questions.insert(asked.ticket, asked.answer);
+                let digest = BodyDigest(body_digest(&asked.shown));
+                let event = Event::Question {
+                    ticket: asked.ticket,
+                    call: asked.call,
+                    body: Body {
+                        digest,
+                        size: asked.shown.len() as u64,
+                    },
+                    rule: asked.rule,
+                };
+                let step = self.kernel.handle(event, self.clock.read());
+                if step.facts.iter().any(|fact| is_about(fact, digest)) {
+                    self.batch.body(digest, &asked.shown);
+                }
+                self.stage(step, None)?;
             }
             Input::Word(event, ticket, answer) => {
                 self.words.insert(ticket, answer);
@@ -275,6 +297,9 @@ impl Shell {
             }
             Input::Invoke(_, answer) => {
                 let _ = answer.send(Err(storage_full()));
+            }
+            Input::Question(asked) => {
+                let _ = asked.answer.send(Err(storage_full()));
             }
             _ => {}
         }
@@ -457,6 +482,7 @@ impl ShellParts {
             waiting: HashMap::new(),
             invokes: HashMap::new(),
             words: HashMap::new(),
+            questions: HashMap::new(),
             running: HashMap::new(),
             prepared: HashMap::new(),
             snapshot: super::room::Snapshots::default(),

@@ -16,7 +16,7 @@ use super::{
     driving::Progress,
     owner::{Running, Said, Shell, Staged},
 };
-use crate::call::{capability, refusal, word_of};
+use crate::call::{refusal, wanted, word_of};
 
 /// What an answer without content looks like.
 pub(crate) const EMPTY: &[u8] = b"{}";
@@ -120,7 +120,7 @@ impl Shell {
                 if let Some(row) = self.kernel.state().approval(approval) {
                     let event = TurnEvent::Asked {
                         approval: approval.0,
-                        capability: capability(row.kind, row.target.as_ref()),
+                        capability: wanted(row.kind, row.target.as_ref(), row.within),
                         until_ms: UnixMillis(row.until.0),
                     };
                     self.order(WorkerOrder::Tell { turn, event });
@@ -138,6 +138,11 @@ impl Shell {
                     by: by.map(|by| by.as_str().to_owned()),
                 };
                 self.order(WorkerOrder::Tell { turn, event });
+            }
+            Effect::QuestionAnswered { ticket, said } => {
+                if let Some(answer) = self.questions.remove(&ticket) {
+                    let _ = answer.send(said.map_err(|why| refusal::problem(&why)));
+                }
             }
             Effect::AnswerTaken { ticket, refused } => {
                 if let Some(answer) = self.words.remove(&ticket) {

@@ -11,7 +11,7 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::Handle;
 use crate::{
-    call::{capability, refusal, word_of},
+    call::{capability, refusal, wanted, word_of},
     feed::Feed,
 };
 
@@ -176,11 +176,12 @@ impl Telling {
                 turn: id,
                 kind,
                 target,
+                within,
                 ..
             } => {
                 let state = TurnState::Asked {
                     approval: approval.0,
-                    capability: capability(*kind, target.as_ref()),
+                    capability: wanted(*kind, target.as_ref(), *within),
                 };
                 self.turn(*id, of_turn(self, id), state);
             }

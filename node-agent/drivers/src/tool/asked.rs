@@ -7,15 +7,15 @@ use rmcp::{
     RoleClient, ServiceError,
     model::{
         CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
-        InputRequiredResult, ListToolsRequest, PaginatedRequestParams, ReadResourceRequest,
-        ReadResourceRequestParams, RequestId, ServerResult,
+        ListToolsRequest, PaginatedRequestParams, ReadResourceRequest, ReadResourceRequestParams,
+        RequestId, ServerResult,
     },
     service::{Peer, PeerRequestOptions, RequestHandle},
 };
 use serde_json::Value;
 
 use super::{
-    Told,
+    Waits,
     connection::Line,
     pages::{self, Packed},
 };
@@ -57,24 +57,37 @@ pub(super) async fn list(
     }
 }
 
-/// `tools/call`. A server that hands back its state without a question is called again with it.
-/// `told` hears how far `operation` is.
+/// `tools/call`. A server that hands back its state, or a question that a person answers, is called again with it.
+/// Whoever `waits` hears how far `operation` is, and is asked.
 pub(super) async fn call(
     line: &Line,
     mut params: CallToolRequestParams,
     operation: &str,
-    told: &Told,
+    waits: &Waits,
 ) -> Result<Value, NoAnswer> {
     for _ in 0..MAX_ROUNDS {
         let request = CallToolRequest::new(params.clone());
         let sent = begin(&line.peer, request.into()).await?;
         let token = sent.handle.progress_token.clone();
-        let _listening = line.heard.listen(token, operation, told);
+        let _listening = line.heard.listen(token, operation, &waits.told);
+        let id = sent.handle.id.clone();
+        let _under_way = line.under_way.begin(&id, operation, waits);
         match sent.answer().await? {
             ServerResult::CallToolResult(result) => return json(&result),
             ServerResult::CustomResult(result) => return Ok(result.0),
             ServerResult::EmptyResult(_) => return Ok(Value::Object(Default::default())),
-            ServerResult::InputRequiredResult(wanted) => params.request_state = state(wanted)?,
+            ServerResult::InputRequiredResult(wanted) => {
+                let asked = wanted.input_requests.unwrap_or_default();
+                if asked.is_empty() && wanted.request_state.is_none() {
+                    return Err(NoAnswer::Otherwise(
+                        "it wants to be called again, and does not say with what",
+                    ));
+                }
+                let answers = line.under_way.answers(&id, &asked).await;
+                let answers = answers.map_err(NoAnswer::Otherwise)?;
+                params.input_responses = (!answers.is_empty()).then_some(answers);
+                params.request_state = wanted.request_state;
+            }
             ServerResult::CreateTaskResult(_) => {
                 return Err(NoAnswer::Lost(
                     "it made a task of the call, and tasks are not followed: use a server that answers at once",
@@ -88,16 +101,6 @@ pub(super) async fn call(
         }
     }
     Err(NoAnswer::Lost("it asked to be called again without end"))
-}
-
-fn state(wanted: InputRequiredResult) -> Result<Option<String>, NoAnswer> {
-    let asks = wanted.input_requests.is_some_and(|it| !it.is_empty());
-    if asks || wanted.request_state.is_none() {
-        return Err(NoAnswer::Otherwise(
-            "it has a question to a person or a model before it answers, and nobody can be asked",
-        ));
-    }
-    Ok(wanted.request_state)
 }
 
 /// `resources/read`.

@@ -1,5 +1,5 @@
-//! What we are to a server: a client that can do nothing for it, and says so at once. What may not enter: anything that
-//! waits for a person or a model.
+//! What we are to a server: a client that has a person asked for a yes or a no, can do nothing else for it, and says so at once. What may not
+//! enter: anything that waits for a model.
 // The library calls sampling deprecated; servers of older revisions ask for it.
 #![allow(deprecated)]
 
@@ -11,13 +11,14 @@ use rmcp::{
     model::{
         ClientConfig, CreateMessageRequestMethod, CreateMessageRequestParams, CreateMessageResult,
         CustomRequest, CustomResult, ElicitRequestParams, ElicitResult, ElicitationAction,
-        ErrorCode, Implementation, ProgressNotificationParam,
+        ElicitationCapability, ErrorCode, FormElicitationCapability, Implementation,
+        ProgressNotificationParam,
     },
-    service::{NotificationContext, RequestContext},
+    service::{InboundStreamOrigin, NotificationContext, RequestContext},
 };
 use serde_json::json;
 
-use super::{known::Known, progress::Heard};
+use super::{known::Known, progress::Heard, questions::UnderWay};
 
 /// The most kinds of questions that are told of a connection.
 const MAX_TOLD: usize = 8;
@@ -27,16 +28,23 @@ pub(super) struct Client {
     tool: String,
     known: Arc<Known>,
     heard: Arc<Heard>,
+    under_way: Arc<UnderWay>,
     /// What was told of already.
     told: Mutex<Vec<String>>,
 }
 
 impl Client {
-    pub(super) fn new(tool: &str, known: &Arc<Known>, heard: &Arc<Heard>) -> Self {
+    pub(super) fn new(
+        tool: &str,
+        known: &Arc<Known>,
+        heard: &Arc<Heard>,
+        under_way: &Arc<UnderWay>,
+    ) -> Self {
         Self {
             tool: tool.to_owned(),
             known: Arc::clone(known),
             heard: Arc::clone(heard),
+            under_way: Arc::clone(under_way),
             told: Mutex::default(),
         }
     }
@@ -59,6 +67,8 @@ impl ClientHandler for Client {
     fn get_info(&self) -> ClientConfig {
         let mut info = ClientConfig::default();
         info.client_info = Implementation::new("aion-os", env!("CARGO_PKG_VERSION"));
+        let forms = ElicitationCapability::new().with_form(FormElicitationCapability::default());
+        info.capabilities.elicitation = Some(forms);
         info
     }
 
@@ -85,11 +95,20 @@ impl ClientHandler for Client {
 
     async fn create_elicitation(
         &self,
-        _: ElicitRequestParams,
-        _: RequestContext<RoleClient>,
+        asked: ElicitRequestParams,
+        context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        self.tell("elicitation/create");
-        Ok(ElicitResult::new(ElicitationAction::Decline))
+        let origin = context.extensions.get::<InboundStreamOrigin>();
+        let asking = self.under_way.ask(&asked, origin);
+        let answer = tokio::select! {
+            answer = asking => answer,
+            // The server waits no longer.
+            () = context.ct.cancelled() => None,
+        };
+        Ok(answer.unwrap_or_else(|| {
+            self.tell("elicitation/create");
+            ElicitResult::new(ElicitationAction::Decline)
+        }))
     }
 
     /// One that nobody knows, or that has no known form.

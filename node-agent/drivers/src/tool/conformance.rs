@@ -10,7 +10,7 @@ use aion_abi::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{ToolDriver, ToolServer, unheard};
+use super::{ToolDriver, ToolServer, Waits};
 
 #[cfg(test)]
 mod ours;
@@ -40,7 +40,7 @@ pub async fn call(
                 link: None,
             },
             soon(),
-            &unheard(),
+            &Waits::nobody(),
         )
         .await
 }

@@ -28,6 +28,7 @@ use super::{
     pages::Awaited,
     pipes::Pipes,
     progress::Heard,
+    questions::UnderWay,
 };
 use crate::{outbound::Outbound, secrets::Secrets};
 
@@ -56,6 +57,7 @@ pub(super) struct Connection {
     cut: Cut,
     known: Arc<Known>,
     heard: Arc<Heard>,
+    under_way: Arc<UnderWay>,
     measured: Arc<Measured>,
     process: Option<Arc<dyn StdioGuard>>,
 }
@@ -68,6 +70,8 @@ pub(super) struct Line {
     pub(super) known: Arc<Known>,
     /// Who waits for word of a call.
     pub(super) heard: Arc<Heard>,
+    /// What the server may ask a person about.
+    pub(super) under_way: Arc<UnderWay>,
     cut: Cut,
     measured: Arc<Measured>,
     /// Held by the connection alone: a request under way does not keep a process.
@@ -135,6 +139,7 @@ impl Connection {
             peer: self.service.peer().clone(),
             known: Arc::clone(&self.known),
             heard: Arc::clone(&self.heard),
+            under_way: Arc::clone(&self.under_way),
             cut: self.cut.clone(),
             measured: Arc::clone(&self.measured),
             process: self.process.as_ref().map(Arc::downgrade),
@@ -296,8 +301,9 @@ impl Connector {
             config,
         );
         let (cut, known, heard) = (Cut::default(), Arc::default(), Arc::default());
+        let under_way = Arc::default();
         // A request is sent when it is answered, here: its caller's deadline bounds that.
-        let service = Client::new(&server.name, &known, &heard)
+        let service = Client::new(&server.name, &known, &heard, &under_way)
             .serve_with_lifecycle(Bounded::new(transport, None, cut.clone()), greeting.into())
             .await
             .map_err(|error| NotConnected {
@@ -309,6 +315,7 @@ impl Connector {
             cut,
             known,
             heard,
+            under_way,
             measured: Arc::default(),
             process: None,
         })
@@ -335,9 +342,10 @@ impl Connector {
         let transport = Pipes::new(read, write, MAX_MESSAGE);
         let guard: Arc<dyn StdioGuard> = process.guard.into();
         let (cut, known, heard) = (Cut::default(), Arc::default(), Arc::default());
+        let under_way = Arc::default();
         let write = WRITE_TIMEOUT.max(server.timeout);
         let transport = Bounded::new(transport, Some(write), cut.clone());
-        let greeted = Client::new(&server.name, &known, &heard)
+        let greeted = Client::new(&server.name, &known, &heard, &under_way)
             .serve_with_lifecycle(transport, greeting.into())
             .await;
         match greeted {
@@ -346,6 +354,7 @@ impl Connector {
                 cut,
                 known,
                 heard,
+                under_way,
                 measured: Arc::default(),
                 process: Some(guard),
             }),

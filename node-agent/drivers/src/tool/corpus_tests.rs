@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    Told, ToolDriver, ToolServer,
+    ToolDriver, ToolServer, Waits,
     conformance::{self, over_stdio},
     mcp_tests::driver,
     scripted::{Piped, Scripted, Way, over_http},
@@ -122,7 +122,10 @@ async fn tried(case: &Value, way: Way) -> Vec<String> {
         };
         let soon = Instant::now() + std::time::Duration::from_secs(20);
         let kept = Arc::clone(&progress);
-        let hears: Told = Arc::new(move |text| kept.lock().push(json!(text)));
+        let hears = Waits {
+            told: Arc::new(move |text| kept.lock().push(json!(text))),
+            ..Waits::nobody()
+        };
         told = Some(driver.call(&server, request, soon, &hears).await);
     }
     compare("replies", scripted.replies.lock().iter().cloned().collect());

@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Granted, Told, ToolDriver, ToolServer, parsed};
+use super::{Granted, ToolDriver, ToolServer, Waits, parsed};
 
 type Operation =
     Box<dyn Fn(&serde_json::Map<String, serde_json::Value>) -> CallResponse + Send + Sync>;
@@ -107,7 +107,7 @@ impl ToolDriver for FakeTools {
         tools: &'a [ToolServer],
         request: CallRequest,
         _: Instant,
-        _: &'a Told,
+        _: &'a Waits,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
         Box::pin(ready(self.call_now(tools, &request)))
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Granted, StdioServers, Told, ToolDriver, ToolServer, answer,
+    Granted, StdioServers, ToolDriver, ToolServer, Waits, answer,
     asked::{self, NoAnswer},
     connection::{Connector, Line},
     connections::{Connections, Entry},
@@ -104,7 +104,7 @@ impl McpTools {
         tools: &[ToolServer],
         request: CallRequest,
         deadline: Instant,
-        told: &Told,
+        waits: &Waits,
     ) -> Result<CallResponse, Problem> {
         let (server, operation, arguments) = parsed(tools, &request)?;
         let deadline = deadline.min(Instant::now() + server.timeout);
@@ -136,7 +136,7 @@ impl McpTools {
         let arguments = fitted(server, operation, arguments, listing.as_deref())?;
         let params = CallToolRequestParams::new(operation.to_owned()).with_arguments(arguments);
         let measured = line.measure().await;
-        let called = timeout_at(deadline, asked::call(&line, params, &request.name, told)).await;
+        let called = timeout_at(deadline, asked::call(&line, params, &request.name, waits)).await;
         let during = line.measured(measured).await;
         match called {
             Err(_) => Err(late("it was working; it was told to stop")),
@@ -247,8 +247,8 @@ impl ToolDriver for McpTools {
         tools: &'a [ToolServer],
         request: CallRequest,
         deadline: Instant,
-        told: &'a Told,
+        waits: &'a Waits,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {
-        Box::pin(self.call_one(tools, request, deadline, told))
+        Box::pin(self.call_one(tools, request, deadline, waits))
     }
 }

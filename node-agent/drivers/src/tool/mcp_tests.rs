@@ -11,10 +11,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    McpTools, NoStdioServers, StdioServers, ToolDriver, ToolServer, Transport,
+    McpTools, NoStdioServers, StdioServers, ToolDriver, ToolServer, Transport, Waits,
     conformance::{call, outbound, over_http, over_stdio, secrets},
     test_server::{HttpServer, PipeServers, text},
-    unheard,
 };
 use crate::outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule};
 
@@ -56,7 +55,7 @@ async fn a_call_ends_at_its_deadline_and_the_server_is_told() {
             link: None,
         };
         let problem = driver
-            .call(std::slice::from_ref(&server), slow, near, &unheard())
+            .call(std::slice::from_ref(&server), slow, near, &Waits::nobody())
             .await
             .unwrap_err();
         assert_eq!(problem.code, Code::DeadlineExceeded, "{problem}");

@@ -2,7 +2,7 @@
 //!
 //! The caller says which tools the agent has and which operations it is granted. What may not enter: a
 //! program started by the daemon (a starter given from outside does that, confined), what a server asks of
-//! its client (sampling, roots, questions to a person are declined), an answer without a bound.
+//! its client but a yes or a no of a person (sampling, roots, other questions are declined), an answer without a bound.
 
 mod answer;
 mod asked;
@@ -22,6 +22,7 @@ mod message;
 mod pages;
 mod pipes;
 mod progress;
+mod questions;
 mod reader;
 mod refused;
 mod schema;
@@ -38,6 +39,8 @@ mod corpus_tests;
 mod fake;
 #[cfg(test)]
 mod mcp_tests;
+#[cfg(test)]
+mod paging_tests;
 #[cfg(test)]
 mod reconnect_tests;
 #[cfg(test)]
@@ -64,6 +67,7 @@ use super::outbound::Endpoint;
 #[cfg(any(test, feature = "conformance"))]
 pub use fake::FakeTools;
 pub use mcp::McpTools;
+pub use questions::{Asks, Question, Said, Waits};
 pub use stdio::{
     NoStdioServers, OutOf, ProcessUse, StdioCommand, StdioGuard, StdioProcess, StdioServers,
 };
@@ -104,11 +108,6 @@ pub type Granted = dyn Fn(&str) -> bool + Send + Sync;
 /// Hears how far a call is, on one line. It may not block.
 pub type Told = Arc<dyn Fn(String) + Send + Sync>;
 
-/// Where nobody waits for word of a call.
-pub fn unheard() -> Told {
-    Arc::new(|_| {})
-}
-
 /// Carries out the tool syscalls.
 pub trait ToolDriver: Send + Sync {
     /// The granted operations of all tools that answer, and which tools do not.
@@ -121,7 +120,8 @@ pub trait ToolDriver: Send + Sync {
         granted: &'a Granted,
     ) -> BoxFuture<'a, Result<ListResponse, Problem>>;
 
-    /// Calls one operation. What the server says of its progress, `told` hears, a part of it where it is much.
+    /// Calls one operation. What the server says of its progress, whoever waits hears, a part of it where it is much; and is asked what a person
+    /// answers with yes or no.
     ///
     /// # Errors
     /// `bad-request`, `not-found` for a tool or operation that is none of these, `unreachable` where the
@@ -132,7 +132,7 @@ pub trait ToolDriver: Send + Sync {
         tools: &'a [ToolServer],
         request: CallRequest,
         deadline: Instant,
-        told: &'a Told,
+        waits: &'a Waits,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>>;
 }
 

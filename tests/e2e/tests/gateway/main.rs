@@ -13,6 +13,8 @@ mod frameworks;
 mod keys;
 mod looks;
 mod mcp;
+mod mcp_approvals;
+mod mcp_resources;
 mod models;
 mod openai;
 mod quirks;

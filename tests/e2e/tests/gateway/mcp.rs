@@ -10,7 +10,7 @@ use std::{
 use aion_testkit::{Component, FakeModel, Reply, or_skip, until};
 use parking_lot::Mutex;
 use rmcp::{
-    RoleClient,
+    ClientHandler, RoleClient,
     model::{CallToolRequestParams, ProtocolVersion, ReadResourceRequestParams},
     service::{ClientLifecycleMode, ClientServiceExt, RunningService},
     transport::{
@@ -23,9 +23,9 @@ use crate::door::{BOUND, Door, body};
 
 const ACCEPTS: &str = "\r\naccept: application/json, text/event-stream";
 
-type Client = RunningService<RoleClient, ()>;
+type Client<S = ()> = RunningService<RoleClient, S>;
 
-fn eras() -> [ClientLifecycleMode; 2] {
+pub(crate) fn eras() -> [ClientLifecycleMode; 2] {
     let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
     [
         ClientLifecycleMode::Initialize,
@@ -34,13 +34,22 @@ fn eras() -> [ClientLifecycleMode; 2] {
 }
 
 async fn client(door: &Door, era: ClientLifecycleMode) -> anyhow::Result<Client> {
+    client_that((), door, era).await
+}
+
+/// A client that answers what it is asked as `handler` does.
+pub(crate) async fn client_that<H: ClientHandler>(
+    handler: H,
+    door: &Door,
+    era: ClientLifecycleMode,
+) -> anyhow::Result<Client<H>> {
     let url = format!("http://127.0.0.1:{}/mcp", door.port);
     let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(door.token.clone());
     let transport = StreamableHttpClientTransport::from_config(config);
-    Ok(().serve_with_lifecycle(transport, era).await?)
+    Ok(handler.serve_with_lifecycle(transport, era).await?)
 }
 
-fn call(tool: &'static str, arguments: &Value) -> CallToolRequestParams {
+pub(crate) fn call(tool: &'static str, arguments: &Value) -> CallToolRequestParams {
     CallToolRequestParams::new(tool).with_arguments(arguments.as_object().cloned().unwrap())
 }
 
@@ -89,7 +98,10 @@ async fn asked(door: &Door, era: ClientLifecycleMode) -> anyhow::Result<()> {
         templates[0].uri_template,
         "aion://turns/{turn}/files/{+path}"
     );
-    assert!(client.list_all_resources().await?.is_empty());
+    // What was asked is remembered.
+    let resources = client.list_all_resources().await?;
+    let of_jarvis = |it: &str| it.starts_with("aion://agents/default/jarvis/memory/");
+    assert!(!resources.is_empty() && resources.iter().all(|it| of_jarvis(&it.uri)));
     let none = ReadResourceRequestParams::new("aion://turns/4711/files/a.txt");
     let none = client.read_resource(none).await.unwrap_err().to_string();
     assert!(none.contains("4711"), "{none}");
@@ -220,8 +232,14 @@ const NOT_OFFERED: &[(&str, &str)] = &[
         "wants a tool of a server made for the suite, test_missing_capability",
     ),
     ("completion-", "nothing is completed: no capability says so"),
-    ("elicitation-", "nothing is asked back"),
-    ("input-required-", "nothing is asked back"),
+    (
+        "elicitation-",
+        "wants a tool of a server made for the suite: a form has no fields here, and asks for a person's word about an agent's call",
+    ),
+    (
+        "input-required-",
+        "wants a tool of a server made for the suite: what is asked is a person's word about an agent's call",
+    ),
     (
         "logging-",
         "nothing is logged to clients: no capability says so",

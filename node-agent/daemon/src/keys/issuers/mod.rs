@@ -8,7 +8,7 @@ mod settings;
 
 use std::{path::Path, sync::Arc};
 
-use aion_abi::{code::Code, date::UnixMillis, problem::Problem};
+use aion_abi::{code::Code, date::UnixMillis, key, problem::Problem};
 use jsonwebtoken::{
     Algorithm, DecodingKey, TokenData, Validation,
     dangerous::insecure_decode_claims,
@@ -62,6 +62,11 @@ impl Issuers {
             Ok(Trusted { issuer, served })
         });
         Ok(Self(Arc::new(trusted.collect::<Result<_, _>>()?)))
+    }
+
+    /// Them, as they are told.
+    pub(crate) fn told(&self) -> Vec<key::Issuer> {
+        self.0.iter().map(|it| it.issuer.told()).collect()
     }
 
     /// Whether the text has the form of a token, and somebody's is believed here.

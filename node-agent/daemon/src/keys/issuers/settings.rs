@@ -1,12 +1,12 @@
 //! Which issuers are trusted, and for what: `issuers.yaml` in the settings, read at a start.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
 
-use aion_abi::key::{Door, Right, Scope};
+use aion_abi::key::{self, Door, Right, Scope};
 use jsonwebtoken::Algorithm;
 use reqwest::Url;
 use serde::Deserialize;
@@ -112,6 +112,24 @@ impl Issuer {
             _ => return false,
         };
         self.algorithms.contains(&allowed)
+    }
+
+    /// As it is told to whoever looks for somebody to get a token from.
+    pub(super) fn told(&self) -> key::Issuer {
+        let mut doors: BTreeSet<Door> = BTreeSet::new();
+        for rule in &self.rules {
+            doors.extend(match rule.doors.as_slice() {
+                [] => &Door::ALL[..],
+                doors => doors,
+            });
+        }
+        key::Issuer {
+            issuer: self.issuer.clone(),
+            doors: match doors.len() == Door::ALL.len() {
+                true => Vec::new(),
+                false => doors.into_iter().collect(),
+            },
+        }
     }
 
     fn wrong(&self, others: &[Self]) -> Option<String> {
@@ -243,6 +261,18 @@ mod tests {
         assert!(twice.to_string().contains("twice"), "{twice}");
         let two = read_text(&of(&one.replace("a.example", "b.example")));
         assert_eq!(two.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn an_issuer_is_told_with_the_protocols_that_its_rules_are_for() {
+        let told = |doors: &str| {
+            let text = GOOD.replace("agents: ['*']", &format!("agents: ['*']{doors}"));
+            read_text(&text).unwrap()[0].told()
+        };
+        assert_eq!(told("").issuer, "https://a.example");
+        assert!(Door::ALL.iter().all(|it| told("").opens(*it)));
+        let some = told(", doors: [openai, rest]");
+        assert!(some.opens(Door::Rest) && !some.opens(Door::Mcp));
     }
 
     #[test]
