@@ -7,7 +7,7 @@ use aion_abi::syscall::tool::CallRequest;
 use aion_drivers::{
     outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule},
     secrets::HeldSecrets,
-    tool::{McpTools, NoStdioServers, ToolDriver, ToolServer, Transport, unheard},
+    tool::{Attempt, McpTools, NoStdioServers, ToolDriver, ToolServer, Transport, unheard},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -97,7 +97,10 @@ async fn main() -> Result<(), String> {
             link: None,
         };
         let deadline = Instant::now() + Duration::from_secs(20);
-        match driver.call(&tools, request, deadline, &unheard()).await {
+        match driver
+            .call(&tools, request, &Attempt::default(), deadline, &unheard())
+            .await
+        {
             Ok(answer) => println!("{name}: {answer:?}"),
             Err(problem) => failed = Some(problem.to_string()),
         }

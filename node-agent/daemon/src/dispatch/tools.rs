@@ -1,4 +1,6 @@
-//! `tool.list` and `tool.call`: what of an instance's tools it may be offered.
+//! `tool.list` and `tool.call`: what of an instance's tools it may be offered, and which try a call is.
+
+use std::collections::HashSet;
 
 use aion_abi::{
     code::Code,
@@ -9,10 +11,11 @@ use aion_abi::{
     },
 };
 use aion_api::{AgentInstanceSpec, GrantEffect};
-use aion_drivers::tool::ToolDriver;
+use aion_drivers::tool::{Attempt, ToolDriver, Tries};
+use aion_kernel::{IdempotencyKey, TurnId};
 use aion_policy::Capability;
 
-use crate::instance::Instance;
+use crate::{call::Caller, instance::Instance};
 
 /// What an instance is offered of its tools.
 pub(crate) async fn offered(
@@ -36,6 +39,26 @@ pub(super) fn reached(call: &CallRequest, unavailable: &[Unavailable]) -> Result
             format!("tool {tool}: {}", found.reason),
         )),
         None => Ok(()),
+    }
+}
+
+/// Which try of a call it is. A turn that is not among those that were `standing` when the node started makes each of its
+/// calls for the first time.
+pub(super) fn attempt(
+    caller: &Caller,
+    call: &CallRequest,
+    key: Option<&IdempotencyKey>,
+    standing: &HashSet<TurnId>,
+) -> Attempt {
+    // A key is its instance's own.
+    let scoped = |key: &IdempotencyKey| format!("{}/{}", caller.instance.uid.0, key.as_str());
+    Attempt {
+        key: key.map(scoped),
+        tries: match key.is_some() && caller.instance.repeats(&call.name) {
+            false => Tries::Once,
+            true if standing.contains(&caller.turn) => Tries::Again,
+            true => Tries::First,
+        },
     }
 }
 

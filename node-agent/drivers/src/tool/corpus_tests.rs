@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    Told, ToolDriver, ToolServer,
+    Attempt, Told, ToolDriver, ToolServer,
     conformance::{self, over_stdio},
     mcp_tests::driver,
     scripted::{Piped, Scripted, Way, over_http},
@@ -123,7 +123,11 @@ async fn tried(case: &Value, way: Way) -> Vec<String> {
         let soon = Instant::now() + std::time::Duration::from_secs(20);
         let kept = Arc::clone(&progress);
         let hears: Told = Arc::new(move |text| kept.lock().push(json!(text)));
-        told = Some(driver.call(&server, request, soon, &hears).await);
+        told = Some(
+            driver
+                .call(&server, request, &Attempt::default(), soon, &hears)
+                .await,
+        );
     }
     compare("replies", scripted.replies.lock().iter().cloned().collect());
     compare("progress", progress.lock().iter().cloned().collect());
