@@ -156,15 +156,28 @@ impl<'a> Following<'a> {
             match self.stream(message).await {
                 Ok(begun) => return Ok(begun),
                 Err(fault) if fault.kind == Kind::NotSupported => {}
-                Err(fault) => return Err(fault.ends_the_call()),
+                Err(fault) => return self.lost(message, fault).await,
             }
         }
         // One that waited says that it waits until it was looked at: its answer is waited for.
         let params = message.params(!self.waited);
         let told = self.line.whole(&Asked::Send(&params)).await;
         self.waited = false;
-        let ended = self.take(told.map_err(NotDone::ends_the_call)?);
-        Ok((ended.map_err(NotDone::ends_the_call)?, None))
+        match told.and_then(|told| self.take(told)) {
+            Ok(ended) => Ok((ended, None)),
+            Err(fault) => self.lost(message, fault).await,
+        }
+    }
+
+    /// The message was sent, and what became of it was not heard: its task is looked for, where it can be found.
+    async fn lost(&mut self, message: &Message, fault: NotDone) -> Result<Begun, Problem> {
+        if fault.kind == Kind::Lost && message.context.is_some() {
+            self.find(message).await.map_err(unknown)?;
+        }
+        match &self.task {
+            Some(_) => Ok((self.is_ended().then_some(Ended::Task), None)),
+            None => Err(fault.ends_the_call()),
+        }
     }
 
     /// Sends the message, and hears the first that is told: a refusal may come so.

@@ -366,6 +366,37 @@ async fn a_call_that_is_made_again_finds_its_task_and_asks_once() {
 }
 
 #[tokio::test]
+async fn a_message_whose_answer_is_lost_is_found_again_where_it_is_safe_to_look() {
+    for tries in [Tries::First, Tries::Once] {
+        let context = Arc::new(Mutex::new(Value::Null));
+        let script = move |asked: &Asked| match asked.operation.as_str() {
+            "SendStreamingMessage" => {
+                *context.lock() = asked.params["message"]["contextId"].clone();
+                Reply::Breaks(vec![])
+            }
+            "ListTasks" => {
+                let mut mine = task(COMPLETED, "By train.");
+                mine["contextId"] = context.lock().clone();
+                Reply::Says(json!({"tasks": [mine]}))
+            }
+            other => unreachable!("{other}"),
+        };
+        let agent = Agent::new("JSONRPC", script).await;
+        let tool = remote_tool("travel", &agent.url);
+        let arguments = json!({"message": "Where to?"});
+        let attempt = Attempt {
+            tries,
+            ..first("i/t1.2")
+        };
+        let told = ask_as(&driver(), &tool, arguments, &attempt).await;
+        match tries {
+            Tries::Once => assert_eq!(told.unwrap_err().code, Code::OutcomeUnknown),
+            _ => assert_eq!(told.unwrap().text, "By train."),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_is_given_up_or_runs_late_cancels_its_task() {
     for binding in BINDINGS {
         for late in [true, false] {
