@@ -40,4 +40,5 @@ pub mod syscall;
 pub mod tenant;
 pub mod tools;
 pub mod trigger;
+pub mod turn;
 pub mod usage;

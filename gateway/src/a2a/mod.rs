@@ -5,6 +5,7 @@
 
 mod card;
 mod fault;
+mod list;
 mod question;
 mod rest;
 mod rpc;
@@ -143,14 +144,6 @@ fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Fault> {
 /// What is not there for any agent.
 fn unsupported(what: &str, remedy: &str) -> Fault {
     Fault::new(Kind::UnsupportedOperation, what, remedy)
-}
-
-fn no_list() -> Fault {
-    let remedy = "ask for each task by its id, which the answer to its message has";
-    unsupported(
-        "tasks are not listed: the node tells nobody which there are",
-        remedy,
-    )
 }
 
 fn no_extended_card() -> Fault {

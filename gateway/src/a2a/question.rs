@@ -73,6 +73,7 @@ impl Question {
     pub(super) async fn given(self, target: &Target) -> Result<TurnRequest, Fault> {
         let mut request = TurnRequest {
             input: self.input,
+            context: self.context,
             ..TurnRequest::default()
         };
         for (name, content) in self.files {

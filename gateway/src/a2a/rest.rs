@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use axum::{
     body::Bytes,
-    extract::Request,
-    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+    extract::{Query, Request},
+    http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures::StreamExt as _;
@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::{
     JSON, Target, Told, failed,
     fault::{Fault, Kind},
-    no_extended_card, no_list, question, read, version,
-    wire::Named,
+    list, no_extended_card, question, read, version,
+    wire::{Named, Wanted},
 };
 use crate::{reading, tagged::tagged};
 
@@ -69,7 +69,7 @@ async fn answered(
         }
         Operation::Cancel(id) => whole(&target.cancel(&named(id)).await?),
         Operation::Subscribe(id) => streamed(target.subscribe(&named(id)).await?),
-        Operation::List => return Err(no_list()),
+        Operation::List => whole(&list::tasks(target, wanted(&parts.uri)?).await?),
         Operation::ExtendedCard => return Err(no_extended_card()),
         Operation::Push => return Err(question::no_push()),
     })
@@ -138,6 +138,15 @@ fn history(query: &str) -> Result<Option<i32>, Fault> {
         it.parse().map_err(wrong)
     })
     .transpose()
+}
+
+/// Which tasks a query asks for.
+fn wanted(uri: &Uri) -> Result<Wanted, Fault> {
+    let wanted = Query::<Wanted>::try_from_uri(uri);
+    wanted.map(|Query(wanted)| wanted).map_err(|error| {
+        let remedy = "see ListTasksRequest of A2A 1.0 for what is asked for";
+        Fault::params(error.body_text(), remedy)
+    })
 }
 
 fn whole(value: &impl Serialize) -> Response {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Target, Told,
     fault::{Fault, Kind},
-    no_extended_card, no_list, question, read, version,
+    list, no_extended_card, question, read, version,
 };
 use crate::reading;
 
@@ -101,7 +101,7 @@ async fn answered(target: &Target, method: &str, params: Value) -> Result<Answer
         "GetTask" => whole(&target.get(&read(params)?).await?),
         "CancelTask" => whole(&target.cancel(&read(params)?).await?),
         "SubscribeToTask" => Answer::Stream(target.subscribe(&read(params)?).await?),
-        "ListTasks" => return Err(no_list()),
+        "ListTasks" => whole(&list::tasks(target, read(params)?).await?),
         "GetExtendedAgentCard" => return Err(no_extended_card()),
         "CreateTaskPushNotificationConfig"
         | "GetTaskPushNotificationConfig"

@@ -6,6 +6,7 @@ use std::fmt;
 use aion_abi::{
     admin::{OutputFile, TurnOutcome, TurnRecord},
     code::Code,
+    date::UnixMillis,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -82,6 +83,15 @@ pub(super) fn context(named: &str) -> Result<String, Fault> {
     }
 }
 
+/// How a turn is.
+pub(super) fn state(record: &TurnRecord) -> State {
+    match &record.outcome {
+        Some(outcome) => end(outcome),
+        None if record.running => State::Working,
+        None => State::Submitted,
+    }
+}
+
 /// A turn as it is kept. `base` is the gateway's address.
 pub(super) fn of(id: &Id, record: &TurnRecord, base: &str) -> Task {
     let mut artifacts = Vec::new();
@@ -96,17 +106,15 @@ pub(super) fn of(id: &Id, record: &TurnRecord, base: &str) -> Task {
     Task {
         id: id.to_string(),
         context_id: id.context(),
-        status: match outcome {
-            Some(outcome) => ended(id, outcome),
-            None => {
-                let state = match record.running {
-                    true => State::Working,
-                    false => State::Submitted,
-                };
-                Status {
-                    state,
+        status: Status {
+            timestamp: record.changed_at().and_then(written),
+            ..match outcome {
+                Some(outcome) => ended(id, outcome),
+                None => Status {
+                    state: state(record),
                     message: None,
-                }
+                    timestamp: None,
+                },
             }
         },
         artifacts,
@@ -117,18 +125,31 @@ pub(super) fn of(id: &Id, record: &TurnRecord, base: &str) -> Task {
 /// How a turn ended.
 pub(super) fn ended(id: &Id, outcome: &TurnOutcome) -> Status {
     let problem = outcome.problem.as_ref();
-    let state = match problem.map(|it| it.code) {
+    let message = problem.map(|it| {
+        let text = format!("{}; {}", it.detail, it.remedy);
+        said(id, "end", &text, told(it))
+    });
+    Status {
+        state: end(outcome),
+        message,
+        timestamp: None,
+    }
+}
+
+fn end(outcome: &TurnOutcome) -> State {
+    match outcome.problem.as_ref().map(|it| it.code) {
         None if outcome.ok => State::Completed,
         Some(Code::Cancelled) => State::Canceled,
         // The agent itself will not.
         Some(Code::Unanswered) => State::Rejected,
         _ => State::Failed,
-    };
-    let message = problem.map(|it| {
-        let text = format!("{}; {}", it.detail, it.remedy);
-        said(id, "end", &text, told(it))
-    });
-    Status { state, message }
+    }
+}
+
+/// A date as the protocol has it.
+fn written(date: UnixMillis) -> Option<String> {
+    let date = jiff::Timestamp::from_millisecond(i64::try_from(date.0).ok()?).ok()?;
+    Some(format!("{date:.3}"))
 }
 
 /// What the agent says beside its answer; `which` tells it from others of the task.

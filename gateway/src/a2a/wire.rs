@@ -53,8 +53,32 @@ pub(super) struct Named {
     pub(super) history_length: Option<i32>,
 }
 
+/// Which tasks are wanted. What is not said is not looked at; texts that are empty are not said.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Wanted {
+    pub(super) tenant: Option<String>,
+    pub(super) context_id: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) page_size: Option<i32>,
+    pub(super) page_token: Option<String>,
+    pub(super) history_length: Option<i32>,
+    pub(super) status_timestamp_after: Option<String>,
+    pub(super) include_artifacts: Option<bool>,
+}
+
+/// A page of tasks. All of it is always said.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaskPage {
+    pub(super) tasks: Vec<Task>,
+    pub(super) next_page_token: String,
+    pub(super) page_size: usize,
+    pub(super) total_size: usize,
+}
+
 /// How a task is. What waits for its caller (`INPUT_REQUIRED`, `AUTH_REQUIRED`) no turn does yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum State {
     #[serde(rename = "TASK_STATE_SUBMITTED")]
     Submitted,
@@ -68,6 +92,10 @@ pub(super) enum State {
     Canceled,
     #[serde(rename = "TASK_STATE_REJECTED")]
     Rejected,
+    #[serde(rename = "TASK_STATE_INPUT_REQUIRED")]
+    InputRequired,
+    #[serde(rename = "TASK_STATE_AUTH_REQUIRED")]
+    AuthRequired,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -87,6 +115,9 @@ pub(super) struct Status {
     pub(super) state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<Said>,
+    /// Since when, in the form of RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) timestamp: Option<String>,
 }
 
 /// What the agent says beside its answer.

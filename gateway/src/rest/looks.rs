@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The node that keeps it. In a cluster each keeps its own, which nobody puts together.
-pub(super) fn keeper(gateway: &Gateway) -> Result<&Node, Problem> {
+pub(crate) fn keeper(gateway: &Gateway) -> Result<&Node, Problem> {
     gateway.nodes.one(
         "what agents remember, have, did and used is not told",
         "ask the agent's node with aionctl",
@@ -28,6 +28,17 @@ pub(crate) async fn tools(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let page = keeper(&gateway)?.tools((within.or(&gateway), &agent), &part);
+    Ok(tagged(&headers, &page.await.map_err(problem)?))
+}
+
+pub(crate) async fn turns(
+    Asked(gateway): Asked,
+    Path(agent): Path<String>,
+    Query(within): Query<Within>,
+    Query(part): Query<Part>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let page = keeper(&gateway)?.turns((within.or(&gateway), &agent), &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 

@@ -126,7 +126,7 @@ fn of_agents() -> Router<Arc<Admin>> {
         .route("/api/v1/events", get(events::events))
         .route(
             "/api/v1/namespaces/{namespace}/agents/{agent}/turns",
-            post(turns::ask),
+            get(turns::list).post(turns::ask),
         )
         .route(
             "/api/v1/turns/{turn}",

@@ -157,7 +157,7 @@ impl Turns {
         key: Option<QuestionKey>,
         cause: Cause,
     ) -> Result<TurnId, AskError> {
-        fits(&request.input)?;
+        fits(&request)?;
         let (this, shell) = (self.clone(), shell.clone());
         let (uid, agent) = (instance.uid, instance.agent());
         let asking = async move {
@@ -192,7 +192,7 @@ impl Turns {
         let names = files.iter().map(|(name, _)| name.clone()).collect();
         let (why, now) = (cause.name(), self.shared.clock.read());
         let asked = Asked::new(agent, request.input, names, now);
-        let asked = asked.under(key).by(cause);
+        let asked = asked.under(key).by(cause).in_context(request.context);
         let root = self.shared.root.clone();
         let made = blocking(move || {
             TurnFolder::make(&root, &asked, |input| {
@@ -236,7 +236,7 @@ impl Turns {
         request: TurnRequest,
         caller: TurnCaller,
     ) -> Result<Prepared, Problem> {
-        fits(&request.input)?;
+        fits(&request)?;
         let room = self.shared.reserve.check(request.input.len() as u64);
         room.map_err(|error| not_kept(&error))?;
         let (above, root) = (self.known(TurnId(caller.turn)), self.shared.root.clone());

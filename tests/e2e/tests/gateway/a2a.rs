@@ -206,12 +206,18 @@ fn a_card_is_kept_by_its_tag_and_what_is_no_request_is_refused_in_the_words_of_a
     let send = call("SendMessage", &message("m1"));
     let (_, old) = door.post(JARVIS, "", &send)?;
     assert_eq!(body(&old)["error"]["code"], -32009, "{old}");
-    for (method, code) in [("message/send", -32601), ("ListTasks", -32004)] {
+    for (method, code) in [("message/send", -32601), ("GetExtendedAgentCard", -32004)] {
         let answer = rpc(version, &call(method, &json!({})))?;
         assert_eq!(answer["error"]["code"], code, "{answer}");
         let told = &answer["error"]["data"][0]["metadata"];
         assert!(told["remedy"].is_string(), "{answer}");
     }
+    let page = json!({"pageSize": 101});
+    let answer = rpc(version, &call("ListTasks", &page))?;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    let empty = rpc(version, &call("ListTasks", &json!({})))?;
+    let none = json!({"tasks": [], "nextPageToken": "", "pageSize": 0, "totalSize": 0});
+    assert_eq!(empty["result"], none);
     assert!(model.requests().is_empty(), "nobody was asked");
 
     // The version may be said behind the address, and the same message by the other binding is the same task.
