@@ -10,7 +10,7 @@ use super::{
     task::{self, Id},
     wire::{State, TaskPage, Wanted},
 };
-use crate::{gateway::problem, rest::looks::keeper};
+use crate::gateway::problem;
 
 /// How many tasks a page has where nobody says it, and at most.
 const USUAL: usize = 50;
@@ -57,7 +57,7 @@ pub(super) async fn tasks(target: &Target, wanted: Wanted) -> Result<TaskPage, F
 
 /// The turns of the agent.
 async fn rows(target: &Target) -> Result<Vec<TurnRecord>, Fault> {
-    let node = keeper(&target.gateway)?;
+    let node = target.gateway.nodes.keeper()?;
     let (mut rows, mut part) = (Vec::new(), Part::default());
     loop {
         let page = node.turns(target.agent(), &part).await.map_err(problem)?;

@@ -12,12 +12,9 @@ use crate::{
     tagged::tagged,
 };
 
-/// The node that keeps it. In a cluster each keeps its own, which nobody puts together.
-pub(crate) fn keeper(gateway: &Gateway) -> Result<&Node, Problem> {
-    gateway.nodes.one(
-        "what agents remember, have, did and used is not told",
-        "ask the agent's node with aionctl",
-    )
+/// The node that keeps it.
+pub(super) fn keeper(gateway: &Gateway) -> Result<&Node, Problem> {
+    gateway.nodes.keeper()
 }
 
 pub(crate) async fn tools(
