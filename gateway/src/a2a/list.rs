@@ -113,7 +113,7 @@ impl Filter {
     fn takes(&self, record: &TurnRecord) -> bool {
         let id = Id::new(record.turn, record.context.clone());
         self.context.as_ref().is_none_or(|it| *it == id.context())
-            && self.state.is_none_or(|it| it == task::state(record))
+            && self.state.is_none_or(|it| it == State::of(record))
             && self.since.is_none_or(|it| place(record).0 >= it)
     }
 }

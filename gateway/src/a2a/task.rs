@@ -4,9 +4,10 @@
 use std::fmt;
 
 use aion_abi::{
+    a2a::{context_id, task_id},
     admin::{OutputFile, TurnOutcome, TurnRecord},
-    code::Code,
     date::UnixMillis,
+    turn::{MAX_CONTEXT, TurnRequest},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -19,8 +20,6 @@ use crate::notes;
 
 /// The artifact that is the agent's answer.
 pub(super) const ANSWER: &str = "answer";
-/// The longest context that a client names.
-const LONGEST: usize = 128;
 /// What stands in a path as it is (RFC 3986).
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
@@ -53,42 +52,26 @@ impl Id {
     }
 
     pub(super) fn context(&self) -> String {
-        match &self.named {
-            Some(named) => named.clone(),
-            None => format!("turn-{}", self.turn),
-        }
+        context_id(self.turn, self.named.as_deref())
     }
 }
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.named {
-            Some(named) => write!(f, "{}-{named}", self.turn),
-            None => write!(f, "{}", self.turn),
-        }
+        f.write_str(&task_id(self.turn, self.named.as_deref()))
     }
 }
 
 /// A context that a client names, where it can stand in the ids of tasks.
 pub(super) fn context(named: &str) -> Result<String, Fault> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    match !named.is_empty() && named.len() <= LONGEST && named.bytes().all(fits) {
+    match TurnRequest::is_context(named) {
         true => Ok(named.to_owned()),
         false => Err(Fault::params(
             "message.contextId is not a name of a context here",
             format!(
-                "give up to {LONGEST} letters, digits and -._~, such as a UUID, or leave it out"
+                "give up to {MAX_CONTEXT} letters, digits and -._~, such as a UUID, or leave it out"
             ),
         )),
-    }
-}
-
-/// How a turn is.
-pub(super) fn state(record: &TurnRecord) -> State {
-    match &record.outcome {
-        Some(outcome) => end(outcome),
-        None if record.running => State::Working,
-        None => State::Submitted,
     }
 }
 
@@ -111,7 +94,7 @@ pub(super) fn of(id: &Id, record: &TurnRecord, base: &str) -> Task {
             ..match outcome {
                 Some(outcome) => ended(id, outcome),
                 None => Status {
-                    state: state(record),
+                    state: State::of(record),
                     message: None,
                     timestamp: None,
                 },
@@ -130,19 +113,9 @@ pub(super) fn ended(id: &Id, outcome: &TurnOutcome) -> Status {
         said(id, "end", &text, told(it))
     });
     Status {
-        state: end(outcome),
+        state: State::end(outcome),
         message,
         timestamp: None,
-    }
-}
-
-fn end(outcome: &TurnOutcome) -> State {
-    match outcome.problem.as_ref().map(|it| it.code) {
-        None if outcome.ok => State::Completed,
-        Some(Code::Cancelled) => State::Canceled,
-        // The agent itself will not.
-        Some(Code::Unanswered) => State::Rejected,
-        _ => State::Failed,
     }
 }
 

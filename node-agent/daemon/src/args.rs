@@ -136,6 +136,15 @@ struct Flags {
     /// How long a person's word is waited for, in seconds, before the call is refused [default: 86400, a day].
     #[arg(long, env = "AION_APPROVAL_SECONDS", value_name = "N")]
     approval_seconds: Option<u64>,
+    /// Hosts that are called at the end of turns where their callers name an address there (push notifications), as
+    /// HOST:PORT, also *.example.org:443; several with commas between [default: none]. Not in a cluster.
+    #[arg(
+        long,
+        env = "AION_PUSH_HOSTS",
+        value_name = "HOSTS",
+        value_delimiter = ','
+    )]
+    push_hosts: Vec<String>,
     /// Log JSON instead of lines for eyes.
     #[arg(long, env = "AION_LOG_JSON")]
     log_json: bool,
@@ -182,6 +191,11 @@ pub(crate) enum ArgsError {
         "offline and in a cluster: OFFLINE_MODE is for a machine standing alone; in a cluster network policies keep packets in"
     )]
     OfflineInCluster,
+    /// Gateways of a cluster have no push notifications.
+    #[error(
+        "pushHosts is for a machine standing alone: in a cluster nobody is called at the end of a turn"
+    )]
+    PushInCluster,
     /// Others cannot be told where the interface is.
     #[error(
         "--listen {0} is every address of this machine: say with --api-url where others reach it"

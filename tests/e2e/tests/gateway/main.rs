@@ -14,6 +14,7 @@ mod looks;
 mod mcp;
 mod models;
 mod openai;
+mod push;
 mod quirks;
 mod sdk;
 mod sdk_ts;

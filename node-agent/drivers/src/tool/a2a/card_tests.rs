@@ -18,6 +18,9 @@ fn interface(url: &str, binding: &str, version: &str) -> Value {
     json!({"url": url, "protocolBinding": binding, "protocolVersion": version})
 }
 
+/// What is otherwise in a card.
+type Mend = Box<dyn Fn(&mut Value)>;
+
 #[test]
 fn the_first_interface_that_can_be_used_is() {
     let found = read(
@@ -54,7 +57,7 @@ fn a_card_that_is_of_no_use_says_why_and_what_to_do() {
             json!([{"uri": "urn:x"}, {"uri": "urn:pay", "required": true}]);
     };
     let page = |it: &mut Value| *it = json!("<html>");
-    let cases: [(Box<dyn Fn(&mut Value)>, &str, &str); 9] = [
+    let cases: [(Mend, &str, &str); 9] = [
         (Box::new(old), "before 1.0", "speak A2A 1.0"),
         (Box::new(none), "names no interface", "speak A2A 1.0"),
         (

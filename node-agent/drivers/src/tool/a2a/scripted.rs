@@ -41,6 +41,7 @@ pub(in crate::tool) enum Reply {
 }
 
 type Script = dyn Fn(&Asked) -> Reply + Send + Sync;
+type Mend = dyn Fn(&mut Value) + Send + Sync;
 
 /// See the module. It ends when it is dropped.
 pub(in crate::tool) struct Agent {
@@ -101,8 +102,8 @@ impl Agent {
         );
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let (log, base) = (Arc::clone(&asked), url.clone());
-        let (script, mend): (Arc<Script>, Arc<dyn Fn(&mut Value) + Send + Sync>) =
-            (Arc::new(script), Arc::new(mend));
+        let script: Arc<Script> = Arc::new(script);
+        let mend: Arc<Mend> = Arc::new(mend);
         let answer = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
             let (log, base) = (Arc::clone(&log), base.clone());
             let (script, mend) = (Arc::clone(&script), Arc::clone(&mend));
