@@ -34,6 +34,7 @@ Settings that have no flag stand in node.yaml, in HOME/config or where --setting
       registry: registry.acme.example/agents
   workers: 8                   # agents that run at the same time
   journal: {segmentMiB: 32, keepMiB: 256}
+  pushHosts: [hooks.example.org:443]   # called at the end of turns, where their callers ask for it
 
 memory.yaml beside it replaces the built-in settings of memory. AION_LOG says what is logged, e.g.
 AION_LOG=debug. The daemon stops on SIGTERM: it takes no new turns, lets running ones end, and leaves
