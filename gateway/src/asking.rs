@@ -166,6 +166,8 @@ impl Asking {
             trace: None,
             agent: format!("{}/{}", self.agent.0, self.agent.1),
             input: self.request.input.clone(),
+            asked_at_ms: None,
+            context: self.request.context.clone(),
             caller: None,
             trigger: None,
             answer: self.told.answer.take(),

@@ -149,17 +149,6 @@ impl Gateway {
         })
     }
 
-    /// The node that keeps what agents remember, have, did and used. In a cluster each keeps its own, which nobody puts together.
-    ///
-    /// # Errors
-    /// There are several nodes.
-    pub(crate) fn keeper(&self) -> Result<&Node, Problem> {
-        self.nodes.one(
-            "what agents remember, have, did and used is not told",
-            "ask the agent's node with aionctl",
-        )
-    }
-
     /// The gateway of a node, for tests.
     #[cfg(test)]
     #[allow(clippy::unwrap_used)]

@@ -45,6 +45,18 @@ impl Nodes {
         }
     }
 
+    /// The one that keeps what agents remember, have, did and used. In a cluster each keeps its own, which nobody puts
+    /// together.
+    ///
+    /// # Errors
+    /// There are several.
+    pub(crate) fn keeper(&self) -> Result<&Node, Problem> {
+        self.one(
+            "what agents remember, have, did and used is not told",
+            "ask the agent's node with aionctl",
+        )
+    }
+
     /// Agents as they were applied: of a namespace, or of all where there is one node.
     #[cfg_attr(
         not(feature = "kubernetes"),

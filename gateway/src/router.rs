@@ -13,6 +13,7 @@ use aion_abi::{
     problem::Problem,
     syscall::memory::{ForgetResponse, Hit},
     tools::Tools,
+    turn::TurnPage,
     usage::{Queues, Usage},
 };
 use aion_route::Agent;
@@ -281,6 +282,16 @@ fn endpoints() -> Vec<Endpoint> {
             rest("forgetMemory", "Have an agent forget one item")
                 .query::<Within>()
                 .answers::<ForgetResponse>(),
+        ),
+        on(
+            Method::GET,
+            "/v1/agents/{agent}/turns",
+            get(rest::looks::turns),
+            rest("listTurns", "The turns that an agent has, newest first, without their answers")
+                .query::<Within>()
+                .query::<Part>()
+                .answers::<TurnPage>()
+                .tagged(),
         ),
         on(
             Method::GET,

@@ -73,6 +73,7 @@ fn row(tool: &Tool) -> Vec<Field> {
         Field::plain(match tool.source {
             Source::Http => "http",
             Source::Process => "process",
+            Source::Agent => "agent",
         }),
         match tool.access {
             Access::Granted => Field::plain("granted"),

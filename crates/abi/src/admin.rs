@@ -12,6 +12,7 @@
 //! | `GET, DELETE /api/v1/resources/{kind}/{namespace}/{name}` | → the resource; `-` for the namespace of a cluster-wide one |
 //! | `PUT, DELETE /api/v1/mounts/{name}` · `GET /api/v1/mounts` | [`MountMapping`] → the mappings (standalone only) |
 //! | `POST /api/v1/namespaces/{ns}/agents/{agent}/uploads?name=` | raw bytes → [`Upload`] |
+//! | `GET /api/v1/namespaces/{ns}/agents/{agent}/turns[?limit=&after=]` | → [`crate::turn::TurnPage`] |
 //! | `POST /api/v1/namespaces/{ns}/agents/{agent}/turns` | [`TurnRequest`] → stream of [`TurnEvent`]; with [`IDEMPOTENCY_KEY`] the same question is one turn |
 //! | `GET /api/v1/turns/{turn}` · `…/events` | → [`TurnRecord`] · stream of [`TurnEvent`], from its start |
 //! | `DELETE /api/v1/turns/{turn}` | cancels a turn that waits or runs → [`TurnRecord`]; closing its stream does not |
@@ -32,12 +33,12 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::apply::{Applied, ApplyRequest, ApplyResponse, Change, Manifest, Rejected};
 use crate::resources::Resources;
+pub use crate::turn::{TurnRecord, TurnRequest};
 use crate::{
-    caller::TurnCaller,
     date::UnixMillis,
     kernel_event::{KernelEvent, KernelHook},
     problem::Problem,
-    steps::{StepEvent, StepRecord},
+    steps::StepEvent,
 };
 
 /// Names a question: asked again under the same key, for as long as its turn is kept, it is the same turn.
@@ -121,21 +122,6 @@ pub struct Upload {
     pub name: String,
     /// Bytes.
     pub size: u64,
-}
-
-/// Starts a turn.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TurnRequest {
-    /// What to ask.
-    pub input: String,
-    /// Uploads the turn finds in its `input` mount.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub uploads: Vec<String>,
-    /// Give up after this long; the agent's own bound holds too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline_ms: Option<u64>,
 }
 
 /// What a turn's caller sees. The stream ends after `ended`.
@@ -274,44 +260,6 @@ pub struct OutputFile {
     pub path: String,
     /// Bytes.
     pub size: u64,
-}
-
-/// A turn as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct TurnRecord {
-    /// Its id.
-    pub turn: u64,
-    /// Its trace: 32 hexadecimal digits, as in a `traceparent` (W3C Trace Context). Everything that is told of the turn
-    /// is told with it, and so is that of a question asked again under its key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace: Option<String>,
-    /// `namespace/agent`.
-    pub agent: String,
-    /// Who called it, where another agent did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller: Option<TurnCaller>,
-    /// What was asked.
-    pub input: String,
-    /// The trigger of the agent that asked, where none of its callers did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trigger: Option<String>,
-    /// The whole answer, once there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<String>,
-    /// Its program was started, and the turn has not ended.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub running: bool,
-    /// The steps of a workflow that have begun, in the order in which they did.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub steps: Vec<StepRecord>,
-    /// Steps beyond those that are listed.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub steps_beyond: u64,
-    /// How it ended; absent while it waits or runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<TurnOutcome>,
 }
 
 /// A line an agent's worker wrote, or the daemon about it.

@@ -10,6 +10,7 @@
 //! instance. A call is `POST /v1/<family>/<verb>` with a JSON body and the headers of
 //! [`headers`]; a refusal is `application/problem+json` ([`problem::Problem`], RFC 9457).
 
+pub mod a2a;
 pub mod admin;
 pub mod apply;
 pub mod approval;
@@ -31,6 +32,7 @@ pub mod memory;
 pub mod notice;
 pub mod page;
 pub mod problem;
+pub mod push;
 pub mod reason;
 pub mod replay;
 pub mod resources;
@@ -43,4 +45,5 @@ pub mod syscall;
 pub mod tenant;
 pub mod tools;
 pub mod trigger;
+pub mod turn;
 pub mod usage;

@@ -45,16 +45,18 @@ pub struct Tool {
     pub access: Access,
 }
 
-/// How an MCP server is reached.
+/// What is behind a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schemars", schemars(rename = "ToolSource"))]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
-    /// By HTTP.
+    /// An MCP server, by HTTP.
     Http,
-    /// It is a confined process of the node.
+    /// An MCP server that is a confined process of the node.
     Process,
+    /// An agent elsewhere, by A2A.
+    Agent,
 }
 
 /// What the agent's rights say of an operation.

@@ -9,7 +9,7 @@ use crate::agent_request::{FileMode, MemoryShare};
 use crate::memory_pool::Tiers;
 use crate::model_endpoint::Provider;
 use crate::program::{SecretKey, WithoutModel};
-use crate::tool::{McpServer, ToolOperation};
+use crate::tool::{McpServer, McpStdio, RemoteAgent, ToolOperation};
 
 /// The Agent an instance belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -108,7 +108,11 @@ pub struct ResolvedTool {
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
     /// The MCP server that it is.
-    pub mcp: McpServer,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<McpServer>,
+    /// The agent elsewhere that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub a2a: Option<RemoteAgent>,
     /// What it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
@@ -126,6 +130,14 @@ pub struct ResolvedTool {
     /// Seconds a call may take.
     #[schemars(range(min = 1))]
     pub timeout_seconds: i32,
+}
+
+impl ResolvedTool {
+    /// The program that is started for it, where it is one.
+    #[must_use]
+    pub fn stdio(&self) -> Option<&McpStdio> {
+        self.mcp.as_ref()?.stdio.as_ref()
+    }
 }
 
 /// Another agent that an instance asks as a tool.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::program::SecretKey;
 use crate::schema::{URL, said};
 
-/// What agents can have done: an MCP server.
+/// What agents can have done: an MCP server, or an agent elsewhere that is asked by A2A.
 #[derive(
     Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema,
 )]
@@ -22,7 +22,7 @@ use crate::schema::{URL, said};
     category = "aion",
     derive = "Default",
     derive = "PartialEq",
-    doc = "What agents can have done: an MCP server, over HTTP, or on a machine standing alone as a confined process over stdio. An agent lists it under tools and asks for TOOL.OPERATION, or TOOL.* for all that it offers, under permissions.allow.",
+    doc = "What agents can have done: an MCP server, over HTTP, or on a machine standing alone as a confined process over stdio; or an agent elsewhere that is asked by A2A 1.0. An agent lists it under tools and asks for TOOL.OPERATION, or TOOL.* for all that it offers, under permissions.allow.",
     printcolumn(
         name = "URL",
         type_ = "string",
@@ -36,6 +36,12 @@ use crate::schema::{URL, said};
         description = "What is started."
     ),
     printcolumn(
+        name = "Agent",
+        type_ = "string",
+        json_path = ".spec.a2a.url",
+        description = "Where the agent is that is asked by A2A."
+    ),
+    printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
@@ -43,13 +49,18 @@ use crate::schema::{URL, said};
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.mcp) != has(self.a2a)").message(said("a tool is an MCP server (mcp) or an agent elsewhere (a2a)", "write exactly one of them")))]
 pub struct ToolSpec {
     /// What it does, for people and for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub description: Option<String>,
     /// The MCP server that it is.
-    pub mcp: McpServer,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<McpServer>,
+    /// The agent elsewhere that it is. Its one operation is ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub a2a: Option<RemoteAgent>,
     /// The operations agents may be offered. Left out: all that the server lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -116,6 +127,24 @@ pub struct McpStdio {
     pub mounts: Vec<String>,
 }
 
+/// An agent elsewhere, asked by A2A 1.0 over JSON-RPC or HTTP+JSON, as its card says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RemoteAgent {
+    /// Its address, such as https://agents.example.org/travel. The address in its card must have the same scheme, host and
+    /// port: the card says which path is asked, and never another machine.
+    #[schemars(length(min = 8, max = 1024), regex(pattern = URL))]
+    pub url: String,
+    /// Where its card is. Left out: at /.well-known/agent-card.json below url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 1024), regex(pattern = URL))]
+    pub card_url: Option<String>,
+    /// The key that is sent as the card wants it, as a bearer token or in a header of its own, as a reference to a Secret.
+    /// It is sent to the machine of url alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretKey>,
+}
+
 /// An operation of a tool.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -124,7 +153,8 @@ pub struct ToolOperation {
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))]
     pub name: String,
     /// What happens to a call that was under way when the node went down: never (it ends as
-    /// outcome-unknown; the default) or safe (it is made again, since doing it twice changes nothing).
+    /// outcome-unknown; the default) or safe (it is made again, since doing it twice changes nothing; an agent elsewhere is
+    /// asked for the task that it has of the call first).
     #[serde(default)]
     pub retry: Retry,
 }

@@ -12,6 +12,7 @@ mod failure;
 mod keys;
 mod looks;
 mod node;
+mod pushes;
 mod triggers;
 
 pub use address::{Address, AddressError};

@@ -6,6 +6,7 @@ use aion_abi::{
     page::Part,
     syscall::memory::{ForgetResponse, Hit},
     tools::Tools,
+    turn::TurnPage,
     usage::{Queues, Usage},
 };
 use reqwest::{Body, Method, Url};
@@ -76,6 +77,19 @@ impl Node {
         part: &Part,
     ) -> Result<Tools, ClientError> {
         self.part(self.agent(namespace, agent, "tools")?, part)
+            .await
+    }
+
+    /// The turns that an agent has.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn turns(
+        &self,
+        (namespace, agent): (&str, &str),
+        part: &Part,
+    ) -> Result<TurnPage, ClientError> {
+        self.part(self.agent(namespace, agent, "turns")?, part)
             .await
     }
 

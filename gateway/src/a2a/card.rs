@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use super::VERSION;
 use crate::signing::Signer;
 
-/// The card of an agent. `base` is the gateway's address.
-pub(super) fn of(agent: &Agent, base: &str, signer: Option<&Signer>) -> Value {
+/// The card of an agent. `base` is the gateway's address; `pushes`: ends of tasks are told.
+pub(super) fn of(agent: &Agent, base: &str, pushes: bool, signer: Option<&Signer>) -> Value {
     let url = format!("{base}/v1/a2a/{}/{}", agent.namespace, agent.name);
     let interface =
         |binding: &str| json!({"url": url, "protocolBinding": binding, "protocolVersion": VERSION});
@@ -19,7 +19,7 @@ pub(super) fn of(agent: &Agent, base: &str, signer: Option<&Signer>) -> Value {
         "name": agent.name,
         "description": description,
         "supportedInterfaces": [interface("JSONRPC"), interface("HTTP+JSON")],
-        "capabilities": {"streaming": true, "pushNotifications": false, "extendedAgentCard": false},
+        "capabilities": {"streaming": true, "pushNotifications": pushes, "extendedAgentCard": false},
         "securitySchemes": {"token": {"httpAuthSecurityScheme": {
             "scheme": "Bearer", "description": "The token of the gateway",
         }}},
@@ -105,7 +105,7 @@ mod tests {
             tools: vec!["ledger".to_owned(), "clerk".to_owned()],
             ..bare.clone()
         };
-        let card = |agent: &Agent| of(agent, "http://127.0.0.1:8421", Some(&signer));
+        let card = |agent: &Agent| of(agent, "http://127.0.0.1:8421", true, Some(&signer));
         for agent in [&bare, &clerk] {
             assert!(!emptiness(&card(agent)), "{}", card(agent));
         }

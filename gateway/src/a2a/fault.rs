@@ -58,6 +58,11 @@ impl Fault {
         Self::new(Kind::TaskNotFound, format!("there is no task {id}"), remedy)
     }
 
+    /// Whether what is wrong is that the task ended.
+    pub(super) fn says_ended(&self) -> bool {
+        self.kind == Kind::UnsupportedOperation
+    }
+
     /// As an error of JSON-RPC.
     pub(super) fn rpc(&self) -> Value {
         let code = match self.kind {

@@ -5,6 +5,8 @@
 
 mod card;
 mod fault;
+mod list;
+mod push;
 mod question;
 mod rest;
 mod rpc;
@@ -145,14 +147,6 @@ fn unsupported(what: &str, remedy: &str) -> Fault {
     Fault::new(Kind::UnsupportedOperation, what, remedy)
 }
 
-fn no_list() -> Fault {
-    let remedy = "ask for each task by its id, which the answer to its message has";
-    unsupported(
-        "tasks are not listed: the node tells nobody which there are",
-        remedy,
-    )
-}
-
 fn no_extended_card() -> Fault {
     let remedy = "the card says all there is";
     unsupported("there is no extended card", remedy)
@@ -180,11 +174,9 @@ impl Target {
 
     async fn card(&self) -> Result<Value, Fault> {
         let agent = self.gateway.agent(&self.namespace, &self.agent).await?;
-        Ok(card::of(
-            &agent,
-            self.gateway.base(),
-            self.gateway.signer.as_deref(),
-        ))
+        let pushes = push::are_granted(self).await?;
+        let signer = self.gateway.signer.as_deref();
+        Ok(card::of(&agent, self.gateway.base(), pushes, signer))
     }
 
     async fn send(&self, asked: SendMessage) -> Result<Task, Fault> {
@@ -256,6 +248,11 @@ impl Target {
             return Err(self.taken(task, question.context.as_deref()).await);
         }
         let (key, context) = (question.key.clone(), question.context.clone());
+        let mut question = question;
+        let push = match question.push.take() {
+            Some(wanted) => Some(push::judged(self, wanted).await?),
+            None => None,
+        };
         let request = question.given(self).await?;
         let gateway = Arc::clone(&self.gateway);
         let goes_on = Abandoned::GoesOn;
@@ -268,6 +265,13 @@ impl Target {
             }
         }
         let turn = asking.turn().unwrap_or_default();
+        if let Some(push) = push {
+            let added = push::add(self, turn, &push).await;
+            // A message that is sent again, or whose answer was quick: its end is told in the answer.
+            if added.as_ref().is_err_and(|it| !it.says_ended()) {
+                added?;
+            }
+        }
         Ok((Id::new(turn, context), asking))
     }
 

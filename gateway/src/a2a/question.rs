@@ -13,7 +13,7 @@ use super::{
     Target,
     fault::{Fault, Kind},
     task::context,
-    wire::{Message, Part, SendMessage},
+    wire::{Message, Part, PushConfig, SendMessage},
 };
 use crate::{gateway::problem, place::Key};
 
@@ -26,7 +26,6 @@ const BYTES: GeneralPurpose = GeneralPurpose::new(
 type File = (String, Vec<u8>);
 
 /// See the module.
-#[derive(Debug)]
 pub(super) struct Question {
     input: String,
     files: Vec<File>,
@@ -38,6 +37,8 @@ pub(super) struct Question {
     pub(super) task: Option<String>,
     /// It does not wait for the answer.
     pub(super) returns: bool,
+    /// To whom the end of its task is told.
+    pub(super) push: Option<PushConfig>,
 }
 
 impl Question {
@@ -46,11 +47,11 @@ impl Question {
             let remedy = "leave it out: the path says which agent is meant";
             return Err(Fault::params("tenant is none of this agent's", remedy));
         }
-        let configuration = asked.configuration.as_ref();
-        let notified = configuration.and_then(|it| it.task_push_notification_config.as_ref());
-        if notified.is_some() {
-            return Err(no_push());
-        }
+        let mut configuration = asked.configuration;
+        let push = configuration
+            .as_mut()
+            .and_then(|it| it.task_push_notification_config.take());
+        let configuration = configuration.as_ref();
         history(configuration.and_then(|it| it.history_length))?;
         let returns = configuration.and_then(|it| it.return_immediately);
         let returns = returns.unwrap_or_default();
@@ -66,6 +67,7 @@ impl Question {
             context,
             task: message.task_id.filter(|it| !it.is_empty()),
             returns,
+            push,
         })
     }
 
@@ -73,6 +75,7 @@ impl Question {
     pub(super) async fn given(self, target: &Target) -> Result<TurnRequest, Fault> {
         let mut request = TurnRequest {
             input: self.input,
+            context: self.context,
             ..TurnRequest::default()
         };
         for (name, content) in self.files {
@@ -83,15 +86,6 @@ impl Question {
         }
         Ok(request)
     }
-}
-
-pub(super) fn no_push() -> Fault {
-    let remedy = "ask for the task with GetTask, or follow it with SubscribeToTask";
-    Fault::new(
-        Kind::PushNotificationNotSupported,
-        "nobody is notified by this agent",
-        remedy,
-    )
 }
 
 /// No history is kept, so that every length is as good as another, if it is one.
@@ -197,7 +191,7 @@ mod tests {
     }
 
     fn refused(parts: &Value, more: &Value) -> String {
-        question(parts, more).unwrap_err().rpc().to_string()
+        question(parts, more).err().unwrap().rpc().to_string()
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use axum::{
     body::Bytes,
-    extract::Request,
-    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+    extract::{Query, Request},
+    http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures::StreamExt as _;
@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::{
     JSON, Target, Told, failed,
     fault::{Fault, Kind},
-    no_extended_card, no_list, question, read, version,
-    wire::Named,
+    list, no_extended_card, push, read, version,
+    wire::{Named, NamedPush, PushConfig, Wanted},
 };
 use crate::{reading, tagged::tagged};
 
@@ -69,9 +69,18 @@ async fn answered(
         }
         Operation::Cancel(id) => whole(&target.cancel(&named(id)).await?),
         Operation::Subscribe(id) => streamed(target.subscribe(&named(id)).await?),
-        Operation::List => return Err(no_list()),
+        Operation::List => whole(&list::tasks(target, wanted(&parts.uri)?).await?),
         Operation::ExtendedCard => return Err(no_extended_card()),
-        Operation::Push => return Err(question::no_push()),
+        Operation::CreatePush(task) => {
+            let mut wanted: PushConfig = json_of(&parts.headers, body)?;
+            wanted.task_id = Some(task.to_owned());
+            whole(&push::create(target, wanted).await?)
+        }
+        Operation::Pushes(task) => whole(&push::list(target, &pushed(task, None)).await?),
+        Operation::Push(task, id) => whole(&push::get(target, &pushed(task, Some(id))).await?),
+        Operation::DeletePush(task, id) => {
+            whole(&push::remove(target, &pushed(task, Some(id))).await?)
+        }
     })
 }
 
@@ -84,7 +93,10 @@ enum Operation<'a> {
     Subscribe(&'a str),
     List,
     ExtendedCard,
-    Push,
+    CreatePush(&'a str),
+    Pushes(&'a str),
+    Push(&'a str, &'a str),
+    DeletePush(&'a str, &'a str),
 }
 
 impl<'a> Operation<'a> {
@@ -92,9 +104,16 @@ impl<'a> Operation<'a> {
         let (get, post) = (method == Method::GET, method == Method::POST);
         let task = below.strip_prefix("tasks/");
         if let Some((task, push)) = task.and_then(|it| it.split_once('/')) {
-            let is_push =
-                push == "pushNotificationConfigs" || push.starts_with("pushNotificationConfigs/");
-            return (!task.is_empty() && is_push).then_some(Self::Push);
+            let below = push.strip_prefix("pushNotificationConfigs")?;
+            let id = below.strip_prefix('/').filter(|it| !it.is_empty());
+            return match id {
+                _ if task.is_empty() => None,
+                Some(id) if get => Some(Self::Push(task, id)),
+                Some(id) if method == Method::DELETE => Some(Self::DeletePush(task, id)),
+                None if below.is_empty() && post => Some(Self::CreatePush(task)),
+                None if below.is_empty() && get => Some(Self::Pushes(task)),
+                _ => None,
+            };
         }
         match below {
             "message:send" if post => return Some(Self::Send),
@@ -138,6 +157,22 @@ fn history(query: &str) -> Result<Option<i32>, Fault> {
         it.parse().map_err(wrong)
     })
     .transpose()
+}
+
+fn pushed(task: &str, id: Option<&str>) -> NamedPush {
+    NamedPush {
+        task_id: task.to_owned(),
+        id: id.map(str::to_owned),
+    }
+}
+
+/// Which tasks a query asks for.
+fn wanted(uri: &Uri) -> Result<Wanted, Fault> {
+    let wanted = Query::<Wanted>::try_from_uri(uri);
+    wanted.map(|Query(wanted)| wanted).map_err(|error| {
+        let remedy = "see ListTasksRequest of A2A 1.0 for what is asked for";
+        Fault::params(error.body_text(), remedy)
+    })
 }
 
 fn whole(value: &impl Serialize) -> Response {
@@ -185,12 +220,12 @@ mod tests {
             (
                 &post,
                 "tasks/7/pushNotificationConfigs",
-                Some(Operation::Push),
+                Some(Operation::CreatePush("7")),
             ),
             (
                 &delete,
                 "tasks/7/pushNotificationConfigs/a",
-                Some(Operation::Push),
+                Some(Operation::DeletePush("7", "a")),
             ),
             (&get, "tasks/7/files", None),
             (&get, "extendedAgentCard", Some(Operation::ExtendedCard)),

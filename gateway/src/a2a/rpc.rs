@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Target, Told,
     fault::{Fault, Kind},
-    no_extended_card, no_list, question, read, version,
+    list, no_extended_card, push, read, version,
 };
 use crate::reading;
 
@@ -101,12 +101,12 @@ async fn answered(target: &Target, method: &str, params: Value) -> Result<Answer
         "GetTask" => whole(&target.get(&read(params)?).await?),
         "CancelTask" => whole(&target.cancel(&read(params)?).await?),
         "SubscribeToTask" => Answer::Stream(target.subscribe(&read(params)?).await?),
-        "ListTasks" => return Err(no_list()),
+        "ListTasks" => whole(&list::tasks(target, read(params)?).await?),
         "GetExtendedAgentCard" => return Err(no_extended_card()),
-        "CreateTaskPushNotificationConfig"
-        | "GetTaskPushNotificationConfig"
-        | "ListTaskPushNotificationConfigs"
-        | "DeleteTaskPushNotificationConfig" => return Err(question::no_push()),
+        "CreateTaskPushNotificationConfig" => whole(&push::create(target, read(params)?).await?),
+        "GetTaskPushNotificationConfig" => whole(&push::get(target, &read(params)?).await?),
+        "ListTaskPushNotificationConfigs" => whole(&push::list(target, &read(params)?).await?),
+        "DeleteTaskPushNotificationConfig" => whole(&push::remove(target, &read(params)?).await?),
         other => {
             let what = format!("there is no method {other}");
             let remedy = "see A2A 1.0 for what there is";

@@ -4,8 +4,10 @@
 use std::fmt;
 
 use aion_abi::{
+    a2a::{context_id, task_id},
     admin::{OutputFile, TurnOutcome, TurnRecord},
-    code::Code,
+    date::UnixMillis,
+    turn::{MAX_CONTEXT, TurnRequest},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -18,8 +20,6 @@ use crate::notes;
 
 /// The artifact that is the agent's answer.
 pub(super) const ANSWER: &str = "answer";
-/// The longest context that a client names.
-const LONGEST: usize = 128;
 /// What stands in a path as it is (RFC 3986).
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
@@ -52,31 +52,24 @@ impl Id {
     }
 
     pub(super) fn context(&self) -> String {
-        match &self.named {
-            Some(named) => named.clone(),
-            None => format!("turn-{}", self.turn),
-        }
+        context_id(self.turn, self.named.as_deref())
     }
 }
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.named {
-            Some(named) => write!(f, "{}-{named}", self.turn),
-            None => write!(f, "{}", self.turn),
-        }
+        f.write_str(&task_id(self.turn, self.named.as_deref()))
     }
 }
 
 /// A context that a client names, where it can stand in the ids of tasks.
 pub(super) fn context(named: &str) -> Result<String, Fault> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    match !named.is_empty() && named.len() <= LONGEST && named.bytes().all(fits) {
+    match TurnRequest::is_context(named) {
         true => Ok(named.to_owned()),
         false => Err(Fault::params(
             "message.contextId is not a name of a context here",
             format!(
-                "give up to {LONGEST} letters, digits and -._~, such as a UUID, or leave it out"
+                "give up to {MAX_CONTEXT} letters, digits and -._~, such as a UUID, or leave it out"
             ),
         )),
     }
@@ -96,17 +89,15 @@ pub(super) fn of(id: &Id, record: &TurnRecord, base: &str) -> Task {
     Task {
         id: id.to_string(),
         context_id: id.context(),
-        status: match outcome {
-            Some(outcome) => ended(id, outcome),
-            None => {
-                let state = match record.running {
-                    true => State::Working,
-                    false => State::Submitted,
-                };
-                Status {
-                    state,
+        status: Status {
+            timestamp: record.changed_at().and_then(written),
+            ..match outcome {
+                Some(outcome) => ended(id, outcome),
+                None => Status {
+                    state: State::of(record),
                     message: None,
-                }
+                    timestamp: None,
+                },
             }
         },
         artifacts,
@@ -117,18 +108,21 @@ pub(super) fn of(id: &Id, record: &TurnRecord, base: &str) -> Task {
 /// How a turn ended.
 pub(super) fn ended(id: &Id, outcome: &TurnOutcome) -> Status {
     let problem = outcome.problem.as_ref();
-    let state = match problem.map(|it| it.code) {
-        None if outcome.ok => State::Completed,
-        Some(Code::Cancelled) => State::Canceled,
-        // The agent itself will not.
-        Some(Code::Unanswered) => State::Rejected,
-        _ => State::Failed,
-    };
     let message = problem.map(|it| {
         let text = format!("{}; {}", it.detail, it.remedy);
         said(id, "end", &text, told(it))
     });
-    Status { state, message }
+    Status {
+        state: State::end(outcome),
+        message,
+        timestamp: None,
+    }
+}
+
+/// A date as the protocol has it.
+fn written(date: UnixMillis) -> Option<String> {
+    let date = jiff::Timestamp::from_millisecond(i64::try_from(date.0).ok()?).ok()?;
+    Some(format!("{date:.3}"))
 }
 
 /// What the agent says beside its answer; `which` tells it from others of the task.

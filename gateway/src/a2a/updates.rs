@@ -114,6 +114,7 @@ fn working(message: Option<super::wire::Said>) -> Status {
     Status {
         state: State::Working,
         message,
+        timestamp: None,
     }
 }
 
@@ -125,6 +126,7 @@ pub(super) fn begun(id: &Id, state: State) -> Update {
         status: Status {
             state,
             message: None,
+            timestamp: None,
         },
         artifacts: Vec::new(),
         metadata: task::about(id.turn, None),

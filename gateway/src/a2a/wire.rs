@@ -1,6 +1,7 @@
 //! What A2A 1.0 says on the wire, as far as it is read and said here: the JSON of `a2a.proto` (ProtoJSON), in which what is empty
 //! is left out and unknown fields mean nothing.
 
+pub(super) use aion_abi::a2a::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -18,7 +19,7 @@ pub(super) struct SendMessage {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Configuration {
     pub(super) return_immediately: Option<bool>,
-    pub(super) task_push_notification_config: Option<Value>,
+    pub(super) task_push_notification_config: Option<PushConfig>,
     pub(super) history_length: Option<i32>,
 }
 
@@ -53,21 +54,55 @@ pub(super) struct Named {
     pub(super) history_length: Option<i32>,
 }
 
-/// How a task is. What waits for its caller (`INPUT_REQUIRED`, `AUTH_REQUIRED`) no turn does yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(super) enum State {
-    #[serde(rename = "TASK_STATE_SUBMITTED")]
-    Submitted,
-    #[serde(rename = "TASK_STATE_WORKING")]
-    Working,
-    #[serde(rename = "TASK_STATE_COMPLETED")]
-    Completed,
-    #[serde(rename = "TASK_STATE_FAILED")]
-    Failed,
-    #[serde(rename = "TASK_STATE_CANCELED")]
-    Canceled,
-    #[serde(rename = "TASK_STATE_REJECTED")]
-    Rejected,
+/// Whom the updates of a task are told to.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PushConfig {
+    pub(super) tenant: Option<String>,
+    pub(super) id: Option<String>,
+    pub(super) task_id: Option<String>,
+    pub(super) url: String,
+    pub(super) token: Option<String>,
+    pub(super) authentication: Option<Authentication>,
+}
+
+/// What it is told with.
+#[derive(Deserialize)]
+pub(super) struct Authentication {
+    pub(super) scheme: String,
+    pub(super) credentials: Option<String>,
+}
+
+/// One of a task, or all.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NamedPush {
+    pub(super) task_id: String,
+    pub(super) id: Option<String>,
+}
+
+/// Which tasks are wanted. What is not said is not looked at; texts that are empty are not said.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Wanted {
+    pub(super) tenant: Option<String>,
+    pub(super) context_id: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) page_size: Option<i32>,
+    pub(super) page_token: Option<String>,
+    pub(super) history_length: Option<i32>,
+    pub(super) status_timestamp_after: Option<String>,
+    pub(super) include_artifacts: Option<bool>,
+}
+
+/// A page of tasks. All of it is always said.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TaskPage {
+    pub(super) tasks: Vec<Task>,
+    pub(super) next_page_token: String,
+    pub(super) page_size: usize,
+    pub(super) total_size: usize,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -87,6 +122,9 @@ pub(super) struct Status {
     pub(super) state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<Said>,
+    /// Since when, in the form of RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) timestamp: Option<String>,
 }
 
 /// What the agent says beside its answer.

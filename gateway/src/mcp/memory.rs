@@ -82,7 +82,7 @@ pub(super) async fn page(gateway: &Gateway, cursor: Option<&str>) -> Result<Page
     if !gateway.remembers {
         return Ok(Page::default());
     }
-    let node = gateway.keeper()?;
+    let node = gateway.nodes.keeper()?;
     let mut page = Page::default();
     let mut asked = 0;
     for agent in gateway.agents(None).await? {
@@ -190,7 +190,7 @@ pub(super) async fn read(gateway: &Gateway, uri: &str) -> Result<ResourceContent
         Problem::new(Code::NotFound, format!("there is no resource {uri}"))
             .remedy(format!("name one as a template has it: {ITEM}, {SEARCH}"))
     })??;
-    let node = gateway.keeper()?;
+    let node = gateway.nodes.keeper()?;
     let whose = (namespace.as_str(), agent.as_str());
     match what {
         What::Item(item) => {

@@ -166,7 +166,7 @@ async fn an_agent_that_refuses_hides_no_other_and_what_is_amiss_is_told() {
 #[tokio::test]
 async fn without_the_right_nothing_is_asked_for() {
     let gateway = gateway(vec![Ok(1)]).await;
-    let node = gateway.keeper().unwrap().clone();
+    let node = gateway.nodes.keeper().unwrap().clone();
     let admitted: Admitted =
         serde_json::from_value(json!({"id": "k", "namespace": "home"})).unwrap();
     let asked = gateway.asked_by(node, admitted);

@@ -15,8 +15,20 @@ pub(crate) async fn tools(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let page = gateway
+        .nodes
         .keeper()?
         .tools((within.or(&gateway), &agent), &part);
+    Ok(tagged(&headers, &page.await.map_err(problem)?))
+}
+
+pub(crate) async fn turns(
+    Asked(gateway): Asked,
+    Path(agent): Path<String>,
+    Query(within): Query<Within>,
+    Query(part): Query<Part>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let page = gateway.nodes.keeper()?.turns((within.or(&gateway), &agent), &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 
@@ -28,6 +40,7 @@ pub(crate) async fn audit(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let page = gateway
+        .nodes
         .keeper()?
         .audit((within.or(&gateway), &agent), &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
@@ -39,7 +52,7 @@ pub(crate) async fn audit_of_turn(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = gateway.keeper()?.audit_of_turn(turn, &part);
+    let page = gateway.nodes.keeper()?.audit_of_turn(turn, &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 
@@ -50,7 +63,7 @@ pub(crate) async fn usage(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = gateway.keeper()?.usage(within.namespace.as_deref(), &part);
+    let page = gateway.nodes.keeper()?.usage(within.namespace.as_deref(), &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 
@@ -59,6 +72,6 @@ pub(crate) async fn queues(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = gateway.keeper()?.queues(&part).await.map_err(problem)?;
+    let page = gateway.nodes.keeper()?.queues(&part).await.map_err(problem)?;
     Ok(tagged(&headers, &page))
 }

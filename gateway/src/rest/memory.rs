@@ -15,6 +15,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let found = gateway
+        .nodes
         .keeper()?
         .memory((within.or(&gateway), &agent), &wanted);
     Ok(tagged(&headers, &found.await.map_err(problem)?))
@@ -27,6 +28,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let found = gateway
+        .nodes
         .keeper()?
         .remembered((within.or(&gateway), &agent), &item);
     Ok(tagged(&headers, &found.await.map_err(problem)?))
@@ -38,6 +40,7 @@ pub(crate) async fn forget(
     Query(within): Query<Within>,
 ) -> Result<Json<ForgetResponse>, Refused> {
     let forgotten = gateway
+        .nodes
         .keeper()?
         .forget((within.or(&gateway), &agent), &item);
     Ok(Json(forgotten.await.map_err(problem)?))

@@ -34,6 +34,7 @@ Settings that have no flag stand in node.yaml, in HOME/config or where --setting
       registry: registry.acme.example/agents
   workers: 8                   # agents that run at the same time
   journal: {segmentMiB: 32, keepMiB: 256}
+  pushHosts: [hooks.example.org:443]   # called at the end of turns, where their callers ask for it
 
 memory.yaml beside it replaces the built-in settings of memory. AION_LOG says what is logged, e.g.
 AION_LOG=debug. The daemon stops on SIGTERM: it takes no new turns, lets running ones end, and leaves
@@ -136,6 +137,15 @@ struct Flags {
     /// How long a person's word is waited for, in seconds, before the call is refused [default: 86400, a day].
     #[arg(long, env = "AION_APPROVAL_SECONDS", value_name = "N")]
     approval_seconds: Option<u64>,
+    /// Hosts that are called at the end of turns where their callers name an address there (push notifications), as
+    /// HOST:PORT, also *.example.org:443; several with commas between [default: none]. Not in a cluster.
+    #[arg(
+        long,
+        env = "AION_PUSH_HOSTS",
+        value_name = "HOSTS",
+        value_delimiter = ','
+    )]
+    push_hosts: Vec<String>,
     /// Log JSON instead of lines for eyes.
     #[arg(long, env = "AION_LOG_JSON")]
     log_json: bool,
@@ -182,6 +192,11 @@ pub(crate) enum ArgsError {
         "offline and in a cluster: OFFLINE_MODE is for a machine standing alone; in a cluster network policies keep packets in"
     )]
     OfflineInCluster,
+    /// Gateways of a cluster have no push notifications.
+    #[error(
+        "pushHosts is for a machine standing alone: in a cluster nobody is called at the end of a turn"
+    )]
+    PushInCluster,
     /// Others cannot be told where the interface is.
     #[error(
         "--listen {0} is every address of this machine: say with --api-url where others reach it"

@@ -7,6 +7,7 @@ use aion_api::NodeCapacity;
 use aion_bundle::Sources;
 use aion_drivers::memory::MemoryConfig;
 use aion_kernel::Limits;
+use aion_policy::Destination;
 use aion_serve::TlsFiles;
 
 /// All settings, checked.
@@ -28,6 +29,8 @@ pub struct Config {
     pub mode: Mode,
     /// The interface over TCP, if any.
     pub tcp: Option<TcpConfig>,
+    /// Hosts that are called at the end of turns, where callers name them.
+    pub push_hosts: Vec<Destination>,
     /// Where bundles are fetched.
     pub sources: Sources,
     /// Memory pools.
@@ -76,6 +79,7 @@ impl Config {
             gateway: None,
             mode: Mode::Standalone,
             tcp: None,
+            push_hosts: Vec::new(),
             sources: Sources::default(),
             memory: MemoryConfig::shipped()?,
             limits: Limits::default(),

@@ -32,6 +32,7 @@ mod modules;
 mod mounts;
 mod network;
 mod node;
+mod pushes;
 mod run;
 mod secret;
 mod server;

@@ -7,7 +7,7 @@ use aion_abi::syscall::tool::CallRequest;
 use aion_drivers::{
     outbound::{Endpoint, NodeAddresses, Outbound, Place, Rule},
     secrets::HeldSecrets,
-    tool::{McpTools, NoStdioServers, Said, ToolDriver, ToolServer, Transport, Waits},
+    tool::{Attempt, McpTools, NoStdioServers, Said, ToolDriver, ToolServer, Transport, Waits},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -101,7 +101,10 @@ async fn main() -> Result<(), String> {
             link: None,
         };
         let deadline = Instant::now() + Duration::from_secs(20);
-        match driver.call(&tools, request, deadline, &waits).await {
+        match driver
+            .call(&tools, request, &Attempt::default(), deadline, &waits)
+            .await
+        {
             Ok(answer) => println!("{name}: {answer:?}"),
             Err(problem) => failed = Some(problem.to_string()),
         }

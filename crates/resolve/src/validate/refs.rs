@@ -35,7 +35,16 @@ pub(super) fn tools(input: &Dereferenced, findings: &mut Findings) -> Vec<Resolv
                 .push((reason::NOT_FOUND, Problem::new(field, told)));
             continue;
         };
-        if tool.spec.mcp.stdio.is_some() && input.setting == Setting::Cluster {
+        if used.mcp.is_some() && tool.spec.mcp.is_none() {
+            let what = format!("Tool {name} is not an MCP server");
+            let told = (what, "name it under name, which takes a Tool of any kind");
+            findings
+                .unresolved
+                .push((reason::WRONG_KIND, Problem::new(field, told)));
+            continue;
+        }
+        let stdio = tool.spec.mcp.as_ref().and_then(|it| it.stdio.as_ref());
+        if stdio.is_some() && input.setting == Setting::Cluster {
             let what = format!(
                 "Tool {name} is a program that is started over stdio, which a cluster does not do"
             );
@@ -48,6 +57,7 @@ pub(super) fn tools(input: &Dereferenced, findings: &mut Findings) -> Vec<Resolv
         resolved.push(ResolvedTool {
             name: name.to_owned(),
             mcp: tool.spec.mcp.clone(),
+            a2a: tool.spec.a2a.clone(),
             description: tool.spec.description.clone(),
             operations: tool.spec.operations.clone(),
             max_concurrent: tool.spec.max_concurrent.unwrap_or(defaults::MAX_CONCURRENT),

@@ -167,6 +167,7 @@ fn asks(method: &Method, route: &str, kind: Option<&str>) -> Result<(), Problem>
         | "/api/v1/issuers"
         | "/api/v1/usage"
         | "/api/v1/queues"
+        | "/api/v1/push"
         | "/api/v1/namespaces/{namespace}/agents/{agent}/tools"
         | "/api/v1/namespaces/{namespace}/agents/{agent}/audit"
         | "/api/v1/namespaces/{namespace}/agents/{agent}/memory"

@@ -77,6 +77,8 @@ impl Node {
             caller: None,
             trigger: None,
             input: "a secret".into(),
+            asked_at_ms: None,
+            context: None,
             answer: None,
             running: false,
             steps: Vec::new(),

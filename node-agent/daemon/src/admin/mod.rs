@@ -18,6 +18,7 @@ mod metrics;
 mod mounts;
 mod page;
 mod programs;
+mod pushes;
 mod queues;
 mod resources;
 mod router;

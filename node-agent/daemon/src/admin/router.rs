@@ -15,8 +15,8 @@ use tokio::sync::watch;
 
 use super::{
     Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, audit, events,
-    keys, leaving, memory, metrics, mounts, programs, queues, resources, status, tools, triggers,
-    turns, usage, why,
+    keys, leaving, memory, metrics, mounts, programs, pushes, queues, resources, status, tools,
+    triggers, turns, usage, why,
 };
 use crate::{
     clock::Clock,
@@ -28,6 +28,7 @@ use crate::{
     keys::Keys,
     logs::Logs,
     mounts::Mounts,
+    pushes::Pushes,
     shell::Handle,
     telemetry::Telemetry,
     triggers::Triggers,
@@ -57,6 +58,8 @@ pub struct Admin {
     pub turns: Turns,
     /// What starts turns.
     pub(crate) triggers: Triggers,
+    /// Who is told the ends of turns.
+    pub(crate) pushes: Pushes,
     /// Programs that run elsewhere.
     pub(crate) externals: Externals,
     /// What happens.
@@ -126,7 +129,7 @@ fn of_agents() -> Router<Arc<Admin>> {
         .route("/api/v1/events", get(events::events))
         .route(
             "/api/v1/namespaces/{namespace}/agents/{agent}/turns",
-            post(turns::ask),
+            get(turns::list).post(turns::ask),
         )
         .route(
             "/api/v1/turns/{turn}",
@@ -134,6 +137,12 @@ fn of_agents() -> Router<Arc<Admin>> {
         )
         .route("/api/v1/turns/{turn}/events", get(turns::events))
         .route("/api/v1/turns/{turn}/files/{*path}", get(turns::file))
+        .route("/api/v1/push", get(pushes::granted).post(pushes::judge))
+        .route(
+            "/api/v1/turns/{turn}/push",
+            get(pushes::list).post(pushes::add),
+        )
+        .route("/api/v1/turns/{turn}/push/{id}", delete(pushes::remove))
         .route(
             "/api/v1/namespaces/{namespace}/agents/{agent}/logs",
             get(agents::logs),

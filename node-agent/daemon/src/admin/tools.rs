@@ -87,11 +87,12 @@ fn access(verdict: Verdict) -> Option<Access> {
 fn tool(instance: &Instance, spec: ToolSpec, verdicts: &Verdicts) -> Option<Tool> {
     let server = spec.name.split('.').next().unwrap_or_default();
     let mut tools = instance.spec().tools.iter();
-    let is_process = tools.any(|it| it.name == server && it.mcp.stdio.is_some());
+    let resolved = tools.find(|it| it.name == server);
     Some(Tool {
-        source: match is_process {
-            true => Source::Process,
-            false => Source::Http,
+        source: match resolved {
+            Some(it) if it.stdio().is_some() => Source::Process,
+            Some(it) if it.a2a.is_some() => Source::Agent,
+            _ => Source::Http,
         },
         access: access(verdict(verdicts, &spec))?,
         name: spec.name,

@@ -5,10 +5,12 @@ use std::{path::Path as FsPath, sync::Arc};
 use aion_abi::{
     admin::{IDEMPOTENCY_KEY, OUTPUT_MOUNT, TurnRecord, TurnRequest},
     code::Code,
+    page::{MAX_ROWS, Part, ROWS},
     problem::Problem,
+    turn::{MAX_BYTES, TurnPage},
 };
 use aion_kernel::{Event, TurnId};
-use aion_serve::{Json, Path};
+use aion_serve::{Json, Path, Query};
 use axum::{
     body::Body,
     extract::State,
@@ -23,6 +25,7 @@ use super::{
     Admin, agents,
     answer::{Refused, events as stream_of},
     held::{self, ByKey},
+    page,
 };
 use crate::{
     callees::Callees,
@@ -63,6 +66,42 @@ pub(super) async fn ask(
         .await?;
     admin.telemetry.turns_asked.inc();
     follow(&admin, turn).await
+}
+
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+    Path((namespace, agent)): Path<(String, String)>,
+    Query(part): Query<Part>,
+    by: ByKey,
+) -> Result<Json<TurnPage>, Refused> {
+    let limit = page::limit(part.limit, ROWS, MAX_ROWS)? as usize;
+    agents::known(&admin, &namespace, &agent)?;
+    let after = part.after.as_deref().map(str::parse);
+    let after = after.transpose().map_err(|_| {
+        let what = "after is not the next of a page of turns";
+        Problem::new(Code::BadRequest, what).remedy("leave it out for the first page")
+    })?;
+    let numbers = admin.turns.numbers_of(&format!("{namespace}/{agent}"));
+    let left = numbers
+        .into_iter()
+        .filter(|it| after.is_none_or(|after| it.0 < after));
+    let (by, mut rows) = (held::id(&by), Vec::new());
+    for turn in left {
+        let row = admin.turns.listed(turn, by.as_deref()).await;
+        rows.extend(row.map_err(|error| unreadable(&error))?);
+        // One more says that there are more.
+        if rows.len() > limit {
+            break;
+        }
+    }
+    let is_whole = rows.len() <= limit;
+    rows.truncate(limit);
+    let (items, is_cut) = page::within(rows, MAX_BYTES, |it| {
+        serde_json::to_vec(it).map_or(MAX_BYTES, |it| it.len())
+    });
+    let last = items.last().filter(|_| is_cut || !is_whole);
+    let next = last.map(|it| it.turn.to_string());
+    Ok(Json(TurnPage { items, next }))
 }
 
 /// The agent's instance with the fewest turns.

@@ -12,6 +12,7 @@ use aion_daemon::{
     machine,
 };
 use aion_drivers::memory::MemoryConfig;
+use aion_policy::Destination;
 use aion_serve::TlsFiles;
 use serde::Deserialize;
 
@@ -31,6 +32,7 @@ pub(super) struct File {
     kubernetes: Option<bool>,
     workers: Option<u32>,
     approval_seconds: Option<u64>,
+    push_hosts: Vec<String>,
     sources: Vec<SourceRule>,
     insecure_hosts: Vec<String>,
     docker_config: Option<PathBuf>,
@@ -79,6 +81,7 @@ pub(super) fn config(home: PathBuf, flags: Flags, file: File) -> Result<Config, 
         config.mode = Mode::Kubernetes;
     }
     config.tcp = tcp(&flags, file.listen, config.mode)?;
+    config.push_hosts = push_hosts(&flags, &file, config.mode)?;
     if let Some(workers) = flags.workers.or(file.workers) {
         config.limits.worker_slots = within("workers", u64::from(workers), 1, 1024, "1 to 1024")?
             .try_into()
@@ -164,6 +167,29 @@ fn tcp(
         url: flags.api_url.clone(),
         tls,
     }))
+}
+
+/// Hosts that are called at the end of turns.
+fn push_hosts(flags: &Flags, file: &File, mode: Mode) -> Result<Vec<Destination>, ArgsError> {
+    let named = match flags.push_hosts.is_empty() {
+        true => &file.push_hosts,
+        false => &flags.push_hosts,
+    };
+    let named = named.iter().map(|it| it.trim()).filter(|it| !it.is_empty());
+    let hosts: Result<Vec<_>, _> = named
+        .map(|it| {
+            Destination::parse(it).map_err(|_| ArgsError::Bound {
+                name: "pushHosts",
+                value: format!("{it:?}"),
+                rule: "HOST:PORT, such as hooks.example.org:443 or *.example.org:443, an address in numbers, with its port",
+            })
+        })
+        .collect();
+    let hosts = hosts?;
+    match mode == Mode::Kubernetes && !hosts.is_empty() {
+        true => Err(ArgsError::PushInCluster),
+        false => Ok(hosts),
+    }
 }
 
 /// The configured places; without any, the node's own layout.

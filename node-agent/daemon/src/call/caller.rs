@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::syscall::model::ChatEvent;
-use aion_kernel::{Kind, TurnId};
+use aion_kernel::{IdempotencyKey, Kind, TurnId};
 use tokio::sync::mpsc;
 
 use super::Request;
@@ -27,8 +27,8 @@ pub struct Verified {
     pub kind: Kind,
     /// What is asked.
     pub request: Request,
-    /// It has an idempotency key: its answer will be recorded.
-    pub keyed: bool,
+    /// Its idempotency key: with one its answer will be recorded.
+    pub key: Option<IdempotencyKey>,
     /// Where a stream's events go but for its last; it may be closed already.
     pub chunks: Option<mpsc::Sender<ChatEvent>>,
 }

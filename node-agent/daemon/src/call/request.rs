@@ -14,7 +14,7 @@ use aion_abi::{
         tool,
     },
 };
-use aion_api::{ResolvedEndpoint, Retry, program::Runtime};
+use aion_api::{ResolvedEndpoint, program::Runtime};
 use aion_drivers::model::estimate;
 use aion_kernel::{Kind, Name, Peer, Resource, TurnId};
 use aion_policy::{count, kind};
@@ -251,9 +251,7 @@ impl Lowered {
                     })?;
                 let known = instance.spec().tools.iter().find(|it| it.name == tool);
                 self.deadline_ms = known.map(|it| millis(it.timeout_seconds));
-                let mut operations = known.into_iter().flat_map(|it| &it.operations);
-                self.repeatable =
-                    operations.any(|it| it.name == operation && it.retry == Retry::Safe);
+                self.repeatable = instance.repeats(&request.name);
                 self.target = Some(format!("{tool}.{operation}").into());
                 self.resource = Resource::Tool(named(instance, tool));
             }

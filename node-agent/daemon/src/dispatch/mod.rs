@@ -16,7 +16,7 @@ mod tools;
 pub(crate) use lower::{memory_is_kept, pool};
 pub(crate) use tools::offered;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use aion_abi::{code::Code, problem::Problem, syscall::agent::CancelResponse};
 use aion_drivers::{
@@ -28,7 +28,7 @@ use aion_drivers::{
     reserve::Reserve,
     tool::{ToolDriver, Waits},
 };
-use aion_kernel::{Class, Finish, PeerTurn, Usage};
+use aion_kernel::{Class, Finish, PeerTurn, TurnId, Usage};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -74,6 +74,8 @@ pub(crate) struct Dispatch {
     pub reserve: Reserve,
     /// For what connections come to.
     pub telemetry: Arc<Telemetry>,
+    /// The turns that were there when the node started: a call of one may be made a second time.
+    pub standing: HashSet<TurnId>,
 }
 
 impl Driving for Dispatch {
@@ -104,10 +106,11 @@ impl Dispatch {
             caller,
             kind,
             request,
-            keyed,
+            key,
             chunks,
             ..
         } = job.verified;
+        let keyed = key.is_some();
         let instance = &caller.instance;
         let (cancel, peer) = (&job.cancel, job.peer);
         let whole = match request {
@@ -178,7 +181,10 @@ impl Dispatch {
                     told: Arc::new(move |text| drop(told.try_send(text))),
                     asks: tools::asks(job.progress),
                 };
-                let called = self.tools.call(&servers, request, deadline, &waits);
+                let attempt = tools::attempt(&caller, &request, key.as_ref(), &self.standing);
+                let called = self
+                    .tools
+                    .call(&servers, request, &attempt, deadline, &waits);
                 json(self.telling(&caller, called, said).await?)?
             }
         };

@@ -25,9 +25,9 @@ use aion_drivers::{
     memory::FakeMemory,
     model::{FakeModels, Script},
     outbound::{NodeAddresses, Place, Rule},
-    tool::{FakeTools, Granted, ToolDriver, ToolServer, Waits},
+    tool::{Attempt, FakeTools, Granted, ToolDriver, ToolServer, Waits},
 };
-use aion_kernel::{BodyDigest, CallId, Kind, TurnId};
+use aion_kernel::{BodyDigest, CallId, IdempotencyKey, Kind, TurnId};
 use futures::future::{BoxFuture, pending};
 use serde_json::json;
 use tempfile::TempDir;
@@ -99,6 +99,7 @@ impl Stage {
             logs: Logs::new(at("logs"), reserve.clone(), Feed::new()),
             reserve,
             telemetry: Arc::new(Telemetry::new().unwrap()),
+            standing: HashSet::new(),
         };
         Self {
             dispatch: Arc::new(dispatch),
@@ -123,7 +124,7 @@ impl Stage {
                 },
                 kind,
                 request,
-                keyed,
+                key: keyed.then(|| IdempotencyKey::new("k").unwrap()),
                 chunks,
             },
             cancel: self.cancel.clone(),
@@ -180,6 +181,7 @@ impl ToolDriver for Slow {
         &'a self,
         _: &'a [ToolServer],
         _: CallRequest,
+        _: &'a Attempt,
         _: Instant,
         waits: &'a Waits,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {

@@ -1,6 +1,6 @@
-//! `tool.list` and `tool.call`: what of an instance's tools it may be offered, and what their servers ask people.
+//! `tool.list` and `tool.call`: what of an instance's tools it may be offered, which try a call is, and what servers ask people.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use aion_abi::{
     code::Code,
@@ -11,13 +11,13 @@ use aion_abi::{
     },
 };
 use aion_api::{AgentInstanceSpec, GrantEffect};
-use aion_drivers::tool::{Asks, Question, Said, ToolDriver};
-use aion_kernel::{Name, Word};
+use aion_drivers::tool::{Asks, Attempt, Question, Said, ToolDriver, Tries};
+use aion_kernel::{IdempotencyKey, Name, TurnId, Word};
 use aion_policy::Capability;
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::{instance::Instance, shell::Progress};
+use crate::{call::Caller, instance::Instance, shell::Progress};
 
 /// Who asks, where otherwise a rule stands.
 const SERVER: &str = "the tool's server, while the call runs";
@@ -68,6 +68,26 @@ async fn asked(call: Progress, question: Question) -> Said {
             tracing::info!(operation, %why, "nobody is asked what a tool's server asks");
             Said::Nothing
         }
+    }
+}
+
+/// Which try of a call it is. A turn that is not among those that were `standing` when the node started makes each of its
+/// calls for the first time.
+pub(super) fn attempt(
+    caller: &Caller,
+    call: &CallRequest,
+    key: Option<&IdempotencyKey>,
+    standing: &HashSet<TurnId>,
+) -> Attempt {
+    // A key is its instance's own.
+    let scoped = |key: &IdempotencyKey| format!("{}/{}", caller.instance.uid.0, key.as_str());
+    Attempt {
+        key: key.map(scoped),
+        tries: match key.is_some() && caller.instance.repeats(&call.name) {
+            false => Tries::Once,
+            true if standing.contains(&caller.turn) => Tries::Again,
+            true => Tries::First,
+        },
     }
 }
 

@@ -270,6 +270,6 @@ impl Table {
 fn processes(instance: &Instance) -> impl Iterator<Item = &str> {
     let tools = instance.spec().tools.iter();
     tools
-        .filter(|tool| tool.mcp.stdio.is_some())
+        .filter(|tool| tool.stdio().is_some())
         .map(|tool| tool.name.as_str())
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use aion_abi::syscall::tool::Unavailable;
-use aion_api::ResolvedTool;
+use aion_api::{ResolvedTool, Retry, program::SecretKey};
 use aion_drivers::{
     outbound::Endpoint,
     secrets::SecretRef,
-    tool::{StdioCommand, ToolServer, Transport},
+    tool::{Remote, StdioCommand, ToolServer, Transport},
 };
 use aion_policy::count;
 
@@ -28,27 +28,44 @@ impl Instance {
         }
         (servers, unavailable)
     }
+
+    /// Whether a call of `tool.operation` is made again where the node went down over it.
+    pub(crate) fn repeats(&self, name: &str) -> bool {
+        let Some((tool, operation)) = name.split_once('.') else {
+            return false;
+        };
+        let known = self.spec().tools.iter().find(|it| it.name == tool);
+        let mut operations = known.into_iter().flat_map(|it| &it.operations);
+        operations.any(|it| it.name == operation && it.retry == Retry::Safe)
+    }
 }
 
 fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String> {
     let tenant = instance.spec().tenant.clone();
-    let transport = match (&tool.mcp.http, &tool.mcp.stdio) {
-        (Some(http), _) => Transport::Http(Endpoint {
-            name: tool.name.clone(),
-            tenant: tenant.clone(),
-            url: http.url.clone(),
-            secret: http.token.as_ref().map(|key| SecretRef {
-                secret: key.secret.clone(),
-                key: key.key.clone(),
-            }),
+    let endpoint = |url: &str, token: Option<&SecretKey>| Endpoint {
+        name: tool.name.clone(),
+        tenant: tenant.clone(),
+        url: url.to_owned(),
+        secret: token.map(|key| SecretRef {
+            secret: key.secret.clone(),
+            key: key.key.clone(),
         }),
-        (None, Some(stdio)) => Transport::Stdio(StdioCommand {
+    };
+    let mcp = tool.mcp.as_ref();
+    let http = mcp.and_then(|it| it.http.as_ref());
+    let transport = match (http, tool.stdio(), &tool.a2a) {
+        (Some(http), _, _) => Transport::Http(endpoint(&http.url, http.token.as_ref())),
+        (None, Some(stdio), _) => Transport::Stdio(StdioCommand {
             command: stdio.command.clone(),
             args: stdio.args.clone(),
             env: stdio.env.clone(),
             mounts: stdio.mounts.clone(),
         }),
-        (None, None) => {
+        (None, None, Some(agent)) => Transport::A2a(Remote {
+            endpoint: endpoint(&agent.url, agent.token.as_ref()),
+            card_url: agent.card_url.clone(),
+        }),
+        (None, None, None) => {
             return Err(
                 "its server is of a kind that this node does not know: update the node".to_owned(),
             );
@@ -68,7 +85,7 @@ fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String
 
 #[cfg(test)]
 mod tests {
-    use aion_api::{AgentInstanceSpec, McpHttp, McpServer};
+    use aion_api::{AgentInstanceSpec, McpHttp, McpServer, RemoteAgent};
 
     use super::*;
 
@@ -76,7 +93,12 @@ mod tests {
     fn a_tool_of_an_unknown_kind_takes_nothing_from_the_others() {
         let tool = |name: &str, mcp| ResolvedTool {
             name: name.to_owned(),
-            mcp,
+            mcp: Some(mcp),
+            ..ResolvedTool::default()
+        };
+        let agent = ResolvedTool {
+            name: "travel".to_owned(),
+            a2a: Some(RemoteAgent::default()),
             ..ResolvedTool::default()
         };
         let http = McpServer {
@@ -84,13 +106,18 @@ mod tests {
             ..McpServer::default()
         };
         let spec = AgentInstanceSpec {
-            tools: vec![tool("newer", McpServer::default()), tool("calendar", http)],
+            tools: vec![
+                tool("newer", McpServer::default()),
+                tool("calendar", http),
+                agent,
+            ],
             ..AgentInstanceSpec::default()
         };
         let instance = Instance::of("a", spec);
         let (servers, unavailable) = instance.tool_servers();
-        assert_eq!(servers.len(), 1);
+        assert_eq!(servers.len(), 2);
         assert_eq!(servers[0].name, "calendar");
+        assert!(matches!(servers[1].transport, Transport::A2a(_)));
         assert_eq!(unavailable[0].tool, "newer");
     }
 }

@@ -89,7 +89,7 @@ impl Run {
             caller: self.caller.clone(),
             kind: Kind::NetConnect,
             request,
-            keyed: false,
+            key: None,
             chunks: None,
         };
         let (reply, replied) = oneshot::channel();

@@ -9,7 +9,7 @@ use aion_drivers::{
     model::{OpenAiModels, Patience},
     outbound::Outbound,
     secrets::Secrets,
-    tool::McpTools,
+    tool::Tools,
 };
 
 use super::{NodeError, recover::Base, setting::Setting, state::mounts_file};
@@ -64,7 +64,7 @@ pub(super) async fn drivers(
             Arc::clone(&secrets),
             Patience::default(),
         )),
-        tools: Arc::new(McpTools::new(
+        tools: Arc::new(Tools::new(
             Arc::clone(&outbound),
             secrets,
             setting.stdio(&processes),
@@ -76,6 +76,7 @@ pub(super) async fn drivers(
         logs: Logs::new(base.at("logs"), base.reserve.clone(), base.feed.clone()),
         reserve: base.reserve.clone(),
         telemetry: Arc::clone(telemetry),
+        standing: base.standing.clone(),
     };
     let drivers = Drivers {
         dispatch: Arc::new(dispatch),

@@ -40,6 +40,8 @@ pub(super) struct Base {
     pub(super) turns: Turns,
     /// What happens, for whoever listens.
     pub(super) feed: Feed,
+    /// The turns that were there.
+    pub(super) standing: HashSet<TurnId>,
 }
 
 /// What is started with the workers.
@@ -106,6 +108,7 @@ pub(super) async fn recover(
         shell: handle,
         turns,
         feed,
+        standing: unsettled.iter().map(|it| it.turn).collect(),
     };
     let recovered = Recovered {
         shell,

@@ -14,6 +14,7 @@ use crate::{
     housekeeping::Housekeeping,
     instances::{Fetcher, Keeper, Preparer, Standings},
     keys::{Issuers, Keys},
+    pushes::Pushes,
     shell::tell_depths,
     telemetry::Telemetry,
     traces::Traces,
@@ -79,6 +80,10 @@ pub(super) async fn serve(
     };
     let issuers = Issuers::read(&config.settings.join("issuers.yaml"), config.offline)?;
     let keys = Keys::open(base.at("state/keys.json"), base.clock, issuers)?;
+    let place = base.at("state/pushes");
+    let (hosts, outbound) = (config.push_hosts.clone(), Arc::clone(&dispatch.outbound));
+    let pushes = Pushes::open(place.clone(), hosts, outbound, base.turns.clone());
+    let (pushes, watched) = pushes.map_err(io_error("read", place))?;
     let admin = Arc::new(Admin {
         node: config.node.clone(),
         offline: config.offline,
@@ -89,6 +94,7 @@ pub(super) async fn serve(
         standings,
         turns: base.turns.clone(),
         triggers: triggers.clone(),
+        pushes: pushes.clone(),
         externals: workers.externals,
         feed: base.feed.clone(),
         logs: workers.logs,
@@ -113,6 +119,7 @@ pub(super) async fn serve(
     let depths = tell_depths(base.shell.clone(), base.feed.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(depths));
     tokio::spawn(stop.clone().run_until_cancelled_owned(triggers.run()));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(pushes.run(watched)));
     let serving = serve_unix(
         &base.at("run/admin.sock"),
         None,

@@ -127,7 +127,7 @@ async fn serve(
         caller: session.caller.clone(),
         kind: lowered.kind,
         request: lowered.request,
-        keyed: call.key.is_some(),
+        key: call.key.clone(),
         chunks,
     };
     session.callees.shell.call(CallInput {

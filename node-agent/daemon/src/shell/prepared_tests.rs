@@ -127,7 +127,7 @@ fn ask(
         caller: Caller { turn, instance },
         kind: Kind::AgentAsk,
         request: Request::Begin(begin),
-        keyed: true,
+        key: call.key.clone(),
         chunks: None,
     };
     let (ticket, (reply, replied)) = (call.ticket, oneshot::channel());

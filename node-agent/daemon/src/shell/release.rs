@@ -218,7 +218,7 @@ impl Shell {
             return;
         };
         let cancel = CancellationToken::new();
-        let keyed = verified.keyed;
+        let keyed = verified.key.is_some();
         let job = Job {
             verified,
             cancel: cancel.clone(),

@@ -86,7 +86,7 @@ impl Triggers {
             let request = TurnRequest {
                 input: question.input.clone(),
                 uploads,
-                deadline_ms: None,
+                ..TurnRequest::default()
             };
             let cause = Cause::Trigger {
                 name: id.name.to_string(),

@@ -102,6 +102,9 @@ pub struct Asked {
     /// The key by which it was asked, by its id, or the turn that called it was: who has it sees the turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// What its caller calls the conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// The trigger that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<ByTrigger>,
@@ -124,6 +127,7 @@ impl Asked {
             at: Some(now.at),
             program: None,
             key: None,
+            context: None,
             trigger: None,
             caller: None,
             above: None,
@@ -153,6 +157,13 @@ impl Asked {
             trace: it.trace(),
             depth: it.depth(),
         });
+        self
+    }
+
+    /// The same, in a conversation of its caller's.
+    #[must_use]
+    pub(super) fn in_context(mut self, context: Option<String>) -> Self {
+        self.context = context;
         self
     }
 

@@ -88,9 +88,11 @@ impl Live {
         Ok(TurnRecord {
             turn: turn.0,
             trace: Some(asked.trace()),
+            asked_at_ms: Some(asked.at_ms),
             agent: asked.agent,
             caller: asked.caller,
             input: asked.input,
+            context: asked.context,
             trigger: asked.trigger.map(|it| it.name),
             answer: match self.last() {
                 Some(Last::Final(text)) => Some(text),

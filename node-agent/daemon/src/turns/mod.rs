@@ -73,6 +73,24 @@ pub(crate) fn asked_in_tests(root: &std::path::Path, turn: u64) -> aion_kernel::
     crash_tests::asked(root, turn, "home/a").1
 }
 
+/// Turns of which one is under way, and how it ends, for tests of who waits for that.
+#[cfg(test)]
+pub(crate) fn waited_for_in_tests(
+    root: &std::path::Path,
+    turn: u64,
+) -> (Turns, aion_kernel::BodyDigest, crate::shell::TurnEnd) {
+    let input = asked_in_tests(root, turn);
+    let known = Known {
+        waiting: vec![(input, aion_kernel::TurnId(turn))],
+        ..Known::default()
+    };
+    (
+        crash_tests::open(root, known),
+        input,
+        crash_tests::end(turn),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

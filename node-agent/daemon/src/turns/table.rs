@@ -157,7 +157,7 @@ impl Turns {
         key: Option<QuestionKey>,
         cause: Cause,
     ) -> Result<TurnId, AskError> {
-        fits(&request.input)?;
+        fits(&request)?;
         let (this, shell) = (self.clone(), shell.clone());
         let (uid, agent) = (instance.uid, instance.agent());
         let asking = async move {
@@ -193,7 +193,7 @@ impl Turns {
         let (why, now) = (cause.name(), self.shared.clock.read());
         let payer = cause.payer();
         let asked = Asked::new(agent, request.input, names, now);
-        let asked = asked.under(key).by(cause);
+        let asked = asked.under(key).by(cause).in_context(request.context);
         let root = self.shared.root.clone();
         let made = blocking(move || {
             TurnFolder::make(&root, &asked, |input| {
@@ -238,7 +238,7 @@ impl Turns {
         request: TurnRequest,
         caller: TurnCaller,
     ) -> Result<Prepared, Problem> {
-        fits(&request.input)?;
+        fits(&request)?;
         let room = self.shared.reserve.check(request.input.len() as u64);
         room.map_err(|error| not_kept(&error))?;
         let (above, root) = (self.known(TurnId(caller.turn)), self.shared.root.clone());

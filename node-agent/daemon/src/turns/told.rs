@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use aion_abi::admin::TurnRecord;
+use aion_abi::{admin::TurnRecord, turn::LISTED_INPUT};
 use aion_kernel::TurnId;
 
 use super::{
@@ -77,6 +77,32 @@ impl Turns {
             }
         }
         found
+    }
+
+    /// A turn as it is listed: without its answer, and of a long question the beginning. `None` for one that is not known,
+    /// and for one that `key` did not begin, where one is named.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub async fn listed(&self, turn: TurnId, key: Option<&str>) -> io::Result<Option<TurnRecord>> {
+        let Some(folder) = self.known(turn) else {
+            return Ok(None);
+        };
+        let Some(asked) = read_of(folder, TurnFolder::asked).await? else {
+            return Ok(None);
+        };
+        if key.is_some_and(|key| asked.key.as_deref() != Some(key)) {
+            return Ok(None);
+        }
+        let Some(mut record) = self.record(turn).await? else {
+            return Ok(None);
+        };
+        record.answer = None;
+        let most = record.input.floor_char_boundary(LISTED_INPUT);
+        record.input.truncate(most);
+        // A record of an earlier build does not say it.
+        record.asked_at_ms.get_or_insert(asked.at_ms);
+        Ok(Some(record))
     }
 }
 

@@ -13,10 +13,10 @@ use super::{
     answer::Answer,
     chunk::Chunk,
     conformance::{candidate, heard, impatient, openai, question},
-    frames::{Frame, Frames},
     names::Names,
     scripted::{Reply, Server},
 };
+use crate::wire::{Frame, Frames};
 
 /// A case: what a server sends, and beside it what is right.
 struct Case {

@@ -12,7 +12,6 @@ mod calls;
 mod chunk;
 mod estimate;
 mod fit;
-mod frames;
 mod known;
 mod local;
 mod names;

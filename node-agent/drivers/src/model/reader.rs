@@ -7,11 +7,11 @@ use futures::{Stream, StreamExt, stream::BoxStream};
 use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
-use super::{
-    chunk::Chunk,
-    frames::{Frame, Frames},
+use super::chunk::Chunk;
+use crate::{
+    outbound::describe,
+    wire::{Frame, Frames},
 };
-use crate::outbound::describe;
 
 /// The most bytes of an answer as it is sent, frames and all.
 const MAX_BYTES: usize = 64 * 1024 * 1024;

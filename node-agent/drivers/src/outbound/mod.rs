@@ -5,6 +5,7 @@
 //! would be dialled instead of what was judged.
 
 mod body;
+mod call_back;
 mod connect;
 mod dial;
 mod failure;
@@ -18,6 +19,7 @@ mod rule;
 mod too_long;
 
 pub(crate) use body::{REFUSAL, error_text, read_at_most, said};
+pub use call_back::{NotTold, call_headers, called_host};
 pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};

@@ -10,7 +10,7 @@ use aion_abi::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{ToolDriver, ToolServer, Waits};
+use super::{Attempt, ToolDriver, ToolServer, Waits};
 
 #[cfg(test)]
 mod ours;
@@ -39,6 +39,7 @@ pub async fn call(
                 arguments,
                 link: None,
             },
+            &Attempt::default(),
             soon(),
             &Waits::nobody(),
         )
@@ -100,15 +101,66 @@ pub async fn conforms(driver: &dyn ToolDriver, calendar: ToolServer, gone: ToolS
         .await
         .unwrap();
     assert!(answer.is_error && answer.text == "it did not work" && answer.structured.is_none());
+    names_are_judged(driver, &tools, "calendar", "read").await;
+}
+
+/// `travel` is an agent elsewhere, which has the operation `ask` alone and answers `By train.`; nothing answers for `gone`.
+///
+/// # Panics
+/// Where the driver does something else.
+pub async fn conforms_as_an_agent(driver: &dyn ToolDriver, travel: ToolServer, gone: ToolServer) {
+    let tools = [gone, travel.clone()];
+    let listed = driver.list(&tools, &|_| true).await.unwrap();
+    let names: Vec<_> = listed.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(names, ["travel.ask"]);
+    assert!(!listed.tools[0].description.is_empty());
+    assert_eq!(listed.tools[0].parameters["type"], "object");
+    assert_eq!(listed.unavailable.len(), 1);
+    assert_eq!(listed.unavailable[0].tool, "gone");
+    let own = std::slice::from_ref(&travel);
+    let ungranted = driver.list(own, &|_| false).await.unwrap();
+    assert!(ungranted.tools.is_empty());
+    let narrow = ToolServer {
+        operations: vec!["other".into()],
+        ..travel
+    };
+    let asked = json!({"message": "Where to?"});
+    let listed = driver.list(std::slice::from_ref(&narrow), &|_| true).await;
+    assert!(listed.unwrap().tools.is_empty());
+    let refused = call(driver, &[narrow], "travel.ask", asked.clone()).await;
+    assert_eq!(refused.unwrap_err().code, Code::NotFound);
+    let answer = call(driver, &tools, "travel.ask", asked).await.unwrap();
+    assert_eq!(
+        (answer.text.as_str(), answer.is_error),
+        ("By train.", false)
+    );
+    names_are_judged(driver, &tools, "travel", "ask").await;
+}
+
+/// What is no operation of a tool is refused before anything is sent, and a tool that is `gone` is said to be away.
+async fn names_are_judged(
+    driver: &dyn ToolDriver,
+    tools: &[ToolServer],
+    tool: &str,
+    operation: &str,
+) {
     for (name, arguments, code) in [
-        ("calendar.none", json!({}), Code::NotFound),
-        ("mail.send", json!({}), Code::NotFound),
-        ("calendar", json!({}), Code::BadRequest),
-        ("calendar.", json!({}), Code::BadRequest),
-        ("calendar.read", json!("today"), Code::BadRequest),
-        ("gone.read", json!({}), Code::Unreachable),
+        (format!("{tool}.none"), json!({}), Code::NotFound),
+        ("mail.send".to_owned(), json!({}), Code::NotFound),
+        (tool.to_owned(), json!({}), Code::BadRequest),
+        (format!("{tool}."), json!({}), Code::BadRequest),
+        (
+            format!("{tool}.{operation}"),
+            json!("today"),
+            Code::BadRequest,
+        ),
+        (
+            format!("gone.{operation}"),
+            json!({"message": "?"}),
+            Code::Unreachable,
+        ),
     ] {
-        let problem = call(driver, &tools, name, arguments).await.unwrap_err();
+        let problem = call(driver, tools, &name, arguments).await.unwrap_err();
         assert_eq!(problem.code, code, "{name}: {problem}");
     }
 }

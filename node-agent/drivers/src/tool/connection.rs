@@ -222,6 +222,10 @@ impl Connector {
         let (first, other) = match server.transport {
             Transport::Http(_) => (Greeting::Discover, Greeting::Initialize),
             Transport::Stdio(_) => (Greeting::Initialize, Greeting::Discover),
+            Transport::A2a(_) => {
+                let what = format!("tool {} is not an MCP server", server.name);
+                return Err(Problem::new(Code::Internal, what));
+            }
         };
         let connecting = async {
             match self.greet(server, first).await {
@@ -265,6 +269,8 @@ impl Connector {
             }
             (Transport::Http(endpoint), _) => self.over_http(server, endpoint, greeting).await,
             (Transport::Stdio(command), _) => self.over_stdio(server, command, greeting).await,
+            // Refused before it is greeted.
+            (Transport::A2a(_), _) => Err(unreachable(&server.name, "it is not MCP").into()),
         }?;
         if matches!(greeting, Greeting::Discover) {
             let line = connection.line();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    ToolDriver, ToolServer, Waits,
+    Attempt, ToolDriver, ToolServer, Waits,
     conformance::{self, over_stdio},
     mcp_tests::driver,
     scripted::{Piped, Scripted, Way, over_http},
@@ -126,7 +126,7 @@ async fn tried(case: &Value, way: Way) -> Vec<String> {
             told: Arc::new(move |text| kept.lock().push(json!(text))),
             ..Waits::nobody()
         };
-        told = Some(driver.call(&server, request, soon, &hears).await);
+        told = Some(driver.call(&server, request, &Attempt::default(), soon, &hears).await);
     }
     compare("replies", scripted.replies.lock().iter().cloned().collect());
     compare("progress", progress.lock().iter().cloned().collect());

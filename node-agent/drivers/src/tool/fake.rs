@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Granted, ToolDriver, ToolServer, Waits, parsed};
+use super::{Attempt, Granted, ToolDriver, ToolServer, Waits, parsed};
 
 type Operation =
     Box<dyn Fn(&serde_json::Map<String, serde_json::Value>) -> CallResponse + Send + Sync>;
@@ -106,6 +106,7 @@ impl ToolDriver for FakeTools {
         &'a self,
         tools: &'a [ToolServer],
         request: CallRequest,
+        _: &'a Attempt,
         _: Instant,
         _: &'a Waits,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {

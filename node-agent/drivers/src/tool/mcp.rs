@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Granted, StdioServers, ToolDriver, ToolServer, Waits, answer,
+    Attempt, Granted, StdioServers, ToolDriver, ToolServer, Waits, answer,
     asked::{self, NoAnswer},
     connection::{Connector, Line},
     connections::{Connections, Entry},
@@ -202,7 +202,7 @@ fn fitted(
 }
 
 /// Bytes of what a tool offers.
-fn offered(specs: &[ToolSpec]) -> usize {
+pub(super) fn offered(specs: &[ToolSpec]) -> usize {
     let sizes = specs.iter().map(|spec| {
         let text = serde_json::to_vec(spec);
         text.map_or(MAX_LISTED, |text| text.len())
@@ -246,6 +246,7 @@ impl ToolDriver for McpTools {
         &'a self,
         tools: &'a [ToolServer],
         request: CallRequest,
+        _: &'a Attempt,
         deadline: Instant,
         waits: &'a Waits,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>> {

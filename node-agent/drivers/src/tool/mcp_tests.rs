@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    McpTools, NoStdioServers, StdioServers, ToolDriver, ToolServer, Transport, Waits,
+    Attempt, McpTools, NoStdioServers, StdioServers, ToolDriver, ToolServer, Transport, Waits,
     conformance::{call, outbound, over_http, over_stdio, secrets},
     test_server::{HttpServer, PipeServers, text},
 };
@@ -55,7 +55,7 @@ async fn a_call_ends_at_its_deadline_and_the_server_is_told() {
             link: None,
         };
         let problem = driver
-            .call(std::slice::from_ref(&server), slow, near, &Waits::nobody())
+            .call(std::slice::from_ref(&server), slow, &Attempt::default(), near, &Waits::nobody())
             .await
             .unwrap_err();
         assert_eq!(problem.code, Code::DeadlineExceeded, "{problem}");

@@ -1,9 +1,11 @@
-//! Tools: `tool.list` and `tool.call`, by MCP servers over HTTP or in a confined process.
+//! Tools: `tool.list` and `tool.call`, by MCP servers over HTTP or in a confined process, and by agents elsewhere that
+//! are asked by A2A.
 //!
 //! The caller says which tools the agent has and which operations it is granted. What may not enter: a
 //! program started by the daemon (a starter given from outside does that, confined), what a server asks of
 //! its client but a yes or a no of a person (sampling, roots, other questions are declined), an answer without a bound.
 
+mod a2a;
 mod answer;
 mod asked;
 mod body;
@@ -11,6 +13,7 @@ mod bounded;
 mod client;
 mod connection;
 mod connections;
+mod every;
 mod failure;
 mod http;
 mod known;
@@ -64,6 +67,8 @@ use tokio::time::Instant;
 
 use super::outbound::Endpoint;
 
+pub use a2a::{A2aTools, Remote};
+pub use every::Tools;
 #[cfg(any(test, feature = "conformance"))]
 pub use fake::FakeTools;
 pub use mcp::McpTools;
@@ -72,7 +77,7 @@ pub use stdio::{
     NoStdioServers, OutOf, ProcessUse, StdioCommand, StdioGuard, StdioProcess, StdioServers,
 };
 
-/// A tool as it was resolved: an MCP server and what of it may be offered.
+/// A tool as it was resolved: what answers for it, and what of that may be offered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ToolServer {
     /// Whose it is. Tenants never share a connection or a process.
@@ -93,13 +98,15 @@ pub struct ToolServer {
     pub required_layers: Vec<Layer>,
 }
 
-/// How an MCP server is reached.
+/// What answers for a tool, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
-    /// Streamable HTTP, at the endpoint's address; its secret is sent as a bearer token.
+    /// An MCP server by streamable HTTP, at the endpoint's address; its secret is sent as a bearer token.
     Http(Endpoint),
-    /// Standard input and output of a confined process.
+    /// An MCP server by standard input and output of a confined process.
     Stdio(StdioCommand),
+    /// An agent elsewhere, by A2A.
+    A2a(Remote),
 }
 
 /// Whether `tool.operation` is granted.
@@ -107,6 +114,27 @@ pub type Granted = dyn Fn(&str) -> bool + Send + Sync;
 
 /// Hears how far a call is, on one line. It may not block.
 pub type Told = Arc<dyn Fn(String) + Send + Sync>;
+
+/// Which try of a call it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// The same for each try of one call of one instance, and for no other call; none where there is but one try.
+    pub key: Option<String>,
+    /// Whether the call is made again where its node went down.
+    pub tries: Tries,
+}
+
+/// How often a call is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tries {
+    /// Once, whatever becomes of it.
+    #[default]
+    Once,
+    /// It is made again where the node goes down over it. This is the first.
+    First,
+    /// The same, and its node may have made it before it went down.
+    Again,
+}
 
 /// Carries out the tool syscalls.
 pub trait ToolDriver: Send + Sync {
@@ -122,6 +150,7 @@ pub trait ToolDriver: Send + Sync {
 
     /// Calls one operation. What the server says of its progress, whoever waits hears, a part of it where it is much; and is asked what a person
     /// answers with yes or no.
+    /// `attempt` says which try it is, for servers that know a call again.
     ///
     /// # Errors
     /// `bad-request`, `not-found` for a tool or operation that is none of these, `unreachable` where the
@@ -131,6 +160,7 @@ pub trait ToolDriver: Send + Sync {
         &'a self,
         tools: &'a [ToolServer],
         request: CallRequest,
+        attempt: &'a Attempt,
         deadline: Instant,
         waits: &'a Waits,
     ) -> BoxFuture<'a, Result<CallResponse, Problem>>;

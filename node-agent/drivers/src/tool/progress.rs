@@ -32,7 +32,8 @@ struct State {
     early: VecDeque<(ProgressToken, String)>,
 }
 
-struct Call {
+/// A call that somebody waits for.
+pub(super) struct Call {
     operation: String,
     told: Told,
     since: Instant,
@@ -71,12 +72,7 @@ impl Heard {
         operation: &str,
         told: &Told,
     ) -> Listening {
-        let mut call = Call {
-            operation: one_line(operation),
-            told: Arc::clone(told),
-            since: Instant::now(),
-            last: None,
-        };
+        let mut call = Call::new(operation, told);
         let mut state = self.0.lock();
         let early = std::mem::take(&mut state.early);
         for (of, text) in early {
@@ -95,6 +91,25 @@ impl Heard {
 }
 
 impl Call {
+    /// Of `operation`, for who hears of it by `told`.
+    pub(super) fn new(operation: &str, told: &Told) -> Self {
+        Self {
+            operation: one_line(operation),
+            told: Arc::clone(told),
+            since: Instant::now(),
+            last: None,
+        }
+    }
+
+    /// What a server says of it, where that is something.
+    pub(super) fn say(&mut self, text: &str) {
+        let mut text = one_line(text);
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        if !text.is_empty() {
+            self.tell(text);
+        }
+    }
+
     fn tell(&mut self, text: String) {
         let now = Instant::now();
         let pause = PAUSE.max(now.duration_since(self.since) / PART);

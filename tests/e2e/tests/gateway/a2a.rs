@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::door::{BOUND, Door, apply, body};
 
-const JARVIS: &str = "/v1/a2a/default/jarvis";
+pub(crate) const JARVIS: &str = "/v1/a2a/default/jarvis";
 const SAYS: &str = "Felix is a good name.";
 
 fn script(name: &str) -> PathBuf {
@@ -29,13 +29,13 @@ fn answering() -> anyhow::Result<FakeModel> {
 }
 
 /// What holds a model: it says that it is asked, and answers when it is let.
-struct Held {
-    asked: Receiver<()>,
-    answer: Sender<()>,
+pub(crate) struct Held {
+    pub(crate) asked: Receiver<()>,
+    pub(crate) answer: Sender<()>,
 }
 
 /// A model that answers as often as it is let.
-fn holding() -> anyhow::Result<(FakeModel, Held)> {
+pub(crate) fn holding() -> anyhow::Result<(FakeModel, Held)> {
     let (tell, asked) = mpsc::channel::<()>();
     let (answer, may) = mpsc::channel::<()>();
     let ends = Mutex::new((tell, may));
@@ -153,12 +153,12 @@ fn the_sdk_for_javascript_finds_asks_follows_and_cancels_by_both_bindings() -> a
 }
 
 /// A message, as JSON-RPC or as its body alone.
-fn message(id: &str) -> Value {
+pub(crate) fn message(id: &str) -> Value {
     let parts = json!([{"text": "A name for a cat?"}]);
     json!({"message": {"messageId": id, "role": "ROLE_USER", "parts": parts}})
 }
 
-fn call(method: &str, params: &Value) -> Value {
+pub(crate) fn call(method: &str, params: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": "one", "method": method, "params": params})
 }
 
@@ -206,12 +206,18 @@ fn a_card_is_kept_by_its_tag_and_what_is_no_request_is_refused_in_the_words_of_a
     let send = call("SendMessage", &message("m1"));
     let (_, old) = door.post(JARVIS, "", &send)?;
     assert_eq!(body(&old)["error"]["code"], -32009, "{old}");
-    for (method, code) in [("message/send", -32601), ("ListTasks", -32004)] {
+    for (method, code) in [("message/send", -32601), ("GetExtendedAgentCard", -32004)] {
         let answer = rpc(version, &call(method, &json!({})))?;
         assert_eq!(answer["error"]["code"], code, "{answer}");
         let told = &answer["error"]["data"][0]["metadata"];
         assert!(told["remedy"].is_string(), "{answer}");
     }
+    let page = json!({"pageSize": 101});
+    let answer = rpc(version, &call("ListTasks", &page))?;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    let empty = rpc(version, &call("ListTasks", &json!({})))?;
+    let none = json!({"tasks": [], "nextPageToken": "", "pageSize": 0, "totalSize": 0});
+    assert_eq!(empty["result"], none);
     assert!(model.requests().is_empty(), "nobody was asked");
 
     // The version may be said behind the address, and the same message by the other binding is the same task.

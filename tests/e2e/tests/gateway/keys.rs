@@ -69,6 +69,22 @@ fn a_key_is_for_its_agents_by_every_protocol_and_nothing_else_is_there() -> anyh
         "{own}"
     );
     let own = body(&own)["turn"].clone();
+    // Of the agent's turns only those are listed that the key began, by either protocol.
+    let (status, listed) = door.get("/v1/agents/jarvis/turns")?;
+    assert_eq!(status, 200, "{listed}");
+    let listed = body(&listed);
+    assert_eq!(
+        listed["items"].as_array().map(Vec::len),
+        Some(1),
+        "{listed}"
+    );
+    assert_eq!(listed["items"][0]["turn"], own);
+    assert!(listed["items"][0].get("answer").is_none(), "{listed}");
+    let tasks = door.head("GET /v1/a2a/default/jarvis/tasks", "\r\na2a-version: 1.0");
+    let (_, tasks) = door.exchange(&tasks, "")?;
+    let tasks = body(&tasks);
+    assert_eq!(tasks["totalSize"], 1, "{tasks}");
+    assert_eq!(tasks["tasks"][0]["id"], own.to_string());
     for (line, status) in [
         (format!("GET /v1/turns/{own}"), 200),
         (format!("GET /v1/turns/{own}/events"), 200),

@@ -17,6 +17,7 @@ mod mcp_approvals;
 mod mcp_resources;
 mod models;
 mod openai;
+mod push;
 mod quirks;
 mod sdk;
 mod sdk_events;

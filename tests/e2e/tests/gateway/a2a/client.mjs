@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
 
-import { SendMessageRequest, TaskState, verifyAgentCardSignature } from "a2a-js";
+import { ListTasksRequest, SendMessageRequest, TaskState, verifyAgentCardSignature } from "a2a-js";
 import { ClientFactory, DefaultAgentCardResolver, JsonRpcTransportFactory, RestTransportFactory } from "a2a-js/client";
 import * as errors from "a2a-js/errors";
 
@@ -72,7 +72,13 @@ async function ask(Transport) {
   assert.equal(end(events), TaskState.TASK_STATE_COMPLETED);
   await refused("TaskNotCancelableError", client.cancelTask({ id: task.id }), "has ended");
   await refused("TaskNotFoundError", client.getTask({ id: "4711" }), "4711");
-  await refused("UnsupportedOperationError", client.listTasks({}), "not listed");
+  const listed = await client.listTasks(
+    ListTasksRequest.fromJSON({ contextId: "my-context", includeArtifacts: true, pageSize: 1 }),
+  );
+  assert.equal(listed.tasks.length, 1);
+  assert.equal(listed.tasks[0].contextId, "my-context");
+  assert.deepEqual(await client.getTask({ id: listed.tasks[0].id }), listed.tasks[0]);
+  assert.ok((await client.listTasks(ListTasksRequest.fromJSON({}))).totalSize >= 3);
   await refused("UnsupportedOperationError", all(client.resubscribeTask({ id: task.id })), "has ended");
   const linked = question({ parts: [{ url: "http://169.254.169.254/" }] });
   await refused("ContentTypeNotSupportedError", client.sendMessage(linked), "message.parts[0].url");

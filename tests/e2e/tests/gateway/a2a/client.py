@@ -133,7 +133,24 @@ async def ask(http, card, binding):
         why = await refused(errors.A2AError, whole.get_task(GetTaskRequest(id=id)))
         assert isinstance(why, (errors.TaskNotFoundError, errors.MethodNotFoundError)), why
     await refused(errors.TaskNotFoundError, whole.send_message(question(task_id="4711")), "4711")
-    await refused(errors.UnsupportedOperationError, whole.list_tasks(ListTasksRequest()), "not listed")
+    # They are listed, the newest first, page by page, of a context or a state.
+    listed = await whole.list_tasks(ListTasksRequest(page_size=2))
+    assert len(listed.tasks) == listed.page_size == 2 and listed.next_page_token, listed
+    all_of_them = list(listed.tasks)
+    while listed.next_page_token:
+        listed = await whole.list_tasks(ListTasksRequest(page_size=2, page_token=listed.next_page_token))
+        all_of_them += listed.tasks
+    assert listed.total_size == len(all_of_them) == len({it.id for it in all_of_them}), all_of_them
+    assert task.id in {it.id for it in all_of_them}, all_of_them
+    times = [it.status.timestamp.ToNanoseconds() for it in all_of_them]
+    assert times == sorted(times, reverse=True) and times[-1], times
+    assert not any(it.artifacts for it in all_of_them), all_of_them
+    mine = await whole.list_tasks(ListTasksRequest(context_id=named.context_id, include_artifacts=True))
+    assert list(mine.tasks) and all(it.context_id == named.context_id for it in mine.tasks), mine
+    assert all(text(it.artifacts) == "Felix is a good name." for it in mine.tasks), mine
+    assert await whole.get_task(GetTaskRequest(id=mine.tasks[0].id)) == mine.tasks[0]
+    failed = await whole.list_tasks(ListTasksRequest(status=TaskState.TASK_STATE_FAILED))
+    assert not failed.tasks and failed.total_size == 0, failed
     push = TaskPushNotificationConfig(task_id=task.id, url="http://169.254.169.254/")
     asked = whole.create_task_push_notification_config(push)
     await refused(errors.PushNotificationNotSupportedError, asked)

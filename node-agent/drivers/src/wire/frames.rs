@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use crate::wire::{BOM, Lines, field, json, plain_of_html};
+use super::{BOM, Lines, field, json, plain_of_html};
 
 /// The most bytes of one event, which is held as a whole, and of an answer that is not streamed.
 const MAX_EVENT: usize = 8 * 1024 * 1024;
@@ -14,7 +14,7 @@ const MAX_TOLD: usize = 200;
 
 /// A part of an answer.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Frame {
+pub(crate) enum Frame {
     /// The data of an event, or the whole body.
     Data(Value),
     /// An error that is not JSON.
@@ -32,7 +32,7 @@ enum Shape {
 
 /// What has come of an answer and is not given out yet.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     shape: Shape,
     /// A body that is no stream, or its beginning.
     body: Vec<u8>,
@@ -46,7 +46,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             shape: Shape::Unknown,
             body: Vec::new(),
@@ -59,12 +59,12 @@ impl Frames {
     }
 
     /// The next frame that is whole, or why there can be none.
-    pub(super) fn next(&mut self) -> Option<Result<Frame, String>> {
+    pub(crate) fn next(&mut self) -> Option<Result<Frame, String>> {
         self.ready.pop_front()
     }
 
     /// Takes in what came.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         match self.shape {
             Shape::Unknown => self.begin(bytes),
             Shape::Stream => self.lines(bytes),
@@ -80,7 +80,7 @@ impl Frames {
     }
 
     /// Nothing more comes. An event that was not ended is given out where its data are whole.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         match self.shape {
             Shape::Whole => {
                 let rest = std::mem::take(&mut self.body);
@@ -111,7 +111,7 @@ impl Frames {
     }
 
     /// What came instead of a stream, where it was something.
-    pub(super) fn odd(&self) -> Option<&str> {
+    pub(crate) fn odd(&self) -> Option<&str> {
         self.odd.as_deref()
     }
 
