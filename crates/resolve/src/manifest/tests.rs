@@ -226,7 +226,7 @@ fn rules_across_fields_are_those_of_the_definitions() {
     check(
         &agent("  lane: batch\n"),
         &[
-            "a.yaml:5:3: Agent a: spec: say what the agent is: either instructions (written here) or bundle (signed, by digest), and not both",
+            "a.yaml:5:3: Agent a: spec: say what the agent is: exactly one of instructions (written here), steps (a workflow, written here) and bundle (signed, by digest)",
         ],
     );
 }
