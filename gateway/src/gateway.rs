@@ -40,6 +40,8 @@ pub(crate) struct Gateway {
     pub(crate) own: Nodes,
     /// The id of the key that is asked by, or who asks in a cluster; none where the gateway asks itself.
     pub(crate) key: Option<Arc<str>>,
+    /// The budget of that key, in tokens an hour.
+    tokens_per_hour: Option<u64>,
     /// Whether models of agents are for who asks.
     pub(crate) lends: bool,
     /// The namespace of agents that are named without one.
@@ -69,6 +71,7 @@ impl Gateway {
             own: Nodes::One(node.clone()),
             nodes: Nodes::One(node),
             key: None,
+            tokens_per_hour: None,
             lends: true,
             namespace: namespace.to_owned(),
             signer: Some(Arc::new(signer)),
@@ -89,6 +92,7 @@ impl Gateway {
             own: nodes.clone(),
             nodes,
             key: None,
+            tokens_per_hour: None,
             lends: false,
             namespace: namespace.to_owned(),
             signer: signer.map(Arc::new),
@@ -107,6 +111,7 @@ impl Gateway {
                 .map(|it| Arc::new(it.asked_of(node.clone()))),
             nodes: Nodes::One(node),
             key: Some(admitted.id.into()),
+            tokens_per_hour: admitted.tokens_per_hour,
             lends: admitted.may.contains(&Right::Serve),
             namespace: admitted.namespace,
             ..self.clone()
@@ -136,6 +141,7 @@ impl Gateway {
             node: of(&self.nodes)?,
             own: of(&self.own)?,
             key: self.key.as_ref(),
+            tokens_per_hour: self.tokens_per_hour,
         })
     }
 
@@ -148,6 +154,7 @@ impl Gateway {
             own: Nodes::One(node.clone()),
             nodes: Nodes::One(node),
             key: None,
+            tokens_per_hour: None,
             lends: true,
             namespace: "default".to_owned(),
             signer: Some(Arc::new(Signer::of(&[7; 32]).unwrap())),

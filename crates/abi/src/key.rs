@@ -208,6 +208,9 @@ pub struct Admitted {
     /// What it may besides asking them.
     #[serde(default)]
     pub may: Vec<Right>,
+    /// Its budget now, in tokens of models in any 60 minutes: a turn that was begun by it before may have another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_hour: Option<u64>,
 }
 
 /// What a text is that is shown as a key.
