@@ -209,7 +209,8 @@ impl Kernel {
         self.live
             .account_ids
             .remove(&(parent, account.level, account.name.clone()));
-        self.live.payers -= u32::from(account.level == Level::Key);
+        let is_key = u32::from(account.level == Level::Key);
+        self.live.payers = self.live.payers.saturating_sub(is_key);
         self.live.attained.remove(&id);
         self.record(Fact::AccountClosed { account: id }, step);
         if parent != CLUSTER {
