@@ -41,6 +41,8 @@ pub(crate) struct Gateway {
     pub(crate) own: Nodes,
     /// The id of the key that is asked by, or who asks in a cluster; none where the gateway asks itself.
     pub(crate) key: Option<Arc<str>>,
+    /// The budget of that key, in tokens an hour.
+    tokens_per_hour: Option<u64>,
     /// Whether models of agents are for who asks.
     pub(crate) lends: bool,
     /// Whether what agents remember is for who asks.
@@ -74,6 +76,7 @@ impl Gateway {
             own: Nodes::One(node.clone()),
             nodes: Nodes::One(node),
             key: None,
+            tokens_per_hour: None,
             lends: true,
             remembers: true,
             namespace: namespace.to_owned(),
@@ -96,6 +99,7 @@ impl Gateway {
             own: nodes.clone(),
             nodes,
             key: None,
+            tokens_per_hour: None,
             lends: false,
             remembers: false,
             namespace: namespace.to_owned(),
@@ -116,6 +120,7 @@ impl Gateway {
                 .map(|it| Arc::new(it.asked_of(node.clone()))),
             nodes: Nodes::One(node),
             key: Some(admitted.id.into()),
+            tokens_per_hour: admitted.tokens_per_hour,
             lends: admitted.may.contains(&Right::Serve),
             remembers: admitted.may.contains(&Right::Memory),
             namespace: admitted.namespace,
@@ -146,6 +151,7 @@ impl Gateway {
             node: of(&self.nodes)?,
             own: of(&self.own)?,
             key: self.key.as_ref(),
+            tokens_per_hour: self.tokens_per_hour,
         })
     }
 
@@ -158,6 +164,7 @@ impl Gateway {
             own: Nodes::One(node.clone()),
             nodes: Nodes::One(node),
             key: None,
+            tokens_per_hour: None,
             lends: true,
             remembers: true,
             namespace: "default".to_owned(),

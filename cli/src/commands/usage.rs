@@ -64,7 +64,8 @@ pub(crate) async fn run(context: &Context, args: UsageArgs) -> Result<(), Failur
         return Ok(());
     }
     let rows: Vec<_> = all.keys.iter().map(key).collect();
-    context.print(&table(&context.screen, &["key", "tokens/h"], &rows))
+    let headings = ["key with a budget", "tokens/h"];
+    context.print(&format!("\n{}", table(&context.screen, &headings, &rows)))
 }
 
 fn agents(context: &Context, all: &Usage) -> String {

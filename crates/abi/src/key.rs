@@ -209,6 +209,9 @@ pub struct Admitted {
     /// What it may besides asking them.
     #[serde(default)]
     pub may: Vec<Right>,
+    /// Its budget now, in tokens of models in any 60 minutes: a turn that was begun by it before may have another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_hour: Option<u64>,
 }
 
 /// Issuers whose tokens are taken in the place of keys (OpenID Connect), as the node's settings name them.

@@ -73,7 +73,7 @@ pub const MAX_KEYS: usize = 1_000;
 pub struct UsageOfKey {
     /// The same for one key, and another for every other.
     pub id: String,
-    /// What people call it; absent of one that was revoked and weighs still, and of a token's owner, but to itself.
+    /// What people call it. A key that was revoked has none, and the owner of a token only where that asks itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The namespace of its agents; absent where the name is.

@@ -49,6 +49,8 @@ pub(crate) struct Live {
     pub(crate) profile_ids: BTreeMap<Arc<Profile>, ProfileId>,
     /// Accounts by the account above, level and name.
     pub(crate) account_ids: BTreeMap<(AccountId, Level, Name), AccountId>,
+    /// How many of them are of API keys.
+    pub(crate) payers: u32,
     /// The last refusals that stand for many.
     pub(crate) refused: BTreeMap<Repeated, Recorded>,
     /// How many turns lend their slots.
@@ -130,8 +132,19 @@ pub(crate) struct LiveTurn {
 /// Refusals of which one is recorded for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Repeated {
-    /// By this quota, of this agent, in turns of this key.
-    Quota(AccountId, Option<AccountId>, Level, QuotaKind),
+    /// By a quota.
+    Quota {
+        /// Whose call it was.
+        agent: AccountId,
+        /// The key of its turn, where the quota is the key's.
+        key: Option<AccountId>,
+        /// Whose quota it is.
+        level: Level,
+        /// Of what.
+        quota: QuotaKind,
+        /// What never fits is not told that it will, and the other way round.
+        fits_later: bool,
+    },
     /// Of a turn that is over.
     Over(TurnId),
 }
@@ -161,7 +174,10 @@ impl Live {
             let key = (account.parent?, account.level, account.name.clone());
             Some((key, *id))
         });
+        let of_keys = state.accounts.values().filter(|it| it.level == Level::Key);
+        let payers = u32::try_from(of_keys.count()).unwrap_or(u32::MAX);
         Self {
+            payers,
             next_call: state.next_call,
             calls: BTreeMap::new(),
             waiting_keys: BTreeMap::new(),

@@ -11,6 +11,8 @@ pub struct Payer {
     pub name: Name,
     /// Model tokens in any 60 minutes, of all turns that were begun by it together.
     pub tokens_per_hour: u64,
+    /// It is one of a list that is bounded where it is kept, and finds a place however many others there are.
+    pub is_listed: bool,
 }
 
 /// The key of a turn and of those that it calls, with the budget that it had when the first of them began.

@@ -205,7 +205,7 @@ pub enum Queue {
 
 fn full(queue: Queue) -> String {
     match queue {
-        Queue::Payers => format!("as many {queue} were used in the last hour as may"),
+        Queue::Payers => format!("{queue} were used in the last hour, as many as are counted"),
         _ => format!("as many {queue} wait as may"),
     }
 }

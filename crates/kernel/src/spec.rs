@@ -181,8 +181,10 @@ pub struct Limits {
     pub approvals_per_tenant: u32,
     /// Calls of all agents that wait for a word.
     pub approvals: u32,
-    /// API keys with a budget whose turns of the last hour are counted.
+    /// API keys with a budget whose tokens of the last hour are counted.
     pub payers: u32,
+    /// Beside them, for those that are listed.
+    pub listed_payers: u32,
 }
 
 impl Default for Limits {
@@ -207,6 +209,7 @@ impl Default for Limits {
             approvals_per_tenant: 32,
             approvals: 64,
             payers: 10_000,
+            listed_payers: 1_000,
         }
     }
 }

@@ -152,6 +152,14 @@ impl Upstream {
     }
 }
 
+impl Upstream {
+    /// Whether the node refuses whom it is asked for, and will not answer them again: a key that was revoked, or has ended.
+    pub(super) fn is_refused(&self) -> bool {
+        let for_good = |it: &Problem| matches!(it.code, Code::BadSignature | Code::Denied);
+        matches!(&*self.state.borrow(), State::Away(problem) if for_good(problem))
+    }
+}
+
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.task.abort();
@@ -268,9 +276,19 @@ fn text_of(told: &Told) -> usize {
 impl Upstream {
     /// One that nobody fills but a test.
     pub(super) fn of_lines(kept: Bounds, told: impl IntoIterator<Item = Told>) -> Arc<Self> {
+        Self::of_state(kept, State::Here, told)
+    }
+
+    /// One whose node refuses, after what it told.
+    pub(super) fn refused_after(kept: Bounds, code: Code, told: Told) -> Arc<Self> {
+        let why = Problem::new(code, "it said so");
+        Self::of_state(kept, State::Away(why), [told])
+    }
+
+    fn of_state(kept: Bounds, state: State, told: impl IntoIterator<Item = Told>) -> Arc<Self> {
         let made = Self {
             ring: Arc::new(Ring::new(kept)),
-            state: watch::channel(State::Here).1,
+            state: watch::channel(state).1,
             task: tokio::spawn(std::future::pending::<()>()).abort_handle(),
         };
         for told in told {

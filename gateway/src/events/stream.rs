@@ -88,7 +88,7 @@ pub(super) async fn follow(
         None => following.stand(following.reader.cursor()),
     }
     let frames = stream::unfold(following, |mut following| async {
-        let frame = following.next().await;
+        let frame = following.next().await?;
         Some((Ok::<_, Infallible>(frame), following))
     });
     // Whoever stops waits for answers that end; this one does not.
@@ -98,28 +98,37 @@ pub(super) async fn follow(
 }
 
 impl Following {
-    async fn next(&mut self) -> Bytes {
+    /// None where the node will tell no more: whoever connects again is refused, and hears why.
+    async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(frame) = self.next.pop_front() {
-                return frame;
+                return Some(frame);
             }
             if let Some(behind) = self.catching_up.take() {
                 // Only the first step can fail, and that was made.
                 let _ = self.catch_up(behind).await;
                 continue;
             }
+            if self.reader.upstream().is_refused() {
+                self.read();
+                return self.next.pop_front();
+            }
             if timeout(AWAKE, self.reader.changed()).await.is_err() {
                 let cursor = self.reader.cursor();
                 if self.reader.is_away() || cursor == self.told {
-                    return Bytes::from_static(b":\n\n");
+                    return Some(Bytes::from_static(b":\n\n"));
                 }
                 self.stand(cursor);
             }
-            for (number, line) in self.reader.read() {
-                let is_known = self.has.is_some_and(|has| is_within(line.told.cursor, has));
-                if number > self.from && !(is_known && line.event().is_some()) {
-                    self.take(&line);
-                }
+            self.read();
+        }
+    }
+
+    fn read(&mut self) {
+        for (number, line) in self.reader.read() {
+            let is_known = self.has.is_some_and(|has| is_within(line.told.cursor, has));
+            if number > self.from && !(is_known && line.event().is_some()) {
+                self.take(&line);
             }
         }
     }
@@ -197,6 +206,7 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use aion_abi::code::Code;
     use aion_serve::Bounds;
     use tokio::sync::Semaphore;
 
@@ -208,10 +218,8 @@ mod tests {
         bytes: 1 << 20,
     };
 
-    #[tokio::test(start_paused = true)]
-    async fn who_wants_little_is_told_where_the_feed_is_all_the_same() {
-        let upstream = Upstream::of_lines(KEPT, [told(1, 1)]);
-        let reader = Reader::begin(Arc::clone(&upstream)).await;
+    async fn of(upstream: &Arc<Upstream>) -> Following {
+        let reader = Reader::begin(Arc::clone(upstream)).await;
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let mut following = Following {
             filter: Filter {
@@ -227,13 +235,30 @@ mod tests {
             _place: place,
         };
         following.stand(following.reader.cursor());
+        following
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_of_whom_the_node_refuses_ends() {
+        for (code, ends) in [(Code::BadSignature, true), (Code::Restarting, false)] {
+            let upstream = Upstream::refused_after(KEPT, code, told(1, 1));
+            let mut following = of(&upstream).await;
+            assert!(following.next().await.is_some(), "where it stands");
+            assert_eq!(following.next().await.is_none(), ends, "{code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_wants_little_is_told_where_the_feed_is_all_the_same() {
+        let upstream = Upstream::of_lines(KEPT, [told(1, 1)]);
+        let mut following = of(&upstream).await;
         let listening =
             |seq| format!("id: 1-{seq}\ndata: {{\"cursor\":\"1-{seq}\",\"listening\":{{}}}}\n\n");
-        assert_eq!(following.next().await, listening(1));
-        assert_eq!(following.next().await, ":\n\n");
+        assert_eq!(following.next().await.unwrap(), listening(1));
+        assert_eq!(following.next().await.unwrap(), ":\n\n");
         // A log, which it does not want.
         upstream.push(told(1, 2));
-        assert_eq!(following.next().await, listening(2));
-        assert_eq!(following.next().await, ":\n\n");
+        assert_eq!(following.next().await.unwrap(), listening(2));
+        assert_eq!(following.next().await.unwrap(), ":\n\n");
     }
 }

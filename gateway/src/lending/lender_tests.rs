@@ -181,22 +181,28 @@ async fn tokens_of_one_are_one_and_who_waits_at_an_agent_waits_for_all() {
         address: Address::unix("/nowhere/node.sock").unwrap(),
     };
     let lending = Lending::default();
-    let of = |token: &str, key: Option<&str>, agent: &str| {
+    let of_budget = |token: &str, key: Option<&str>, tokens_per_hour, agent: &str| {
         let address = node.address.in_the_name_of(token).unwrap();
         let key: Option<Arc<str>> = key.map(Arc::from);
         let by = By {
             node: &Node { address },
             own: &node,
             key: key.as_ref(),
+            tokens_per_hour,
         };
         lending.lender(by, ("default", agent))
     };
+    let of = |token: &str, key: Option<&str>, agent: &str| of_budget(token, key, None, agent);
     let one = of("one", Some("a"), "editor");
     assert!(Arc::ptr_eq(&one, &of("two", Some("a"), "editor")));
     for other in [of("three", Some("b"), "editor"), of("four", None, "editor")] {
         assert!(!Arc::ptr_eq(&one, &other));
         assert!(Arc::ptr_eq(one.queue(), other.queue()));
     }
+    // Its budget was changed, or it came by another rule of its issuer.
+    let bounded = of_budget("one", Some("a"), Some(900), "editor");
+    assert!(!Arc::ptr_eq(&one, &bounded));
+    assert!(Arc::ptr_eq(one.queue(), bounded.queue()));
     let elsewhere = of("one", Some("a"), "other");
     assert!(!Arc::ptr_eq(one.queue(), elsewhere.queue()));
 }

@@ -41,8 +41,9 @@ pub(crate) struct Lending {
     lenders: Mutex<BTreeMap<Whose, Arc<Lender>>>,
 }
 
-/// Namespace and name of an agent, and the id of the key that it is asked by: each has turns of its own, begun in its name.
-type Whose = (String, String, Option<Arc<str>>);
+/// Namespace and name of an agent, and the id and budget of the key that it is asked by: each has turns of its own, begun in its name.
+/// A turn keeps the budget that it was begun with, so one whose budget was changed has another turn.
+type Whose = (String, String, Option<Arc<str>>, Option<u64>);
 
 /// Who asks for a model.
 #[derive(Clone, Copy)]
@@ -53,6 +54,8 @@ pub(crate) struct By<'a> {
     pub(crate) own: &'a Node,
     /// The id of the key, where it is by one.
     pub(crate) key: Option<&'a Arc<str>>,
+    /// The budget of that key, in tokens an hour.
+    pub(crate) tokens_per_hour: Option<u64>,
 }
 
 /// A request under way. Dropping it ends it, up to the connection to the model.
@@ -132,14 +135,15 @@ impl Lending {
 
     fn lender(&self, by: By<'_>, agent: (&str, &str)) -> Arc<Lender> {
         let agent = (agent.0.to_owned(), agent.1.to_owned());
-        let whose = (agent.0.clone(), agent.1.clone(), by.key.cloned());
+        let (namespace, name) = agent.clone();
+        let whose = (namespace, name, by.key.cloned(), by.tokens_per_hour);
         let mut lenders = self.lenders.lock();
         // Names that nobody has are not kept.
         lenders.retain(|_, it| Arc::strong_count(it) > 1 || it.is_held());
-        let of_agent = (agent.0.clone(), agent.1.clone(), None)..;
+        let of_agent = (agent.0.clone(), agent.1.clone(), None, None)..;
         let mut of_agent = lenders
             .range(of_agent)
-            .take_while(|((namespace, name, _), _)| (namespace, name) == (&agent.0, &agent.1));
+            .take_while(|((namespace, name, ..), _)| (namespace, name) == (&agent.0, &agent.1));
         let queue = of_agent.next().map(|(_, it)| Arc::clone(it.queue()));
         let made = || Lender::of(by.own.clone(), agent, queue.unwrap_or_default());
         Arc::clone(lenders.entry(whose).or_insert_with(|| Arc::new(made())))

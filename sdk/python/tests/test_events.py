@@ -8,6 +8,10 @@ import pytest
 from test_gateway import TOKEN, door, gateway
 
 from aion_sdk import AsyncGateway, Event, Gateway, Missed, Refused
+from aion_sdk._core.door import Door, Token
+from aion_sdk._core.effects import Read, Response, Sleep
+from aion_sdk._core.feed import Listening
+from aion_sdk._core.sse import Decoder
 
 __all__ = ["door", "gateway"]
 
@@ -136,6 +140,86 @@ def test_an_answer_whose_try_was_lost_is_the_one_that_is_recorded(door, gateway)
     assert not door.answers
 
 
+def test_a_word_that_is_taken_back_by_a_lost_try_is_taken_back(door, gateway):
+    none = {"code": "not-found", "detail": "no word stands"}
+    door.answers += [(None, None), (404, none)]
+    gateway.revoke(4)
+    door.answers += [(404, none)]
+    with pytest.raises(Refused, match="no word stands"):
+        gateway.revoke(4)
+
+
+def test_a_word_is_not_believed_of_another_approval(door, gateway):
+    taken = {"code": "already-answered", "detail": "somebody was first"}
+    none = {"code": "not-found", "detail": "there is no approval 4"}
+    door.answers += [(200, ASKED)]
+    asked = gateway.approval(4)
+    other = {**ANSWERED, "turn": 99, "digest": "ff" * 32}
+    for answers, code in [
+        ([(None, None), (409, taken), (200, other)], "changed"),
+        ([(None, None), (409, taken), (404, none)], "outcome-unknown"),
+        ([(None, None), (404, none)], "outcome-unknown"),
+        ([(404, none)], "not-found"),
+    ]:
+        door.answers += answers
+        with pytest.raises(Refused) as refused:
+            gateway.approve(asked)
+        assert refused.value.code == code and not door.answers
+
+
+@pytest.mark.parametrize("text", ["[1]", "no JSON", "[" * 16_000])
+def test_what_is_not_an_object_is_shown_and_has_no_arguments(door, gateway, text):
+    door.answers += [(200, {**ASKED, "shown": {"text": text, "size": len(text)}})]
+    asked = gateway.approval(4)
+    assert (asked.shown, asked.arguments) == (text, None)
+
+
+def stepped(plan, answers):
+    """A plan driven by hand: each connection has one of these answers; how long it slept, and what it came to."""
+    slept, effect = [], next(plan)
+    try:
+        while True:
+            if isinstance(effect, Sleep):
+                slept.append(effect.seconds)
+            found = answers.pop(0) if isinstance(effect, Read) else Response(200, {})
+            effect = plan.send(found)
+    except StopIteration as end:
+        return slept, end.value
+
+
+def test_a_gateway_that_ends_each_stream_is_asked_ever_less_often(monkeypatch):
+    listening_to = Listening(Door(Token(TOKEN)), cursor="1-1")
+    frame = b"data: " + json.dumps(happened(2)).encode() + b"\n\n"
+    stepped(listening_to.begin(), [])
+    slept, item = stepped(listening_to.next(), [b""] * 9 + [frame])
+    assert item.cursor == "1-2"
+    assert all(5 <= it <= 7.5 for it in slept[5:]) and slept[0] <= 0.3, slept
+    slept, _ = stepped(listening_to.next(), [b"", frame])
+    assert slept[0] <= 0.3, "it said something"
+    # Where nothing is ever said, there is no stream.
+    now = iter(range(0, 1_000, 10))
+    monkeypatch.setattr("aion_sdk._core.feed.time.monotonic", lambda: next(now))
+    with pytest.raises(Refused, match="before it says anything"):
+        stepped(Listening(Door(Token(TOKEN))).begin(), [b""] * 99)
+
+
+def test_a_stream_without_a_cursor_that_breaks_has_missed_something(door, gateway):
+    door.answers += [(200, [{"away": {}}]), (200, [listening(4), happened(5)])]
+    with gateway.events() as stream:
+        assert told([next(stream), next(stream)]) == [Missed(None, None, "unheard"), "started"]
+    assert lines(door) == ["/v1/events"] * 2
+
+
+def test_an_event_that_has_no_end_is_not_held(monkeypatch):
+    monkeypatch.setattr("aion_sdk._core.sse.MAX_EVENT", 20)
+    decoder = Decoder()
+    assert list(decoder.feed(b"data: 1\r\n\r\nda")) == [b"1"]
+    assert list(decoder.feed(b"ta: ")) + list(decoder.feed(b"2\n\n")) == [b"2"]
+    with pytest.raises(Refused, match="more than 20"):
+        for _ in range(9):
+            list(decoder.feed(b"data:"))
+
+
 def test_the_approvers_token_goes_to_approvals_alone_and_is_in_no_text(door, monkeypatch, tmp_path):
     (tmp_path / "approver").write_text(f"{APPROVER}\n")
     monkeypatch.setenv("AION_APPROVER_TOKEN_FILE", str(tmp_path / "approver"))
@@ -149,3 +233,5 @@ def test_the_approvers_token_goes_to_approvals_alone_and_is_in_no_text(door, mon
     monkeypatch.setenv("AION_APPROVER_TOKEN_FILE", str(tmp_path / "none"))
     with pytest.raises(RuntimeError, match="approver"):
         Gateway(door.url, TOKEN)
+    monkeypatch.setenv("AION_APPROVER_TOKEN_FILE", "")
+    Gateway(door.url, TOKEN).close()

@@ -7,7 +7,7 @@ use crate::{
     ids::{AccountId, CallId, TurnId},
     kernel::Kernel,
     live::{Recorded, Repeated},
-    refusal::Refusal,
+    refusal::{Level, Refusal},
 };
 
 /// The longest target that a rule can name, in bytes. A longer one is never granted, and recorded up to here.
@@ -25,10 +25,25 @@ impl Kernel {
             _ => self.beyond_rate(agent, call.turn).unwrap_or(refusal),
         };
         let repeated = match (&refusal, agent) {
-            (Refusal::QuotaExceeded { level, quota, .. }, Some(agent)) => {
-                let key = self.state.turns.get(&call.turn);
-                let key = key.and_then(|row| row.paid_by).map(|it| it.account);
-                Some(Repeated::Quota(agent, key, *level, *quota))
+            (
+                Refusal::QuotaExceeded {
+                    level,
+                    quota,
+                    retry_after_ms,
+                    ..
+                },
+                Some(agent),
+            ) => {
+                // The quotas of the others are the same by whichever key.
+                let row = self.state.turns.get(&call.turn);
+                let row = row.filter(|_| *level == Level::Key);
+                Some(Repeated::Quota {
+                    agent,
+                    key: row.and_then(|row| row.paid_by).map(|it| it.account),
+                    level: *level,
+                    quota: *quota,
+                    fits_later: retry_after_ms.is_some(),
+                })
             }
             (_, None) => Some(Repeated::Over(call.turn)),
             _ => None,

@@ -129,9 +129,7 @@ impl Account {
     }
 
     pub(crate) fn charge_usage(&mut self, at: Millis, usage: Usage) {
-        if usage.total() > 0 {
-            self.tokens.add(Span::HOUR, at, usage.total());
-        }
+        self.charge_paid(at, usage);
         self.total_bytes = self.total_bytes.saturating_add(usage.bytes());
         self.total_tokens = self.total_tokens.saturating_add(usage.total());
     }

@@ -16,6 +16,9 @@ use crate::{
     timers::Timer,
 };
 
+/// When the account of a key is looked at again whose last turn ended before its calls.
+const HELD_MS: u64 = 60_000;
+
 impl Kernel {
     pub(crate) fn apply_instance(&mut self, spec: InstanceSpec, step: &mut Step) {
         let InstanceSpec { uid, profile } = spec;
@@ -158,6 +161,7 @@ impl Kernel {
             step,
         );
         self.live.account_ids.insert(key, account);
+        self.live.payers += u32::from(level == Level::Key);
         account
     }
 
@@ -178,17 +182,16 @@ impl Kernel {
     /// An account that nobody uses stays until what it was charged no longer weighs:
     /// making an agent anew does not renew its quota, nor does asking again by a key.
     pub(crate) fn watch_account(&mut self, id: AccountId) {
-        if self
-            .state
-            .accounts
-            .get(&id)
-            .is_some_and(|account| account.users == 0)
-        {
-            self.live.timers.set(
-                Timer::Account(id),
-                self.now.plus(Span::HOUR.drained_after()),
-            );
-        }
+        let Some(account) = self.state.accounts.get(&id).filter(|it| it.users == 0) else {
+            return;
+        };
+        let due = match account.level {
+            // Nothing else of it is kept, and whoever has tokens of an issuer makes as many as there are subjects.
+            Level::Key if self.live.reservations.holds(id) => self.now.plus(HELD_MS),
+            Level::Key => account.tokens.at_most(Span::HOUR, self.now, 0),
+            _ => self.now.plus(Span::HOUR.drained_after()),
+        };
+        self.live.timers.set(Timer::Account(id), due);
     }
 
     pub(crate) fn account_due(&mut self, id: AccountId, step: &mut Step) {
@@ -198,13 +201,16 @@ impl Kernel {
         let Some(parent) = account.parent.filter(|_| account.users == 0) else {
             return;
         };
-        if self.live.reservations.holds(id) {
+        let weighs = account.level == Level::Key && account.tokens_in_window(self.now) > 0;
+        if weighs || self.live.reservations.holds(id) {
             self.watch_account(id);
             return;
         }
         self.live
             .account_ids
             .remove(&(parent, account.level, account.name.clone()));
+        let is_key = u32::from(account.level == Level::Key);
+        self.live.payers = self.live.payers.saturating_sub(is_key);
         self.live.attained.remove(&id);
         self.record(Fact::AccountClosed { account: id }, step);
         if parent != CLUSTER {

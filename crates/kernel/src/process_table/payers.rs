@@ -21,14 +21,19 @@ impl Kernel {
         let Some(Payer {
             name,
             tokens_per_hour,
+            is_listed,
         }) = payer
         else {
             return Ok(None);
         };
         let known = (CLUSTER, Level::Key, name.clone());
-        if !self.live.account_ids.contains_key(&known)
-            && self.used_by_keys().count() >= self.limits.payers as usize
-        {
+        let beside = if is_listed {
+            self.limits.listed_payers
+        } else {
+            0
+        };
+        let most = self.limits.payers.saturating_add(beside);
+        if !self.live.account_ids.contains_key(&known) && self.live.payers >= most {
             return Err(Refusal::Overloaded {
                 queue: Queue::Payers,
                 retry_after_ms: RETRY_MS,

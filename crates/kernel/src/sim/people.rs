@@ -102,6 +102,7 @@ impl World {
         let keys = self.budgets.iter().map(|(name, tokens)| Payer {
             name: name.clone(),
             tokens_per_hour: *tokens,
+            is_listed: false,
         });
         let keys: Vec<Payer> = keys.collect();
         let payer = self.random.pick(&keys).filter(|_| self.random.chance(30));

@@ -91,24 +91,23 @@ impl Bounds<'_> {
         }
     }
 
-    /// No minute had more calls and no hour more tokens than a quota allows. An hour in
-    /// which a driver used more than was reserved for it is not judged.
+    /// No minute had more calls and no hour more tokens than a quota allows. What a driver
+    /// used beyond what was reserved for it is not judged.
     pub(super) fn were_kept(&self, model: &Model) -> Check {
         let (mut calls, mut tokens) = (Charges::new(), Charges::new());
         let mut by_key: BTreeMap<&Name, Vec<(Millis, u64)>> = BTreeMap::new();
-        let mut overran = false;
         for row in model.calls.values() {
             charge(&mut calls, &row.agent, row.at, 1);
             if let Some((_, usage, at)) = &row.ended {
-                charge(&mut tokens, &row.agent, *at, usage.total());
+                let used = usage.total().min(row.reserve);
+                charge(&mut tokens, &row.agent, *at, used);
                 for (tenant, agent) in model.chains.payers(row.turn) {
                     let who = (Some(tenant), Some(agent));
-                    tokens.entry(who).or_default().push((*at, usage.total()));
+                    tokens.entry(who).or_default().push((*at, used));
                 }
                 if let Some(key) = model.paid.by.get(&row.turn) {
-                    by_key.entry(key).or_default().push((*at, usage.total()));
+                    by_key.entry(key).or_default().push((*at, used));
                 }
-                overran |= usage.total() > row.reserve;
             }
         }
         for (who, charges) in &mut calls {
@@ -119,7 +118,7 @@ impl Bounds<'_> {
                 "calls in a minute",
             )?;
         }
-        for (who, charges) in tokens.iter_mut().filter(|_| !overran) {
+        for (who, charges) in &mut tokens {
             within(
                 charges,
                 3_600_000,
@@ -127,7 +126,7 @@ impl Bounds<'_> {
                 "tokens in an hour",
             )?;
         }
-        for (key, charges) in by_key.iter_mut().filter(|_| !overran) {
+        for (key, charges) in &mut by_key {
             let budget = self.budgets.get(*key).copied();
             within(charges, 3_600_000, budget, "tokens of a key in an hour")?;
         }

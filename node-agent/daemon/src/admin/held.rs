@@ -161,6 +161,7 @@ pub(super) fn asker(by: &ByKey) -> Option<Asker> {
     by.as_ref().map(|Extension(holder)| Asker {
         id: holder.id.clone(),
         tokens_per_hour: holder.tokens_per_hour,
+        is_listed: holder.is_listed,
     })
 }
 

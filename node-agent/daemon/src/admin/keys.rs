@@ -78,5 +78,6 @@ pub(super) async fn admit(
         id: holder.id.clone(),
         namespace: holder.scope.namespace.clone(),
         may: holder.may.clone(),
+        tokens_per_hour: holder.tokens_per_hour,
     }))
 }

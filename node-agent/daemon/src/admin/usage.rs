@@ -1,6 +1,7 @@
 //! What agents and their tenants used of their quotas.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -11,7 +12,7 @@ use aion_abi::{
     problem::Problem,
     usage::{MAX_KEYS, Usage, UsageOf, UsageOfKey},
 };
-use aion_kernel::{Account, Kernel, Millis, Quota, Used};
+use aion_kernel::{Account, Kernel, Millis, Name, Quota, Used};
 use aion_policy::count;
 use aion_serve::{Json, Query};
 use axum::{Extension, extract::State};
@@ -23,6 +24,7 @@ use super::{
     held::ByKey,
     page,
 };
+use crate::keys::Holder;
 
 /// Agents that an answer looks at by a key, which passes over those that it is not for.
 const LOOKED_AT: usize = 2_000;
@@ -84,51 +86,39 @@ pub(super) async fn usage(
     }))
 }
 
-/// Keys with a budget, by name, and behind them those that have none and used tokens that weigh still; or the one that is asked by.
+/// Keys with a budget, by name, and behind them the others whose tokens weigh still, who used most first; or the one that is asked by.
 async fn keys(
     admin: &Admin,
     by: &ByKey,
     within: Option<&str>,
     now: Millis,
 ) -> Result<Vec<UsageOfKey>, Refused> {
+    if let Some(Extension(by)) = by {
+        return own(admin, by, now).await.map(|it| it.into_iter().collect());
+    }
     let used = admin.shell.look(move |kernel| {
         let used = kernel.used_by_keys();
         let used = used.map(|it| (it.name.to_string(), it.tokens_in_window(now)));
         used.collect::<BTreeMap<_, _>>()
     });
     let mut used = used.await.ok_or_else(stopped)?;
-    let mut of = |id: String, name: String, namespace: String, budget: u64| UsageOfKey {
-        tokens_in_hour: used.remove(&id).unwrap_or_default(),
-        tokens_per_hour: Some(budget),
-        name: Some(name),
-        namespace: Some(namespace),
-        id,
-    };
-    let is_told = |id: &str| {
-        let by = by.as_ref().map(|Extension(it)| &it.id);
-        by.is_none_or(|by| by == id)
-    };
-    let named = admin
-        .keys
-        .list()
-        .items
-        .into_iter()
-        .map(|it| (it.id, it.made));
-    let named = named
-        .filter(|(id, it)| is_told(id) && within.is_none_or(|within| it.scope.namespace == within));
-    let mut keys: Vec<_> = named
-        .filter_map(|(id, it)| Some(of(id, it.name, it.scope.namespace, it.tokens_per_hour?)))
-        .collect();
-    if let Some(Extension(it)) = by {
-        // Whoever shows a token is known to nobody else.
-        if let Some(budget) = it.tokens_per_hour.filter(|_| keys.is_empty()) {
-            let (id, name) = (it.id.clone(), it.name.clone());
-            keys.push(of(id, name, it.scope.namespace.clone(), budget));
-        }
-        return Ok(keys);
-    }
+    let named = admin.keys.list().items.into_iter();
+    let named = named.filter_map(|it| {
+        let tokens_in_hour = used.remove(&it.id).unwrap_or_default();
+        let is_within = within.is_none_or(|within| it.made.scope.namespace == within);
+        is_within.then_some(UsageOfKey {
+            tokens_per_hour: Some(it.made.tokens_per_hour?),
+            tokens_in_hour,
+            name: Some(it.made.name),
+            namespace: Some(it.made.scope.namespace),
+            id: it.id,
+        })
+    });
+    let mut keys: Vec<_> = named.collect();
     if within.is_none() {
-        keys.extend(used.into_iter().map(|(id, tokens_in_hour)| UsageOfKey {
+        let mut others: Vec<_> = used.into_iter().collect();
+        others.sort_by_key(|(_, tokens)| Reverse(*tokens));
+        keys.extend(others.into_iter().map(|(id, tokens_in_hour)| UsageOfKey {
             id,
             tokens_in_hour,
             ..UsageOfKey::default()
@@ -136,6 +126,25 @@ async fn keys(
     }
     keys.truncate(MAX_KEYS);
     Ok(keys)
+}
+
+/// What is told to who asks by a key, or by the token of an issuer: its own.
+async fn own(admin: &Admin, by: &Holder, now: Millis) -> Result<Option<UsageOfKey>, Refused> {
+    let Some(budget) = by.tokens_per_hour else {
+        return Ok(None);
+    };
+    let id: Name = by.id.as_str().into();
+    let used = admin
+        .shell
+        .look(move |kernel| Some(kernel.used_by_key(&id)?.tokens_in_window(now)));
+    let used = used.await.ok_or_else(stopped)?;
+    Ok(Some(UsageOfKey {
+        id: by.id.clone(),
+        name: admin.keys.name_of(&by.id).or_else(|| Some(by.name.clone())),
+        namespace: Some(by.scope.namespace.clone()),
+        tokens_in_hour: used.unwrap_or_default(),
+        tokens_per_hour: Some(budget),
+    }))
 }
 
 /// The rows that are shown, as many as `limit`, and where the next page begins: behind the last of them where another is shown

@@ -8,8 +8,7 @@ use aion_kernel::{CancelCause, Failure, Level, Outcome, QuotaKind, Refusal};
 const AGAIN_MS: u64 = 2_000;
 
 /// What to do where the budget of an API key is used up: its agent's is another.
-const OF_KEY: &str =
-    "wait for retryAfterMs, or ask by a key with more: aionctl key create --tokens-per-hour N";
+const OF_KEY: &str = "wait for retryAfterMs, or ask the node's owner for a larger budget (aionctl key create --tokens-per-hour N)";
 
 /// The problem that a refusal is answered with.
 pub(crate) fn problem(refusal: &Refusal) -> Problem {

@@ -15,7 +15,7 @@ use aion_abi::{
     },
 };
 use aion_api::{ResolvedEndpoint, program::Runtime};
-use aion_drivers::model::estimate;
+use aion_drivers::model::{estimate, prompt};
 use aion_kernel::{Kind, Name, Peer, Resource, TurnId};
 use aion_policy::{count, kind};
 use serde::de::DeserializeOwned;
@@ -202,12 +202,11 @@ impl Lowered {
                         (first, timeout, least)
                     }
                 };
-                // The kernel reserves before anybody has counted: a token is at least a byte or so, and
-                // four bytes in ordinary text.
-                let prompt = body_bytes as u64 / 4;
+                // The kernel reserves before anybody has counted: no less than is charged where the server does not count.
+                let asked = prompt(request).max(body_bytes as u64 / 4);
                 request.max_tokens = request.max_tokens.or_else(|| bound(instance, context));
                 let answer = request.max_tokens.unwrap_or(DEFAULT_ANSWER_TOKENS);
-                self.reserve_tokens = prompt + u64::from(answer);
+                self.reserve_tokens = asked + u64::from(answer);
                 self.deadline_ms = Some(timeout);
                 self.target = Some(first.endpoint.as_str().into());
                 self.resource = Resource::Model(named(instance, &first.endpoint));

@@ -129,6 +129,26 @@ fn a_model_that_is_named_is_one_of_the_agents_and_is_what_is_granted_and_waited_
 }
 
 #[test]
+fn no_less_is_reserved_for_a_prompt_than_is_charged_for_it() {
+    let model = json!({"endpoints": [
+        {"endpoint": "near", "model": "reed", "maxConcurrent": 1, "timeoutSeconds": 5},
+    ]});
+    let spec = AgentInstanceSpec {
+        model: Some(serde_json::from_value(model).unwrap()),
+        ..AgentInstanceSpec::default()
+    };
+    let instance = Instance::of("a-0", spec);
+    for text in ["word ", "слово ", "λόγος ", "東京"] {
+        let text = text.repeat(1_000);
+        let messages = json!([{"role": "user", "content": text}]);
+        let body = json!({"messages": messages, "maxTokens": 9}).to_string();
+        let lowered = Lowered::read(Syscall::ModelChat, body.as_bytes(), &instance).unwrap();
+        let charged = aion_drivers::model::estimate(&text);
+        assert!(lowered.reserve_tokens - 9 >= charged, "{text:.6}");
+    }
+}
+
+#[test]
 fn what_is_reserved_for_an_answer_is_what_the_server_is_told() {
     let sent = |runtime: &str, context: Option<i32>, limit: Option<i32>, said: Option<u32>| {
         let model = json!({"endpoints": [

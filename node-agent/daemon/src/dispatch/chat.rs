@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use aion_abi::{
+    code::Code,
     problem::Problem,
     syscall::model::{self, ChatEvent, ChatRequest},
 };
 use aion_api::{Provider, ResolvedModel};
-use aion_drivers::model::{Candidate, ChatStream};
+use aion_drivers::model::{Candidate, ChatStream, prompt};
 use aion_kernel::Usage;
 use aion_policy::count;
 use bytes::{Bytes, BytesMut};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Dispatch, ending, lower};
+use super::{Dispatch, NO_USAGE, ending, lower};
 use crate::{
     call::frame,
     instance::Instance,
@@ -40,21 +41,37 @@ impl Dispatch {
     ) -> Driven {
         let Some(model) = &instance.spec().model else {
             let problem = Problem::new(
-                aion_abi::code::Code::NotFound,
+                Code::NotFound,
                 "the agent has no model: name one under spec.model",
             );
             return ending::of(Err(problem), false);
         };
         let candidates = candidates(instance, model, request.model.as_deref());
+        // For as long as nobody knows better, also where it is given up before the answer begins: the server may have read it.
+        let asked = Usage {
+            input_tokens: prompt(&request),
+            ..NO_USAGE
+        };
+        listener.progress.used(asked);
         let begun = self.models.chat(&candidates, request, deadline);
         let stream = tokio::select! {
             biased;
             begun = begun => begun,
-            () = listener.cancel.cancelled() => return ending::stopped(),
+            () = listener.cancel.cancelled() => {
+                return Driven { usage: asked, ..ending::stopped() };
+            }
         };
         match stream {
             Ok(stream) => listener.relay(stream).await,
-            Err(problem) => ending::of(Err(problem), false),
+            Err(problem) => {
+                let may_have_read =
+                    problem.code == Code::DeadlineExceeded || problem.leaves_unknown();
+                let usage = if may_have_read { asked } else { NO_USAGE };
+                Driven {
+                    usage,
+                    ..ending::of(Err(problem), false)
+                }
+            }
         }
     }
 }
@@ -121,14 +138,11 @@ impl Listener {
                     };
                 }
                 Err(error) => Problem::new(
-                    aion_abi::code::Code::Internal,
+                    Code::Internal,
                     format!("the answer has no JSON form: {error}"),
                 ),
             },
-            None => Problem::new(
-                aion_abi::code::Code::UpstreamFailed,
-                "the answer broke off without an end",
-            ),
+            None => Problem::new(Code::UpstreamFailed, "the answer broke off without an end"),
         };
         Driven {
             usage,
@@ -146,7 +160,7 @@ fn used(stream: &ChatStream) -> Usage {
     Usage {
         input_tokens,
         output_tokens,
-        ..Usage::default()
+        ..NO_USAGE
     }
 }
 

@@ -328,6 +328,32 @@ async fn a_chat_that_is_stopped_midway_ends_at_once_with_what_it_used() {
     assert_eq!(driven.usage.output_tokens, 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_chat_that_is_given_up_before_its_answer_begins_costs_its_prompt() {
+    let stage = Stage::new(
+        FakeModels::default().with("said", Script::Silent),
+        calendar(),
+    );
+    let Request::Chat(request) = chat() else {
+        unreachable!("a chat")
+    };
+    let prompt = aion_drivers::model::prompt(&request);
+    assert!(prompt > 0);
+    // Nobody stops it: its time runs out.
+    let late = stage.call(Kind::ModelChat, chat(), false, None).await;
+    assert_eq!(late.said.unwrap_err().code, Code::DeadlineExceeded);
+    assert_eq!(late.usage.input_tokens, prompt);
+    stage.cancel.cancel();
+    let driven = stage.call(Kind::ModelChat, chat(), false, None).await;
+    assert_eq!(driven.finish, Finish::Stopped);
+    assert_eq!(driven.usage.input_tokens, prompt);
+    // What nobody has read costs nothing.
+    let stage = Stage::new(FakeModels::default(), calendar());
+    let away = stage.call(Kind::ModelChat, chat(), false, None).await;
+    assert_eq!(away.said.unwrap_err().code, Code::Unreachable);
+    assert_eq!(away.usage.total(), 0);
+}
+
 fn texts(count: usize, text: &str) -> Request {
     Request::Embed(EmbedRequest {
         texts: vec![text.to_owned(); count],

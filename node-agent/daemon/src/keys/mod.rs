@@ -31,6 +31,8 @@ pub(crate) struct Holder {
     pub(crate) may: Vec<Right>,
     pub(crate) requests_per_minute: Option<u32>,
     pub(crate) tokens_per_hour: Option<u64>,
+    /// It is one of the keys that are kept here, of which there are only so many.
+    pub(crate) is_listed: bool,
     /// What is said by it counts no longer than it does.
     pub(crate) expires: UnixMillis,
 }

@@ -134,6 +134,14 @@ impl Keys {
         self.0.issuers.told()
     }
 
+    /// The name of the one with this id.
+    pub(crate) fn name_of(&self, id: &str) -> Option<String> {
+        let table = self.0.table.lock();
+        let mut all = table.keys.values();
+        let kept = all.find(|it| it.key.id == id)?;
+        Some(kept.key.made.name.clone())
+    }
+
     /// One of them.
     pub(crate) fn get(&self, name: &str) -> Option<Key> {
         let table = self.0.table.lock();
@@ -258,6 +266,7 @@ impl Keys {
             may: made.may.clone(),
             requests_per_minute: made.requests_per_minute,
             tokens_per_hour: made.tokens_per_hour,
+            is_listed: true,
             expires: made.expires_ms,
         };
         let minute = Some(UnixMillis(now.0 - now.0 % MINUTE_MS));

@@ -27,7 +27,7 @@ pub enum RecoverError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// A snapshot that reads back whole and still is none.
-    #[error("the snapshot at {at} does not decode as a kernel snapshot: {source}")]
+    #[error("the snapshot at {at} cannot be read ({source}): start the build that wrote it")]
     Snapshot {
         /// Its position.
         at: Lsn,

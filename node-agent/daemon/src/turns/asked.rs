@@ -34,6 +34,8 @@ pub struct Asker {
     pub id: String,
     /// The most tokens of models in any 60 minutes, of all that is begun by it.
     pub tokens_per_hour: Option<u64>,
+    /// As in [`Payer`].
+    pub is_listed: bool,
 }
 
 /// The trigger that a turn was started by.
@@ -74,6 +76,7 @@ impl Cause {
         Some(Payer {
             name: by.id.as_str().into(),
             tokens_per_hour: by.tokens_per_hour?,
+            is_listed: by.is_listed,
         })
     }
 }
@@ -237,10 +240,12 @@ mod tests {
         let by = |tokens_per_hour| Asker {
             id: "k1".to_owned(),
             tokens_per_hour,
+            is_listed: true,
         };
         let paid = Some(Payer {
             name: "k1".into(),
             tokens_per_hour: 900,
+            is_listed: true,
         });
         let program = |by| Cause::Program("p".to_owned(), by);
         assert_eq!(Cause::Key(by(Some(900))).payer(), paid);

@@ -7,11 +7,11 @@ use aion_abi::{
     problem::Problem,
     syscall::model::{ChatEvent, ChatRequest, Finish, ToolUse, Usage},
 };
-use futures::future::{BoxFuture, ready};
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, watch},
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 
 use super::{Candidate, ChatStream, EVENTS_AHEAD, ModelDriver, bounds};
@@ -27,6 +27,8 @@ pub enum Script {
     BreakOff(String),
     /// Says this, and then nothing until its reader goes.
     Hang(String),
+    /// Reads the request, and never begins to answer.
+    Silent,
 }
 
 /// Models by their name (`Candidate::model`); one without a script is not reachable.
@@ -48,7 +50,7 @@ impl FakeModels {
         &self,
         candidates: &[Candidate],
         request: &ChatRequest,
-    ) -> Result<ChatStream, Problem> {
+    ) -> Result<Option<ChatStream>, Problem> {
         bounds::check(request)?;
         let scripted = candidates
             .iter()
@@ -61,10 +63,13 @@ impl FakeModels {
         };
         let mut asked = self.asked.lock();
         asked.push((candidate.model.clone(), request.clone()));
+        if *script == Script::Silent {
+            return Ok(None);
+        }
         let (sender, events) = mpsc::channel(EVENTS_AHEAD);
         let (used, usage) = watch::channel(Usage::default());
         tokio::spawn(play(sender, used, candidate.name(), script.clone()));
-        Ok(ChatStream { events, usage })
+        Ok(Some(ChatStream { events, usage }))
     }
 }
 
@@ -102,6 +107,7 @@ async fn play(
             all.push(ChatEvent::Delta { text });
             hangs = true;
         }
+        Script::Silent => return,
     }
     for event in all {
         used.send_replace(usage);
@@ -119,8 +125,15 @@ impl ModelDriver for FakeModels {
         &'a self,
         candidates: &'a [Candidate],
         request: ChatRequest,
-        _: Instant,
+        deadline: Instant,
     ) -> BoxFuture<'a, Result<ChatStream, Problem>> {
-        Box::pin(ready(self.answer(candidates, &request)))
+        Box::pin(async move {
+            if let Some(stream) = self.answer(candidates, &request)? {
+                return Ok(stream);
+            }
+            sleep_until(deadline).await;
+            let what = "no model began to answer in time";
+            Err(Problem::new(Code::DeadlineExceeded, what))
+        })
     }
 }

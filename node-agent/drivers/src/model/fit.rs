@@ -4,6 +4,11 @@ use aion_abi::syscall::model::{ChatRequest, Message, Role};
 
 use super::estimate::{of_message, of_tool};
 
+/// About how many tokens of a prompt a request has, before a model is asked.
+pub fn prompt(request: &ChatRequest) -> u64 {
+    of_all(request, &request.messages)
+}
+
 /// Tokens of what a model is given.
 pub(super) fn of_all<'a>(
     request: &ChatRequest,

@@ -53,6 +53,7 @@ use super::outbound::Endpoint;
 pub use estimate::of_text as estimate;
 #[cfg(any(test, feature = "conformance"))]
 pub use fake::{FakeModels, Script};
+pub use fit::prompt;
 pub use local::LocalPorts;
 pub use openai::OpenAiModels;
 

@@ -14,6 +14,10 @@ from .refused import Refused
 from .session import answer_of, encoded
 
 
+# Where a try was lost and another is refused so, the first may have been taken.
+UNKNOWN = frozenset({"not-found", "unreachable"})
+
+
 @dataclass(frozen=True)
 class Said:
     """What became of an approval."""
@@ -47,9 +51,10 @@ class Approval:
     until_ms: int
     #: SHA-256 of the request.
     digest: str
-    #: The request's text, while nobody has answered; its first 16 KiB.
+    #: The request's text, while nobody has answered; its first 16 KiB. It is what is done, byte by byte: what shows it to
+    #: people makes control characters visible.
     shown: str | None
-    #: There is more of it than is shown, or something in it is no text.
+    #: There is more of it than is shown, or something in it is not text.
     cut: bool
     #: None while it waits.
     answered: Said | None
@@ -61,10 +66,13 @@ class Approval:
 
     @property
     def arguments(self) -> Mapping[str, Any] | None:
-        """The request, read; none where it is not shown whole."""
+        """The request, read; none where it is not shown whole, or is not a JSON object."""
         if self.shown is None or self.cut:
             return None
-        read = json.loads(self.shown)
+        try:
+            read = json.loads(self.shown)
+        except (ValueError, RecursionError):
+            return None
         return read if isinstance(read, dict) else None
 
 
@@ -128,7 +136,15 @@ def one(door: Door, number: int) -> Plan[Approval]:
 
 def revoke(door: Door, approval: int) -> Plan[None]:
     path = door.path(f"approvals/{approval}")
-    yield from door.call("DELETE", path, headers=door.as_approver(), done=204)
+    lost: list[bool] = []
+    try:
+        yield from door.call(
+            "DELETE", path, headers=door.as_approver(), done=204, on_lost=lambda: lost.append(True)
+        )
+    except Refused as refused:
+        # A try was lost on its way: it may have taken the word back, and none stands.
+        if refused.code != "not-found" or not lost:
+            raise
 
 
 def answer(door: Door, asked: Approval, approve: bool, turn: bool, until: datetime | None) -> Plan[Approval]:
@@ -147,14 +163,30 @@ def answer(door: Door, asked: Approval, approve: bool, turn: bool, until: dateti
             "POST", door.path(f"approvals/{asked.number}"), encoded(body), headers, on_lost=lambda: lost.append(True)
         )
     except Refused as refused:
-        if refused.code != "already-answered" or not lost:
+        if not lost:
             raise
         # A try was lost on its way: it may be what is recorded.
-        found = yield from one(door, asked.number)
+        if refused.code in UNKNOWN:
+            raise _unknown(asked, refused) from None
+        if refused.code != "already-answered":
+            raise
+        try:
+            found = yield from one(door, asked.number)
+        except Refused as why:
+            raise _unknown(asked, why) from None
+        # Numbers are a node's own, and it may have been made anew.
+        if (found.turn, found.digest) != (asked.turn, asked.digest):
+            what = f"approval {asked.number} is another by now"
+            raise Refused("changed", what, remedy="read it again, and answer what is shown then") from None
         if not _is(found.answered, approve, body):
             raise
         return found
     return of(answer_of(response))
+
+
+def _unknown(asked: Approval, why: Refused) -> Refused:
+    what = f"nobody knows whether approval {asked.number} was answered: {why.detail}"
+    return Refused("outcome-unknown", what, remedy="look at what became of its turn")
 
 
 def _is(said: Said | None, approve: bool, body: Mapping[str, Any]) -> bool:

@@ -74,7 +74,7 @@ def approver_of(given: str | None, file: str | os.PathLike[str] | None) -> Token
     if given is not None:
         return Token(given)
     path = file or os.environ.get("AION_APPROVER_TOKEN_FILE")
-    if path is None:
+    if not path:
         return None
     try:
         return Token(Path(path).read_text().strip())

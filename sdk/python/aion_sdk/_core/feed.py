@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from .door import Door
+from .door import PATIENCE_S, Door
 from .effects import Lost, Open, Plan, Sleep
+from .refused import Refused
 from .session import PAUSE_S, Events
 
 # The gateway says something every 15 s: so long without a word, and the connection is gone.
 SILENCE_S = 45.0
+# The longest pause between two connections that end before they say anything.
+LONGEST_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,23 @@ class Listening:
     closed: bool = False
     _events: Events | None = field(default=None, repr=False)
     _first: Item | None = field(default=None, repr=False)
+    _begun: bool = field(default=False, repr=False)
+    # Grows from one connection to the next, until one says something.
+    _pause_s: float = field(default=PAUSE_S, repr=False)
 
     def begin(self) -> Plan[None]:
         """Listens. What happens from now on is told, also what happens before it is asked for."""
+        until = time.monotonic() + PATIENCE_S
         yield from self._open()
         while self._first is None and self.cursor is None and not self.is_away:
+            if self._events is None and time.monotonic() > until:
+                raise Refused(
+                    "unreachable",
+                    "the gateway's stream of events ends before it says anything",
+                    remedy="look at the gateway, and at what stands before it",
+                )
             self._first = yield from self._step()
+        self._begun = True
 
     def next(self) -> Plan[Item | None]:
         """The next item, whenever it comes; none once it is closed."""
@@ -88,8 +103,12 @@ class Listening:
 
     def _step(self) -> Plan[Item | None]:
         if self._events is None:
-            yield Sleep(PAUSE_S * random.uniform(1, 1.5))
+            yield Sleep(self._pause_s * random.uniform(1, 1.5))
+            self._pause_s = min(2 * self._pause_s, LONGEST_S)
             yield from self._open()
+            if self._begun and self.cursor is None:
+                # Nobody knows from where on it was to go on.
+                return Missed(None, None, "unheard")
         assert self._events is not None
         try:
             told = yield from self._events.next()
@@ -98,6 +117,7 @@ class Listening:
         if told is None:
             self._events = None
             return None
+        self._pause_s = PAUSE_S
         return self._take(told)
 
     def _take(self, told: Mapping[str, Any]) -> Item | None:

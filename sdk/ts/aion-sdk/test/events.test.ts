@@ -150,6 +150,91 @@ test('an answer whose try was lost is the one that is recorded', async (t) => {
   assert.deepEqual(door.answers, []);
 });
 
+test('a word that is taken back by a lost try is taken back', async (t) => {
+  const { door, gateway } = await opened(t);
+  const none: [number, object] = [404, { code: 'not-found', detail: 'no word stands' }];
+  door.answers.push(undefined, none);
+  await gateway.revoke(4);
+  door.answers.push(none);
+  await assert.rejects(gateway.revoke(4), refusedAs('not-found'));
+});
+
+test('a word is not believed of another approval', async (t) => {
+  const { door, gateway } = await opened(t);
+  const taken: [number, object] = [409, { code: 'already-answered', detail: 'somebody was first' }];
+  const none: [number, object] = [404, { code: 'not-found', detail: 'there is no approval 4' }];
+  const other: [number, object] = [200, { ...ANSWERED, turn: 99, digest: 'ff'.repeat(32) }];
+  door.answers.push([200, ASKED]);
+  const asked = await gateway.approval(4);
+  for (const [answers, code] of [
+    [[undefined, taken, other], 'changed'],
+    [[undefined, taken, none], 'outcome-unknown'],
+    [[undefined, none], 'outcome-unknown'],
+    [[none], 'not-found'],
+  ] as const) {
+    door.answers.push(...answers);
+    await assert.rejects(gateway.approve(asked), refusedAs(code));
+    assert.deepEqual(door.answers, []);
+  }
+});
+
+test('arguments are what is done, or are not there', async (t) => {
+  const { door, gateway } = await opened(t);
+  for (const text of ['{"id": 9007199254740993}', '{"of": [{"id": -1e400}]}', '[1]', 'no JSON', 'null']) {
+    door.answers.push([200, { ...ASKED, shown: { text, size: text.length } }]);
+    const { shown, arguments: read } = await gateway.approval(4);
+    assert.deepEqual([shown, read], [text, undefined]);
+  }
+  door.answers.push([200, { ...ASKED, shown: { text: '{"id": 9007199254740991, "at": 0.5}', size: 9 } }]);
+  assert.deepEqual((await gateway.approval(4)).arguments, { id: 9007199254740991, at: 0.5 });
+});
+
+test('a gateway that ends each stream is asked ever less often', async (t) => {
+  const { door, gateway, slept } = await opened(t);
+  door.answers.push(...Array(9).fill([200, []]), [200, [happened(2)]], [200, [happened(3)]]);
+  const stream = await gateway.events({ after: '1-1' });
+  assert.deepEqual(await stream.next(), { done: false, value: happened(2) });
+  assert.ok((slept[0] ?? 0) <= 300 && slept.slice(5).every((it) => it >= 5_000 && it <= 7_500), String(slept));
+  const before = slept.length;
+  await stream.next();
+  assert.ok((slept[before] ?? 999) <= 300, 'it said something');
+  await stream.close();
+  // Where nothing is ever said, there is no stream.
+  door.answers.push(...Array(99).fill([200, []]));
+  await assert.rejects(gateway.events(), refusedAs('unreachable'));
+});
+
+test('a stream without a cursor that breaks has missed something', async (t) => {
+  const { door, gateway } = await opened(t);
+  door.answers.push([200, [{ away: {} }]], [200, [listening(4), happened(5)]]);
+  const stream = await gateway.events();
+  assert.deepEqual(await taken(stream, 2), [{ missed: { because: 'unheard' } }, happened(5)]);
+  assert.deepEqual(door.asked.map((it) => it.line), ['GET /v1/events', 'GET /v1/events']);
+});
+
+test('a gateway that takes the request and never answers is given up', async (t) => {
+  let asked = 0;
+  const server = http.createServer((_, response) => {
+    asked += 1;
+    if (asked > 1) response.write(`data: ${JSON.stringify(listening(asked))}\n\n`);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { clock } = quick();
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const opening = new Gateway({ url, token: TOKEN, clock }).events();
+  while (asked < 1) await new Promise((resolve) => setImmediate(resolve));
+  t.mock.timers.tick(45_000);
+  const stream = await opening;
+  assert.equal(stream.cursor, '1-2');
+  await stream.close();
+});
+
 test("the approver's token goes to approvals alone, and is in no text", async (t) => {
   const { door } = await opened(t);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'aion-'));

@@ -297,3 +297,41 @@ fn requests_at_once_do_not_run_past_the_budget_of_a_key() -> anyhow::Result<()> 
     })?;
     Ok(())
 }
+
+#[test]
+fn who_hangs_up_before_the_answer_begins_pays_for_the_prompt() -> anyhow::Result<()> {
+    let mut asked = 0;
+    let model = FakeModel::answering(move |_| {
+        asked += 1;
+        let reply = Reply::text("Felix.");
+        match asked {
+            1 => reply,
+            _ => Reply::After(BOUND, Box::new(reply)),
+        }
+    })?;
+    let mut door = embeddings::open(&model, "{turnSeconds: 3600}")?;
+    with_budget(&mut door, &["editor"], 1_100, &["--may", "serve"])?;
+    assert_eq!(models::chat(&door, &json!({"max_tokens": 10})).0, 200);
+    // A token for each letter that is not ASCII, which is more than a fourth of its bytes.
+    let messages = json!([{"role": "user", "content": "слово ".repeat(60)}]);
+    let more = json!({"max_tokens": 10, "messages": messages});
+    for asked in 2..=4 {
+        let request = models::begun(&door, &more)?;
+        models::until_asked(&model, asked);
+        drop(request);
+    }
+    until("what was given up to be charged", BOUND, || {
+        let (_, usage) = door.get("/v1/usage").unwrap();
+        match body(&usage)["keys"][0]["tokensInHour"].as_u64() {
+            Some(900..) => Ok(()),
+            _ => Err(usage),
+        }
+    })?;
+    let (status, answer) = models::chat(&door, &more);
+    assert_eq!(
+        (status, &body(&answer)["error"]["code"]),
+        (429, &json!("quota-exceeded")),
+        "{answer}"
+    );
+    Ok(())
+}

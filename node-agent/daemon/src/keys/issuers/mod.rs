@@ -129,6 +129,7 @@ impl Trusted {
             may: rule.may.clone(),
             requests_per_minute: rule.requests_per_minute,
             tokens_per_hour: rule.tokens_per_hour,
+            is_listed: false,
             expires: expires(&claims),
         })
     }

@@ -1,5 +1,4 @@
 // What agents ask people, and what is said to it (docs/approvals.md).
-import { objectIn } from '../core/json.js';
 import { Refused } from '../core/refused.js';
 import type { Door } from './door.js';
 
@@ -49,9 +48,12 @@ export class Approval {
   readonly untilMs: number;
   /** SHA-256 of the request. */
   readonly digest: string;
-  /** The request's text, while nobody has answered: its first 16 KiB. */
+  /**
+   * The request's text, while nobody has answered: its first 16 KiB. It is what is done, byte by byte: what shows it to people makes
+   * control characters visible.
+   */
   readonly shown: string | undefined;
-  /** There is more of it than is shown, or something in it is no text. */
+  /** There is more of it than is shown, or something in it is not text. */
   readonly cut: boolean;
   /** None while it waits. */
   readonly answered: Said | undefined;
@@ -75,10 +77,27 @@ export class Approval {
     return this.answered === undefined;
   }
 
-  /** The request, read; none where it is not shown whole. */
+  /** The request, read; none where it is not shown whole, is not a JSON object, or has a number that JavaScript rounds. */
   get arguments(): Record<string, unknown> | undefined {
-    return this.shown === undefined || this.cut ? undefined : objectIn(this.shown);
+    return this.shown === undefined || this.cut ? undefined : exactly(this.shown);
   }
+}
+
+/** The object in a text, where it says the same here as it does at the node. */
+function exactly(text: string): Record<string, unknown> | undefined {
+  let isRounded = false;
+  const seen = (_: string, value: unknown): unknown => {
+    isRounded ||= typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+    return value;
+  };
+  let found: unknown;
+  try {
+    found = JSON.parse(text, seen);
+  } catch {
+    return undefined;
+  }
+  const isObject = typeof found === 'object' && found !== null && !Array.isArray(found);
+  return isObject && !isRounded ? (found as Record<string, unknown>) : undefined;
 }
 
 /** All that is asked and said. */
@@ -93,8 +112,15 @@ export async function approval(door: Door, number: number): Promise<Approval> {
 }
 
 /** Takes a word back. */
-export function revoke(door: Door, approval: number): Promise<void> {
-  return door.done('DELETE', door.path(`approvals/${approval}`), { headers: door.asApprover() });
+export async function revoke(door: Door, approval: number): Promise<void> {
+  let wasLost = false;
+  const onLost = (): void => void (wasLost = true);
+  try {
+    await door.done('DELETE', door.path(`approvals/${approval}`), { headers: door.asApprover(), onLost });
+  } catch (error) {
+    // A try was lost on its way: it may have taken the word back, and none stands.
+    if (!wasLost || !(error instanceof Refused) || error.code !== 'not-found') throw error;
+  }
 }
 
 /** Says yes or no to what was shown. */
@@ -108,12 +134,29 @@ export async function answer(door: Door, asked: Approval, verdict: 'approve' | '
     const path = door.path(`approvals/${asked.number}`);
     return new Approval(await door.json('POST', path, { json, headers: door.asApprover(), onLost }));
   } catch (error) {
-    if (!(error instanceof Refused) || error.code !== 'already-answered' || !wasLost) throw error;
+    if (!wasLost || !(error instanceof Refused)) throw error;
     // A try was lost on its way: it may be what is recorded.
-    const found = await approval(door, asked.number);
+    if (UNKNOWN.has(error.code)) throw unknown(asked, error);
+    if (error.code !== 'already-answered') throw error;
+    const found = await approval(door, asked.number).catch((why: unknown) => {
+      throw why instanceof Refused ? unknown(asked, why) : why;
+    });
+    // Numbers are a node's own, and it may have been made anew.
+    if (found.turn !== asked.turn || found.digest !== asked.digest) {
+      const detail = `approval ${asked.number} is another by now`;
+      throw new Refused({ code: 'changed', status: 412, detail, remedy: 'read it again, and answer what is shown then' });
+    }
     if (!isSame(found.answered, verdict, scope)) throw error;
     return found;
   }
+}
+
+// Where a try was lost and another is refused so, the first may have been taken.
+const UNKNOWN: ReadonlySet<string> = new Set(['not-found', 'unreachable']);
+
+function unknown(asked: Approval, why: Refused): Refused {
+  const detail = `nobody knows whether approval ${asked.number} was answered: ${why.detail}`;
+  return new Refused({ code: 'outcome-unknown', detail, remedy: 'look at what became of its turn' });
 }
 
 function isSame(said: Said | undefined, verdict: 'approve' | 'deny', { scope = 'once', untilMs }: Partial<Said>): boolean {

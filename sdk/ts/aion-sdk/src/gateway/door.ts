@@ -6,7 +6,7 @@ import { type Clock, realClock, Tries } from '../core/tries.js';
 import { Token } from './token.js';
 
 // A node agent that is replaced is away for so long.
-const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 60_000;
 
 /** Which gateway, and who asks. */
 export interface GatewayOptions {
@@ -30,6 +30,8 @@ export interface Asking {
   signal?: AbortSignal;
   /** The longest time for an answer; longer means that the connection is gone. */
   silenceMs?: number;
+  /** The longest time until an answer begins, of one that streams; longer means the same. */
+  headMs?: number;
   /** Hears of tries that may have arrived. */
   onLost?: () => void;
 }
@@ -110,9 +112,12 @@ export class Door {
     return Tries.until(this.clock, PATIENCE_MS, heard, unreachable, isPassing);
   }
 
-  async #send(method: string, path: string, { json, body, headers, signal, silenceMs }: Asking): Promise<Response> {
+  async #send(method: string, path: string, { json, body, headers, signal, silenceMs, headMs }: Asking): Promise<Response> {
     signal?.throwIfAborted();
-    const signals = [signal, silenceMs === undefined ? undefined : AbortSignal.timeout(silenceMs)].filter((it) => it !== undefined);
+    const head = new AbortController();
+    const timer = headMs === undefined ? undefined : setTimeout(() => head.abort(new Error('it does not begin to answer')), headMs);
+    const silence = silenceMs === undefined ? undefined : AbortSignal.timeout(silenceMs);
+    const signals = [signal, timer === undefined ? undefined : head.signal, silence].filter((it) => it !== undefined);
     const init: RequestInit = {
       method,
       headers: { ...(json && { 'content-type': 'application/json' }), ...headers, authorization: Token.header(this.token) },
@@ -129,6 +134,8 @@ export class Door {
     } catch (error) {
       signal?.throwIfAborted();
       throw Lost.of(error);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

@@ -1,11 +1,13 @@
 // `EventStream`: what happens on a node, through connections that break.
-import { Lost } from '../core/refused.js';
+import { Lost, Refused } from '../core/refused.js';
 import { objects } from '../core/sse.js';
 import { PAUSE_MS } from '../core/tries.js';
-import type { Door } from './door.js';
+import { type Door, PATIENCE_MS } from './door.js';
 
 // The gateway says something every 15 s: so long without a word, and the connection is gone.
 const SILENCE_MS = 45_000;
+// The longest pause between two connections that end before they say anything.
+const LONGEST_MS = 5_000;
 
 export type EventKind = 'agent' | 'turn' | 'syscall' | 'queue' | 'log';
 
@@ -65,7 +67,7 @@ type Told = Partial<{ cursor: string; event: Happened; missed: Missed; away: obj
 
 /**
  * What happens, each event once, and a `missed` where some are not told. Where the connection breaks it goes on behind the
- * last cursor, within a minute; beyond that `Refused` is thrown, and who goes on reading tries again. Nothing is read before
+ * last cursor, within a minute; beyond that `Refused` is thrown, and the next read tries again. Nothing is read before
  * it is asked for.
  */
 export class EventStream implements AsyncIterableIterator<EventItem> {
@@ -76,6 +78,9 @@ export class EventStream implements AsyncIterableIterator<EventItem> {
   #events: AsyncGenerator<Record<string, unknown>, void, void> | undefined;
   // The first item, where it came before anybody asked for one.
   #first: EventItem | undefined;
+  #hasBegun = false;
+  // Grows from one connection to the next, until one says something.
+  #pauseMs = PAUSE_MS;
   // Ends the connection, also while it is waited for.
   #ending = new AbortController();
 
@@ -88,8 +93,16 @@ export class EventStream implements AsyncIterableIterator<EventItem> {
   /** Listens. What happens from now on is told, also what happens before it is asked for. */
   static async open(door: Door, options: EventsOptions): Promise<EventStream> {
     const stream = new EventStream(door, options);
+    const until = door.clock.measured() + PATIENCE_MS;
     await stream.#connect();
-    while (stream.#cursor === undefined && !stream.#isAway && !stream.#first) stream.#first = await stream.#step();
+    while (stream.#cursor === undefined && !stream.#isAway && !stream.#first) {
+      if (!stream.#events && door.clock.measured() > until) {
+        const detail = "the gateway's stream of events ends before it says anything";
+        throw new Refused({ code: 'unreachable', status: 502, detail, remedy: 'look at the gateway, and at what stands before it' });
+      }
+      stream.#first = await stream.#step();
+    }
+    stream.#hasBegun = true;
     return stream;
   }
 
@@ -145,7 +158,7 @@ export class EventStream implements AsyncIterableIterator<EventItem> {
     // Of this connection alone: another one takes its place.
     const silent = new AbortController();
     const headers = { accept: 'text/event-stream' };
-    const asking = { headers, signal: AbortSignal.any([signal, silent.signal]) };
+    const asking = { headers, signal: AbortSignal.any([signal, silent.signal]), headMs: SILENCE_MS };
     const bytes = await this.#door.open('GET', this.#door.path('events', query), asking);
     this.#events = objects(heard(bytes, () => silent.abort()));
   }
@@ -153,9 +166,12 @@ export class EventStream implements AsyncIterableIterator<EventItem> {
   /** The next item of the connection; none where it says something else, or broke. */
   async #step(): Promise<EventItem | undefined> {
     if (!this.#events) {
-      await this.#door.clock.sleep(PAUSE_MS * (1 + Math.random() / 2));
+      await this.#door.clock.sleep(this.#pauseMs * (1 + Math.random() / 2));
+      this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_MS);
       this.#ending.signal.throwIfAborted();
       await this.#connect();
+      // Nobody knows from where on it was to go on.
+      if (this.#hasBegun && this.#cursor === undefined) return { missed: { because: 'unheard' } };
     }
     try {
       const read = await this.#events?.next();
@@ -168,6 +184,7 @@ export class EventStream implements AsyncIterableIterator<EventItem> {
   }
 
   #take(told: Told): EventItem | undefined {
+    this.#pauseMs = PAUSE_MS;
     this.#cursor = told.cursor ?? this.#cursor;
     // What it says besides is where it stands.
     this.#isAway = told.away !== undefined;
