@@ -1,12 +1,15 @@
 //! The key that agent cards are signed with: Ed25519 (RFC 8037), over canonical JSON (RFC 8785). Its signature of one content is always
-//! the same, so what several gateways with one key say of an agent is one thing.
+//! the same, so what several gateways with one key say of an agent is one thing. Of the same seed comes what seals (HMAC-SHA256).
 //!
 //! What may not enter: what is signed, and by whom it is asked for.
 
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use aws_lc_rs::{
+    hmac,
+    signature::{Ed25519KeyPair, KeyPair as _},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -16,6 +19,8 @@ pub(crate) struct Signer {
     pair: Ed25519KeyPair,
     /// What the key is called: its thumbprint (RFC 7638).
     name: String,
+    /// What is given out to be given back: of the same seed, and used for nothing else.
+    sealing: hmac::Key,
 }
 
 impl Signer {
@@ -28,7 +33,10 @@ impl Signer {
         // What the library says of it names no file, and could name the key.
         let pair = pair.ok().context("a key of cards is a file of 32 bytes")?;
         let thumbprint = canonical(&public(&pair));
+        let root = hmac::Key::new(hmac::HMAC_SHA256, seed);
+        let sealing = hmac::sign(&root, b"aion-gateway: what comes back");
         Ok(Self {
+            sealing: hmac::Key::new(hmac::HMAC_SHA256, sealing.as_ref()),
             name: URL_SAFE_NO_PAD.encode(Sha256::digest(thumbprint)),
             pair,
         })
@@ -61,6 +69,16 @@ impl Signer {
         json!({"protected": protected, "signature": URL_SAFE_NO_PAD.encode(signature)})
     }
 
+    /// The seal of what a client is to give back.
+    pub(crate) fn seal(&self, content: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.sealing, content)
+    }
+
+    /// Whether that is its seal.
+    pub(crate) fn sealed(&self, content: &[u8], seal: &[u8]) -> bool {
+        hmac::verify(&self.sealing, content, seal).is_ok()
+    }
+
     /// The key to check with, as a set of keys (RFC 7517).
     pub(crate) fn keys(&self) -> Value {
         let mut key = public(&self.pair);
@@ -78,7 +96,7 @@ fn public(pair: &Ed25519KeyPair) -> Value {
 }
 
 /// The one form of a value: keys in order, nothing between. Numbers are whole in what is signed here, and are written as they are.
-fn canonical(value: &Value) -> String {
+pub(crate) fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write(value, &mut text);
     text

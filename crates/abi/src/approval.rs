@@ -38,6 +38,9 @@ pub struct Approval {
     pub agent: String,
     /// `family.verb` and its target, e.g. `tool.call:mail.send`; `tool.ask:mail.send` where the tool's server asks while that runs.
     pub capability: String,
+    /// A tool's server asks this while a call runs: a yes is told to it, and makes no call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub question: bool,
     /// The rule that asks, or who does.
     pub rule: String,
     /// Since when.

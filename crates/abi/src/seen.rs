@@ -10,7 +10,11 @@ pub fn exact(text: &str) -> String {
     text.chars().map(seen).collect()
 }
 
-/// The lines of [`exact`], each behind a bar, so that none is taken for one of ours; lines without text are counted.
+/// So many blanks in a row are shown: more would push what follows out of sight.
+const BLANKS: usize = 64;
+
+/// The lines of [`exact`], each behind a bar, so that none is taken for one of ours; lines without text, and blanks beyond
+/// 64 in a row, are counted.
 #[must_use]
 pub fn quoted(text: &str) -> Vec<String> {
     let (mut lines, mut blank) = (Vec::new(), 0_usize);
@@ -25,10 +29,29 @@ pub fn quoted(text: &str) -> Vec<String> {
             continue;
         }
         fold(&mut lines, std::mem::take(&mut blank));
-        lines.push(format!("| {line}"));
+        lines.push(format!("| {}", narrow(line)));
     }
     fold(&mut lines, blank);
     lines
+}
+
+/// A line without long runs of blanks.
+fn narrow(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut blanks = String::new();
+    for c in line.chars().map(Some).chain([None]) {
+        if let Some(c) = c.filter(|c| c.is_whitespace()) {
+            blanks.push(c);
+            continue;
+        }
+        match blanks.chars().count() {
+            many if many > BLANKS => text.push_str(&format!("…({many} blanks)…")),
+            _ => text.push_str(&blanks),
+        }
+        blanks.clear();
+        text.extend(c);
+    }
+    text
 }
 
 /// What moves the cursor, recolours a screen, or turns text around. Newline and tab do not.
@@ -40,11 +63,11 @@ pub fn is_wild(c: char) -> bool {
 }
 
 /// What is drawn as nothing, moves what is around it, or breaks a line without being a newline: Unicode's
-/// Default_Ignorable_Code_Point, and the separators.
+/// Default_Ignorable_Code_Point, the separators, and the braille pattern without a dot.
 fn is_unseen(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{200b}'..='\u{200f}' | '\u{2800}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
@@ -70,6 +93,7 @@ mod tests {
             '\u{2060}',
             '\u{2066}',
             '\u{206f}',
+            '\u{2800}',
             '\u{3164}',
             '\u{feff}',
             '\u{e0001}',
@@ -90,5 +114,13 @@ mod tests {
             "| approval  9",
         ];
         assert_eq!(quoted(&text), lines);
+    }
+
+    #[test]
+    fn blanks_push_nothing_out_of_sight() {
+        let text = format!("a{}b\u{a0}c", " \u{3000}".repeat(40));
+        assert_eq!(quoted(&text), ["| a…(80 blanks)…b\u{a0}c"]);
+        let indented = format!("{}a", " ".repeat(BLANKS));
+        assert_eq!(quoted(&indented), [format!("| {indented}")]);
     }
 }

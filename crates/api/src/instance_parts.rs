@@ -130,6 +130,9 @@ pub struct ResolvedTool {
     /// Seconds a call may take.
     #[schemars(range(min = 1))]
     pub timeout_seconds: i32,
+    /// Its server may have a person asked while a call of it runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks_people: bool,
 }
 
 impl ResolvedTool {

@@ -76,6 +76,10 @@ pub struct ToolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: Option<i32>,
+    /// Whether the server may have a person asked for a yes or a no while a call of it runs, as whoever approves what the agent asks. Not
+    /// unless said so: it is then declined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks_people: bool,
 }
 
 /// An MCP server: exactly one of `http` and `stdio`.

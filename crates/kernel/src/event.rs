@@ -60,6 +60,11 @@ pub enum Event {
         /// Who asks, where otherwise a rule stands. For people.
         rule: Name,
     },
+    /// The driver waits for the answer to its question no longer.
+    QuestionDropped {
+        /// Who waited.
+        ticket: Ticket,
+    },
     /// A person takes a word back that counts beyond its turn.
     Revoke {
         /// Who waits.

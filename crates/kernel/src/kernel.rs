@@ -138,6 +138,7 @@ impl Kernel {
                 body,
                 rule,
             } => self.question(ticket, call, (body, rule), &mut step),
+            Event::QuestionDropped { ticket } => self.question_dropped(ticket, &mut step),
             Event::Revoke {
                 ticket,
                 approval,

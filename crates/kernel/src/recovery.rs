@@ -87,6 +87,7 @@ impl Kernel {
             .map(|(id, row)| (*id, row.kind, row.reserve, row.is_found_again()))
             .collect();
         let mut lost = Vec::new();
+        self.withdraw_left(step);
         for (call, kind, reserve, repeatable) in calls {
             let (outcome, usage) = match kind.class() {
                 Class::Observe => (Outcome::Interrupted, Usage::default()),
@@ -99,7 +100,6 @@ impl Kernel {
                 Class::Effect => (Outcome::Unknown, presumed_usage(reserve, Usage::default())),
             };
             lost.extend((outcome == Outcome::Unknown).then_some(call));
-            self.withdraw_within(call, step);
             self.record(
                 Fact::CallEnded {
                     call,

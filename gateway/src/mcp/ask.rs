@@ -9,17 +9,17 @@ use aion_abi::{
 };
 use rmcp::{
     ErrorData, Peer, RoleServer,
-    model::{
-        CallToolResponse, InputResponses, JsonObject, ProgressNotificationParam, ProgressToken,
-    },
+    model::{CallToolResponse, InputResponses, ProgressNotificationParam, ProgressToken},
 };
 use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    approval::{self, Asker, State},
+    approval::{self, Asker},
     result::{self, failed, nobody},
+    resumed::{Of, State},
     tools::{self, ASK, Arguments},
+    words::{self, Said},
 };
 use crate::{
     asking::{Abandoned, Asking, Heard},
@@ -51,6 +51,17 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// A person's word is waited for, whoever says it.
+    async fn waits(&mut self, approval: u64, capability: Option<&str>) {
+        let about = capability.map_or_else(String::new, |it| format!(" about {it}"));
+        let text = format!(
+            "It waits for a person's word{about}: approval {approval} (aionctl approvals show {approval})"
+        );
+        self.tell(text).await;
+    }
+}
+
 /// How the client of a call hears of it.
 pub(super) struct Client {
     pub(super) progress: Progress,
@@ -61,11 +72,12 @@ pub(super) struct Client {
 /// Asks, and waits for the end. What the agent or the node refuses is the result of the tool; only a tool that is not there is a fault.
 pub(super) async fn ask(
     gateway: &Arc<Gateway>,
-    tool: &str,
-    arguments: JsonObject,
+    of: Of<'_>,
     client: Client,
 ) -> Result<CallToolResponse, ErrorData> {
-    let arguments: Arguments = match serde_json::from_value(Value::Object(arguments)) {
+    let tool = of.tool;
+    let arguments = Value::Object(of.arguments.clone());
+    let arguments: Arguments = match serde_json::from_value(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let (namespace, name) = tools::agent(gateway, tool);
@@ -107,7 +119,7 @@ pub(super) async fn ask(
         Ok(asking) => {
             // What is chosen always has a JSON form.
             let routed = routed.and_then(|it| serde_json::to_value(it).ok());
-            let call = Call::new(client, None);
+            let call = Call::new(client, of, None);
             Ok(call.told(asking, routed).await)
         }
     }
@@ -116,43 +128,53 @@ pub(super) async fn ask(
 /// Goes on with a call that was answered with a question, with what its client says to that.
 pub(super) async fn go_on(
     gateway: &Arc<Gateway>,
-    tool: &str,
+    of: Of<'_>,
     (state, said): (State, Option<InputResponses>),
-    client: Client,
+    mut client: Client,
 ) -> Result<CallToolResponse, Problem> {
     // As whoever calls now: what began it is nobody else's to see.
     let record = gateway.nodes.turn(state.turn).await.map_err(problem)?;
-    let (namespace, name) = tools::agent(gateway, tool);
-    if tool != ASK && record.agent != format!("{namespace}/{name}") {
-        let what = format!("turn {} of requestState is none of {tool}'s", state.turn);
+    let (namespace, name) = tools::agent(gateway, of.tool);
+    if of.tool != ASK && record.agent != format!("{namespace}/{name}") {
+        let what = format!("turn {} was not started by tool {}", state.turn, of.tool);
         let remedy = "call the tool again that asked";
         return Err(Problem::new(Code::BadRequest, what).remedy(remedy));
     }
-    if let Some(verdict) = approval::said(said)? {
-        let Some(Asker::Result(node)) = &client.asker else {
+    match (words::said(said)?, &client.asker) {
+        (Said::Word(verdict), Some(Asker::Result(node))) => {
+            approval::answered(node, &state, verdict).await?;
+        }
+        (Said::Word(_), _) => {
             let what = "whoever calls now may say no person's word, or answers no forms";
             let remedy = "call with the key that was asked, or answer with aionctl approvals";
             return Err(Problem::new(Code::Denied, what).remedy(remedy));
-        };
-        state.answered(node, verdict).await?;
+        }
+        // What is missing is asked for again.
+        (Said::Missing, Some(Asker::Result(node))) => {
+            if let Some(asked) = approval::waits(node, state.approval, state.turn).await {
+                return Ok(State::of(&asked, state.routed).asks(&asked, of)?.into());
+            }
+        }
+        (Said::Missing | Said::Left, _) => client.progress.waits(state.approval, None).await,
     }
-    let call = Call::new(client, Some(state.approval));
+    let call = Call::new(client, of, Some(state.approval));
     let mut asking = Asking::resumed(Arc::clone(gateway), state.turn);
     asking.where_abandoned(Abandoned::Cancelled);
     Ok(call.told(asking, state.routed).await)
 }
 
 /// A call under way.
-struct Call {
+struct Call<'a> {
     client: Client,
+    of: Of<'a>,
     /// What its client was asked about, once each, with the question that is open.
     asked: HashMap<u64, Option<AbortOnDropHandle<()>>>,
 }
 
-impl Call {
-    fn new(client: Client, asked: Option<u64>) -> Self {
+impl<'a> Call<'a> {
+    fn new(client: Client, of: Of<'a>, asked: Option<u64>) -> Self {
         let asked = asked.map(|it| (it, None)).into_iter().collect();
-        Self { client, asked }
+        Self { client, of, asked }
     }
 
     /// What comes of the turn.
@@ -179,7 +201,7 @@ impl Call {
                     let turn = asking.turn().unwrap_or_default();
                     if let Some(asked) = self.ask(approval, turn, &capability).await {
                         let state = State::of(&asked, routed);
-                        let result = state.asks(&asked)?;
+                        let result = state.asks(&asked, self.of)?;
                         // It goes on when the client calls again, or somebody else answers.
                         asking.where_abandoned(Abandoned::GoesOn);
                         return Ok(result.into());
@@ -215,8 +237,7 @@ impl Call {
         if self.asked.contains_key(&approval) {
             return None;
         }
-        let waits = format!("It waits for a person's word about {capability}: approval {approval}");
-        self.client.progress.tell(waits).await;
+        self.client.progress.waits(approval, Some(capability)).await;
         let mut open = None;
         match &self.client.asker {
             None => {}

@@ -17,7 +17,7 @@ pub(super) fn make(list: &str, at: &impl Serialize) -> Option<String> {
 /// Where the list goes on; `None` at its start.
 ///
 /// # Errors
-/// It is none of this list's.
+/// It does not belong to this list.
 pub(super) fn read<T: DeserializeOwned>(
     list: &str,
     cursor: Option<&str>,
@@ -32,7 +32,7 @@ pub(super) fn read<T: DeserializeOwned>(
         (of == list).then_some(at)
     });
     read.map(Some).ok_or_else(|| {
-        let what = format!("the cursor is none of the list of {list}");
+        let what = format!("the cursor does not belong to the list of {list}");
         Problem::new(Code::BadRequest, what)
             .remedy("take it from nextCursor of the page before, or leave it out")
     })

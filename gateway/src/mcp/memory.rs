@@ -129,9 +129,8 @@ async fn some(
             Ok(found.next)
         }
         Err(ClientError::Refused(refused)) => {
-            // What is not for who asks is not there; whatever else is amiss is told.
-            let hidden = [Code::Denied, Code::NotFound, Code::NotRunning];
-            if !hidden.contains(&refused.code) {
+            // An agent that is gone is not there; whatever else is amiss is told.
+            if refused.code != Code::NotFound {
                 let (namespace, name) = agent;
                 page.left_out.push(json!({
                     "agent": format!("{namespace}/{name}"), "code": refused.code, "detail": refused.detail,

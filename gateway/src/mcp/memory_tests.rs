@@ -147,9 +147,9 @@ async fn a_page_asks_of_so_many_agents_and_an_empty_one_goes_on() {
 #[tokio::test]
 async fn an_agent_that_refuses_hides_no_other_and_what_is_amiss_is_told() {
     let gateway = gateway(vec![
-        Err(Code::Denied),
+        Err(Code::NotFound),
         Ok(1),
-        Err(Code::UpstreamFailed),
+        Err(Code::NotRunning),
         Ok(1),
     ])
     .await;
@@ -157,7 +157,7 @@ async fn an_agent_that_refuses_hides_no_other_and_what_is_amiss_is_told() {
     assert_eq!(page.resources.len(), 2);
     let about = serde_json::to_value(page.about()).unwrap().to_string();
     assert!(
-        about.contains("home/a02") && about.contains("upstream-failed"),
+        about.contains("home/a02") && about.contains("not-running"),
         "{about}"
     );
     assert!(!about.contains("home/a00"), "{about}");

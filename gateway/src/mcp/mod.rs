@@ -13,8 +13,10 @@ mod memory;
 mod questions;
 mod resources;
 mod result;
+mod resumed;
 mod server;
 mod tools;
+mod words;
 
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ use axum::{
 use http_body_util::Full;
 use rmcp::{
     ErrorData,
-    model::{JsonRpcError, RequestId},
+    model::{JsonRpcError, ProtocolVersion, RequestId},
     transport::streamable_http_server::{
         StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
     },
@@ -47,6 +49,7 @@ use crate::{
 /// The largest content of one message, in bytes: a file, or an answer.
 const LARGEST: usize = 4 << 20;
 const SESSION: &str = "mcp-session-id";
+const VERSION: &str = "mcp-protocol-version";
 
 /// See the module.
 pub(crate) struct Mcp {
@@ -95,8 +98,10 @@ impl Mcp {
         if let (Some(session), Some(Asked(gateway))) = (session(&parts.headers), asked) {
             let session = (gateway.key.as_ref(), session);
             let by = || approver(&gateway, &parts.headers);
-            if self.questions.take(session, &message, by) {
-                return StatusCode::ACCEPTED.into_response();
+            match self.questions.take(session, &message, by) {
+                Ok(true) => return StatusCode::ACCEPTED.into_response(),
+                Ok(false) => {}
+                Err(problem) => return Refused(problem).into_response(),
             }
             let id = |of: &Value| serde_json::from_value::<RequestId>(of.clone()).ok();
             match message["method"].as_str() {
@@ -139,9 +144,14 @@ fn is_stream(response: &Response) -> bool {
     kind.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"))
 }
 
-/// What the client calls its session.
+/// What the client calls its session; none in a revision that knows no sessions, whatever its header says.
 fn session(headers: &HeaderMap) -> Option<&str> {
-    headers.get(SESSION)?.to_str().ok()
+    let newest =
+        |it: &HeaderValue| it.as_bytes() >= ProtocolVersion::V_2026_07_28.as_str().as_bytes();
+    match headers.get(VERSION).is_some_and(newest) {
+        true => None,
+        false => headers.get(SESSION)?.to_str().ok(),
+    }
 }
 
 fn unread(error: &serde_json::Error) -> Response {
@@ -164,5 +174,26 @@ fn fault(problem: &Problem) -> ErrorData {
         Code::NotFound => ErrorData::resource_not_found(said, data),
         Code::BadRequest | Code::TooLarge => ErrorData::invalid_params(said, data),
         _ => ErrorData::internal_error(said, data),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_of_the_revisions_that_know_them() {
+        for (version, known) in [
+            (None, true),
+            (Some("2025-11-25"), true),
+            (Some("2026-07-28"), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(SESSION, HeaderValue::from_static("asked-a"));
+            if let Some(version) = version {
+                headers.insert(VERSION, HeaderValue::from_static(version));
+            }
+            assert_eq!(session(&headers).is_some(), known, "{version:?}");
+        }
     }
 }

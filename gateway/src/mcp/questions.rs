@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use aion_abi::problem::Problem;
+use aion_abi::{code::Code, problem::Problem};
 use aion_client::Node;
 use axum::body::{Body, Bytes};
 use futures::{StreamExt as _, stream};
@@ -32,7 +32,7 @@ pub(super) struct Said {
     /// What of it is an answer; `None` where it said that it cannot.
     pub(super) answer: Option<ElicitResult>,
     /// The node, asked as who said it.
-    pub(super) by: Result<Node, Problem>,
+    pub(super) by: Node,
 }
 
 /// The stream of a call, for questions about it.
@@ -76,26 +76,34 @@ impl Questions {
     }
 
     /// Takes a message that may be an answer. Gives whether it is one, also to a question that nobody waits for any more.
+    ///
+    /// # Errors
+    /// It cannot be read, or whoever sends it may say no person's word. The question stays open.
     pub(super) fn take(
         &self,
         session: Session<'_>,
         message: &Value,
         by: impl FnOnce() -> Result<Node, Problem>,
-    ) -> bool {
+    ) -> Result<bool, Problem> {
         let is_answer = message.get("result").is_some() || message.get("error").is_some();
         let id = message["id"].as_str().filter(|it| it.starts_with(OURS));
         let Some(id) = id.filter(|_| is_answer && message.get("method").is_none()) else {
-            return false;
+            return Ok(false);
         };
         let key = key(session, &RequestId::String(id.into()));
-        let Some(waits) = self.0.lock().remove(&key) else {
-            return true;
-        };
         let answer = message.get("result").cloned();
-        let answer = answer.and_then(|it| serde_json::from_value(it).ok());
+        let answer = answer.map(serde_json::from_value).transpose();
+        let answer = answer.map_err(|why| {
+            let what = format!("that is no answer to {id}: {why}");
+            Problem::new(Code::BadRequest, what)
+                .remedy("send accept, decline or cancel as its action; the question is open still")
+        })?;
+        let by = by()?;
         // Who waited may have gone this moment.
-        let _ = waits.send(Said { answer, by: by() });
-        true
+        if let Some(waits) = self.0.lock().remove(&key) {
+            let _ = waits.send(Said { answer, by });
+        }
+        Ok(true)
     }
 }
 
@@ -188,7 +196,12 @@ mod tests {
     }
 
     fn nobody() -> Result<Node, Problem> {
-        Err(Problem::new(aion_abi::code::Code::Denied, "nobody"))
+        Err(Problem::new(Code::Denied, "nobody"))
+    }
+
+    fn boss() -> Result<Node, Problem> {
+        let address = aion_client::Address::unix(std::path::Path::new("/nowhere")).unwrap();
+        Ok(Node { address })
     }
 
     #[test]
@@ -224,7 +237,7 @@ mod tests {
         let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"action": "accept", "content": {}}});
         let other = json!({"jsonrpc": "2.0", "id": 1, "result": {}});
         assert!(
-            !questions.take(session, &other, nobody),
+            !questions.take(session, &other, boss).unwrap(),
             "it answers nothing of ours"
         );
         for not_its in [
@@ -232,14 +245,22 @@ mod tests {
             (Some(&another), "asked-a"),
             (Some(&key), "asked-b"),
         ] {
-            assert!(questions.take(not_its, &answer, nobody));
+            assert!(questions.take(not_its, &answer, boss).unwrap());
             assert!(waiting.as_mut().now_or_never().is_none(), "{not_its:?}");
         }
-        assert!(questions.take(session, &answer, nobody));
+        let unread = json!({"id": message["id"], "result": {"action": "perhaps"}});
+        for (wrong, by) in [(&unread, boss as fn() -> _), (&answer, nobody)] {
+            assert!(questions.take(session, wrong, by).is_err());
+            assert!(
+                waiting.as_mut().now_or_never().is_none(),
+                "it is open still"
+            );
+        }
+        assert!(questions.take(session, &answer, boss).unwrap());
         let said = waiting.await.unwrap();
         assert_eq!(said.answer.unwrap().action, ElicitationAction::Accept);
         assert!(
-            questions.take(session, &answer, nobody),
+            questions.take(session, &answer, boss).unwrap(),
             "late, and nobody's"
         );
         assert!(questions.0.lock().is_empty());

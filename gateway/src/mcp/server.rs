@@ -15,12 +15,14 @@ use rmcp::{
 };
 
 use super::{
-    approval::{Asker, State},
+    approval::Asker,
     ask::{self, Client, Progress},
     calls::Calls,
     fault,
     questions::Outlet,
-    resources, result, session, tools,
+    resources, result,
+    resumed::{Of, State},
+    session, tools,
 };
 use crate::{approving::approver, asked::Asked, gateway::Gateway};
 
@@ -48,13 +50,14 @@ fn gateway(context: &RequestContext<RoleServer>) -> Result<Arc<Gateway>, ErrorDa
 fn asker(gateway: &Gateway, context: &RequestContext<RoleServer>) -> Option<Asker> {
     let parts = context.extensions.get::<Parts>()?;
     let node = approver(gateway, &parts.headers).ok()?;
-    if let Some(outlet) = parts.extensions.get::<Outlet>() {
+    let newest = ProtocolVersion::V_2026_07_28;
+    if context.protocol_version().is_none_or(|it| it < newest) {
+        let outlet = parts.extensions.get::<Outlet>()?;
         return Some(Asker::Stream(outlet.clone(), node));
     }
-    let newest = ProtocolVersion::V_2026_07_28;
     let can = context.client_capabilities()?.elicitation?;
     let forms = can.form.is_some() || can.url.is_none();
-    (forms && context.protocol_version()? >= newest).then_some(Asker::Result(node))
+    forms.then_some(Asker::Result(node))
 }
 
 impl ServerHandler for Server {
@@ -113,19 +116,22 @@ impl ServerHandler for Server {
             asker: asker(&gateway, &context),
             progress: Progress::new(context.peer, context.meta.get_progress_token()),
         };
-        let state = call.request_state.as_deref().map(State::read);
+        let arguments = call.arguments.unwrap_or_default();
+        let of = Of {
+            gateway: &gateway,
+            tool: &call.name,
+            arguments: &arguments,
+        };
+        let state = call.request_state.as_deref().map(|it| State::read(it, of));
         let state = state.transpose().map_err(|it| fault(&it))?;
         let answer = async {
             match state {
                 Some(state) => {
                     let said = (state, call.input_responses);
-                    let told = ask::go_on(&gateway, &call.name, said, client).await;
+                    let told = ask::go_on(&gateway, of, said, client).await;
                     told.map_err(|it| fault(&it))
                 }
-                None => {
-                    let arguments = call.arguments.unwrap_or_default();
-                    ask::ask(&gateway, &call.name, arguments, client).await
-                }
+                None => ask::ask(&gateway, of, client).await,
             }
         };
         // What is not waited for any more is dropped, which cancels the turn.

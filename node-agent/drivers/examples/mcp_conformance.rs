@@ -28,6 +28,7 @@ fn server(url: String) -> ToolServer {
         operations: Vec::new(),
         max_concurrent: 4,
         timeout: Duration::from_secs(20),
+        asks_people: true,
         required_layers: Vec::new(),
     }
 }

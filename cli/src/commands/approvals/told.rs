@@ -115,7 +115,13 @@ pub(super) fn whole(id: &Id, it: &Approval) -> String {
         format!("approval  {id}"),
         format!("agent     {}", exact(&it.agent)),
         format!("turn      {}", it.turn),
-        format!("wants     {}", exact(&it.capability)),
+        match it.question {
+            false => format!("wants     {}", exact(&it.capability)),
+            true => format!(
+                "asks      {}: the words of the tool's server; a yes is told to it, and makes no call",
+                exact(&it.capability)
+            ),
+        },
         format!("rule      {}", exact(&it.rule)),
         format!("asked     {}", age::clock(it.asked_at_ms, &zone)),
         format!("until     {}", age::clock(it.until_ms, &zone)),
@@ -166,6 +172,7 @@ mod tests {
             turn: 7,
             agent: "home/clerk".into(),
             capability: "tool.call:mail.send".into(),
+            question: false,
             rule: "r".into(),
             asked_at_ms: UnixMillis(0),
             until_ms: UnixMillis(0),

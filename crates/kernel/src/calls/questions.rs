@@ -91,10 +91,29 @@ impl Kernel {
         }
     }
 
-    /// A call ends: nobody is asked about it any more.
+    /// A driver waits for its answer no longer: nobody is asked.
+    pub(crate) fn question_dropped(&mut self, ticket: Ticket, step: &mut Step) {
+        let open = self.live.questions.iter().find(|(_, it)| **it == ticket);
+        if let Some(approval) = open.map(|(id, _)| *id) {
+            self.withdraw(approval, step);
+        }
+    }
+
+    /// A call ends, or is told to: nobody is asked about it any more. Every call comes here, and few have a question, so only what
+    /// drivers wait for is looked at.
     pub(crate) fn withdraw_within(&mut self, call: CallId, step: &mut Step) {
-        let open = |row: &ApprovalRow| row.within == Some(call) && row.is_pending();
-        let rows = self.state.approvals.iter().filter(|(_, row)| open(row));
+        let open = self.live.questions.keys().copied();
+        let rows = open.filter_map(|id| Some((id, self.state.approvals.get(&id)?)));
+        let rows = rows.filter(|(_, row)| row.within == Some(call));
+        for approval in rows.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.withdraw(approval, step);
+        }
+    }
+
+    /// After a start no driver waits for what was asked before.
+    pub(crate) fn withdraw_left(&mut self, step: &mut Step) {
+        let left = |row: &ApprovalRow| row.within.is_some() && row.is_pending();
+        let rows = self.state.approvals.iter().filter(|(_, row)| left(row));
         for approval in rows.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.withdraw(approval, step);
         }

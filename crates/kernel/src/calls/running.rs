@@ -125,6 +125,7 @@ impl Kernel {
         self.live
             .timers
             .set(Timer::Call(id), self.now.plus(self.limits.cancel_grace_ms));
+        self.withdraw_within(id, step);
     }
 
     pub(crate) fn call_due(&mut self, id: CallId, step: &mut Step) {

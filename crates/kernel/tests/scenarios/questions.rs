@@ -119,6 +119,33 @@ fn a_question_ends_with_its_call() {
 }
 
 #[test]
+fn a_question_that_its_driver_drops_is_withdrawn() {
+    let mut node = node();
+    let (_, call) = calling(&mut node);
+    let (ticket, _) = asks(&mut node, call);
+    let step = node.feed(Event::QuestionDropped { ticket });
+    assert_eq!(facts(&step), ["approval-answered"]);
+    assert_eq!(word_of(&node, 1), Some(Word::Withdrawn));
+    let step = node.feed(Event::QuestionDropped { ticket });
+    assert!(facts(&step).is_empty(), "it is known no more: {step:?}");
+    // Asked and taken back without end, it keeps nobody else from asking.
+    for _ in 0..20 {
+        let (ticket, step) = asks(&mut node, call);
+        assert_eq!(said(&step), None, "it is asked");
+        node.feed(Event::QuestionDropped { ticket });
+    }
+}
+
+#[test]
+fn a_call_that_is_told_to_stop_asks_no_longer() {
+    let mut node = node();
+    let (turn, call) = calling(&mut node);
+    let (ticket, _) = asks(&mut node, call);
+    let step = node.feed(Event::CancelTurn { turn });
+    assert_eq!(said(&step), Some((ticket, Ok(Word::Withdrawn))), "{step:?}");
+}
+
+#[test]
 fn a_question_expires_while_its_call_has_time_left() {
     let mut node = node();
     let (_, call) = calling(&mut node);

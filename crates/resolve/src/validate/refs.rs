@@ -65,6 +65,7 @@ pub(super) fn tools(input: &Dereferenced, findings: &mut Findings) -> Vec<Resolv
                 .spec
                 .timeout_seconds
                 .unwrap_or(defaults::TIMEOUT_SECONDS),
+            asks_people: tool.spec.asks_people,
         });
     }
     resolved

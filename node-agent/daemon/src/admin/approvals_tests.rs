@@ -74,6 +74,7 @@ fn asked() -> Approval {
         turn: 7,
         agent: "home/clerk".into(),
         capability: "tool.call:mail.send".into(),
+        question: false,
         rule: "r".into(),
         asked_at_ms: UnixMillis(0),
         until_ms: UnixMillis(0),

@@ -40,6 +40,7 @@ pub(crate) fn approval(id: ApprovalId, row: &ApprovalRow) -> Approval {
         turn: row.turn.0,
         agent: format!("{}/{}", row.tenant, row.agent),
         capability: wanted(row.kind, row.target.as_ref(), row.within),
+        question: row.within.is_some(),
         rule: row.rule.as_str().to_owned(),
         asked_at_ms: UnixMillis(row.asked_at.0),
         until_ms: UnixMillis(row.until.0),

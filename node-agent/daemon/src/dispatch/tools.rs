@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use aion_abi::{
+    approval::MAX_SHOWN,
     code::Code,
     problem::Problem,
     syscall::{
@@ -56,10 +57,16 @@ async fn asked(call: Progress, question: Question) -> Said {
     let Question {
         operation,
         message,
+        form,
         sends,
     } = question;
     // A call has name and arguments: nothing that is shown here is ever the request of one.
-    let shown = json!({"question": message, "of": operation, "sends": sends}).to_string();
+    let shown = json!({"question": message, "of": operation, "form": form, "sends": sends});
+    let shown = shown.to_string();
+    if shown.len() > MAX_SHOWN {
+        tracing::info!(operation, "nobody is asked what cannot be shown whole");
+        return Said::Nothing;
+    }
     match call.ask(Name::from(SERVER), Bytes::from(shown)).await {
         Ok(Word::Approved { .. }) => Said::Yes,
         Ok(Word::Denied) => Said::No,

@@ -178,6 +178,20 @@ struct Question {
     answer: oneshot::Sender<Result<Word, Problem>>,
 }
 
+/// A question that its driver waits for. Dropped without an answer, nobody is asked any longer.
+struct Open<'a> {
+    handle: &'a Handle,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.handle.tell(Event::QuestionDropped { ticket });
+        }
+    }
+}
+
 /// What records nothing.
 enum Control {
     Look(Look),
@@ -269,15 +283,23 @@ impl Handle {
         shown: Bytes,
     ) -> Result<Word, Problem> {
         let (answer, said) = oneshot::channel();
+        let ticket = self.ticket();
         let question = Question {
-            ticket: self.ticket(),
+            ticket,
             call,
             rule,
             shown,
             answer,
         };
         self.admit(Input::Question(Box::new(question)))?;
-        said.await.unwrap_or_else(|_| Err(restarting()))
+        // Behind the question, so that it is found; dropped by who waits, nobody is asked any longer.
+        let mut open = Open {
+            handle: self,
+            ticket: Some(ticket),
+        };
+        let said = said.await.unwrap_or_else(|_| Err(restarting()));
+        open.ticket = None;
+        said
     }
 
     fn admit(&self, input: Input) -> Result<(), Problem> {

@@ -221,6 +221,8 @@ impl Shell {
                     self.let_go();
                 }
             }
+            // Taken back before it was read: what ends comes in another lane.
+            Input::Question(asked) if asked.answer.is_closed() => {}
             Input::Question(asked) => {
                 self.questions.insert(asked.ticket, asked.answer);
                 let digest = BodyDigest(body_digest(&asked.shown));

@@ -1,5 +1,5 @@
 //! One request to a server, with its answer as JSON, whatever form it has: the library's own types take whole pages
-//! for one bad entry. Dropped before it is answered, it is cancelled.
+//! for one bad entry. A call that is answered with questions is made again with what people say. Dropped before it is answered, it is cancelled.
 
 use std::collections::BTreeSet;
 
@@ -65,14 +65,18 @@ pub(super) async fn call(
     operation: &str,
     waits: &Waits,
 ) -> Result<Value, NoAnswer> {
+    // What it was told in an earlier round it may have acted on.
+    let mut told = false;
     for _ in 0..MAX_ROUNDS {
         let request = CallToolRequest::new(params.clone());
         let sent = begin(&line.peer, request.into()).await?;
         let token = sent.handle.progress_token.clone();
         let _listening = line.heard.listen(token, operation, &waits.told);
         let id = sent.handle.id.clone();
-        let _under_way = line.under_way.begin(&id, operation, waits);
-        match sent.answer().await? {
+        let mut under_way = line.under_way.begin(&id, operation, waits);
+        let answer = sent.answer().await;
+        under_way.answered = true;
+        match answer? {
             ServerResult::CallToolResult(result) => return json(&result),
             ServerResult::CustomResult(result) => return Ok(result.0),
             ServerResult::EmptyResult(_) => return Ok(Value::Object(Default::default())),
@@ -84,7 +88,11 @@ pub(super) async fn call(
                     ));
                 }
                 let answers = line.under_way.answers(&id, &asked).await;
-                let answers = answers.map_err(NoAnswer::Otherwise)?;
+                let answers = answers.map_err(|why| match told {
+                    true => NoAnswer::Lost(why),
+                    false => NoAnswer::Otherwise(why),
+                })?;
+                told |= !answers.is_empty();
                 params.input_responses = (!answers.is_empty()).then_some(answers);
                 params.request_state = wanted.request_state;
             }

@@ -1,5 +1,5 @@
-//! What we are to a server: a client that has a person asked for a yes or a no, can do nothing else for it, and says so at once. What may not
-//! enter: anything that waits for a model.
+//! What we are to a server: a client that has a person asked for a yes or a no where the Tool allows that, can do nothing else for it, and says so
+//! at once. What may not enter: anything that waits for a model.
 // The library calls sampling deprecated; servers of older revisions ask for it.
 #![allow(deprecated)]
 
@@ -68,7 +68,7 @@ impl ClientHandler for Client {
         let mut info = ClientConfig::default();
         info.client_info = Implementation::new("aion-os", env!("CARGO_PKG_VERSION"));
         let forms = ElicitationCapability::new().with_form(FormElicitationCapability::default());
-        info.capabilities.elicitation = Some(forms);
+        info.capabilities.elicitation = self.under_way.asks_people.then_some(forms);
         info
     }
 
@@ -98,6 +98,15 @@ impl ClientHandler for Client {
         asked: ElicitRequestParams,
         context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
+        if !self.under_way.asks_people {
+            self.tell("elicitation/create");
+            return Ok(ElicitResult::new(ElicitationAction::Decline));
+        }
+        if !matches!(asked, ElicitRequestParams::FormElicitationParams { .. }) {
+            self.tell("elicitation/create of a mode that is not declared");
+            let what = "elicitation/create: form is the only mode";
+            return Err(ErrorData::invalid_params(what, None));
+        }
         let origin = context.extensions.get::<InboundStreamOrigin>();
         let asking = self.under_way.ask(&asked, origin);
         let answer = tokio::select! {
@@ -107,7 +116,8 @@ impl ClientHandler for Client {
         };
         Ok(answer.unwrap_or_else(|| {
             self.tell("elicitation/create");
-            ElicitResult::new(ElicitationAction::Decline)
+            // Nobody was asked, so nobody declined.
+            ElicitResult::new(ElicitationAction::Cancel)
         }))
     }
 
@@ -129,6 +139,21 @@ impl ClientHandler for Client {
                 format!("{method} is not offered"),
                 None,
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_told_that_people_are_asked_only_where_its_tool_says_so() {
+        for asks in [false, true] {
+            let under_way = UnderWay::new(asks);
+            let client = Client::new("t", &Arc::default(), &Arc::default(), &under_way);
+            let can = client.get_info().capabilities.elicitation;
+            assert_eq!(can.is_some(), asks);
         }
     }
 }

@@ -307,7 +307,7 @@ impl Connector {
             config,
         );
         let (cut, known, heard) = (Cut::default(), Arc::default(), Arc::default());
-        let under_way = Arc::default();
+        let under_way = UnderWay::new(server.asks_people);
         // A request is sent when it is answered, here: its caller's deadline bounds that.
         let service = Client::new(&server.name, &known, &heard, &under_way)
             .serve_with_lifecycle(Bounded::new(transport, None, cut.clone()), greeting.into())
@@ -348,7 +348,7 @@ impl Connector {
         let transport = Pipes::new(read, write, MAX_MESSAGE);
         let guard: Arc<dyn StdioGuard> = process.guard.into();
         let (cut, known, heard) = (Cut::default(), Arc::default(), Arc::default());
-        let under_way = Arc::default();
+        let under_way = UnderWay::new(server.asks_people);
         let write = WRITE_TIMEOUT.max(server.timeout);
         let transport = Bounded::new(transport, Some(write), cut.clone());
         let greeted = Client::new(&server.name, &known, &heard, &under_way)

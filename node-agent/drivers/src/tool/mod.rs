@@ -3,7 +3,7 @@
 //!
 //! The caller says which tools the agent has and which operations it is granted. What may not enter: a
 //! program started by the daemon (a starter given from outside does that, confined), what a server asks of
-//! its client but a yes or a no of a person (sampling, roots, other questions are declined), an answer without a bound.
+//! its client but a yes or a no of a person, where its Tool has it ask (sampling, roots, other questions are declined), an answer without a bound.
 
 mod a2a;
 mod answer;
@@ -94,6 +94,8 @@ pub struct ToolServer {
     pub max_concurrent: u32,
     /// How long a call may take.
     pub timeout: Duration,
+    /// Its server may have a person asked while a call of it runs.
+    pub asks_people: bool,
     /// Layers that a process of it must be confined by, as the agent's policy requires.
     pub required_layers: Vec<Layer>,
 }

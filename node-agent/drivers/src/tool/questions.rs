@@ -1,5 +1,5 @@
 //! Questions of servers to a person, while a call is under way. What can be said with yes or no is asked in the name of the call that it
-//! came with; any other form is declined, and whoever waits is told why. What may not enter: who is asked, and for how long.
+//! came with, where its Tool allows that; any other form is declined, and whoever waits is told why. What may not enter: who is asked, and for how long.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ use rmcp::{
     },
     service::InboundStreamOrigin,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::{
     sync::{Notify, Semaphore},
     time::timeout,
@@ -43,6 +43,8 @@ pub struct Question {
     pub operation: String,
     /// In the server's words.
     pub message: String,
+    /// The form as the server has it, with what it says of its fields.
+    pub form: Value,
     /// What the server gets with a yes: an object.
     pub sends: Value,
 }
@@ -85,6 +87,8 @@ impl Waits {
 #[derive(Debug, PartialEq, Eq)]
 struct Form {
     message: String,
+    /// As the server has it: what a field is called, and what it says of it, may turn what a yes means.
+    schema: Value,
     /// What a yes says.
     content: Value,
 }
@@ -102,6 +106,7 @@ fn form(asked: &ElicitRequestParams) -> Result<Form, Declined> {
     else {
         return Err("for a visit to a page");
     };
+    let schema = serde_json::to_value(requested_schema).unwrap_or_default();
     let fields = &requested_schema.properties;
     let mut content = Map::new();
     for (name, field) in fields {
@@ -116,11 +121,13 @@ fn form(asked: &ElicitRequestParams) -> Result<Form, Declined> {
         content.insert(name.clone(), value);
     }
     let content = Value::Object(content);
-    if Value::from(message.as_str()).to_string().len() + content.to_string().len() > LONGEST {
+    let parts = [&Value::from(message.as_str()), &schema, &content];
+    if parts.map(|it| it.to_string().len()).iter().sum::<usize>() > LONGEST {
         return Err("with more words than are shown");
     }
     Ok(Form {
         message: message.clone(),
+        schema,
         content,
     })
 }
@@ -141,15 +148,21 @@ struct Call {
     waits: Waits,
     /// It was told that a question was declined.
     declined: AtomicBool,
+    /// One is asked at a time, so that a server leaves room for what others ask.
+    one: Semaphore,
 }
 
 impl Call {
     async fn ask(&self, asked: &ElicitRequestParams) -> ElicitResult {
         match form(asked) {
             Ok(form) => {
+                let Ok(_one) = self.one.try_acquire() else {
+                    return form.answered(Said::Nothing);
+                };
                 let question = Question {
                     operation: self.operation.clone(),
                     message: form.message.clone(),
+                    form: form.schema.clone(),
                     sends: form.content.clone(),
                 };
                 let said = (self.waits.asks)(question).await;
@@ -171,51 +184,65 @@ pub(super) struct UnderWay {
     calls: Mutex<HashMap<RequestId, Arc<Call>>>,
     more: Notify,
     open: Semaphore,
-}
-
-impl Default for UnderWay {
-    fn default() -> Self {
-        Self {
-            calls: Mutex::default(),
-            more: Notify::default(),
-            open: Semaphore::new(OPEN),
-        }
-    }
+    /// A call was given up, and nobody knows whether the server still works for it: a question may be about that one.
+    given_up: AtomicBool,
+    /// The Tool has it ask people.
+    pub(super) asks_people: bool,
 }
 
 /// A call is, while this lives.
 pub(super) struct Begun {
     under_way: Arc<UnderWay>,
     id: RequestId,
+    /// The server answered.
+    pub(super) answered: bool,
 }
 
 impl Drop for Begun {
     fn drop(&mut self) {
+        if !self.answered {
+            self.under_way.given_up.store(true, Ordering::Relaxed);
+        }
         self.under_way.calls.lock().remove(&self.id);
     }
 }
 
 impl UnderWay {
+    pub(super) fn new(asks_people: bool) -> Arc<Self> {
+        Arc::new(Self {
+            calls: Mutex::default(),
+            more: Notify::default(),
+            open: Semaphore::new(OPEN),
+            given_up: AtomicBool::default(),
+            asks_people,
+        })
+    }
+
     pub(super) fn begin(self: &Arc<Self>, id: &RequestId, operation: &str, waits: &Waits) -> Begun {
         let call = Call {
             operation: operation.to_owned(),
             waits: waits.clone(),
             declined: AtomicBool::default(),
+            one: Semaphore::new(1),
         };
         self.calls.lock().insert(id.clone(), Arc::new(call));
         self.more.notify_waiters();
         Begun {
             under_way: Arc::clone(self),
             id: id.clone(),
+            answered: false,
         }
     }
 
-    /// The call that a question came with. Where the connection does not say it, it is the only one, or nobody knows.
+    /// The call that a question came with. Where the connection cannot say it, it is the only one, as far as no other was given up on it;
+    /// where it says that it is of none, nobody's.
     fn of(&self, origin: Option<&InboundStreamOrigin>) -> Option<Arc<Call>> {
         let calls = self.calls.lock();
         match origin {
             Some(InboundStreamOrigin::OutboundRequest(id)) => calls.get(id).cloned(),
-            _ if calls.len() == 1 => calls.values().next().cloned(),
+            None if calls.len() == 1 && !self.given_up.load(Ordering::Relaxed) => {
+                calls.values().next().cloned()
+            }
             _ => None,
         }
     }
@@ -245,7 +272,7 @@ impl UnderWay {
     /// Answers what a call asks in the place of its result.
     ///
     /// # Errors
-    /// It asks what no person is asked.
+    /// It asks what no person is asked; nobody was asked anything then.
     pub(super) async fn answers(
         &self,
         id: &RequestId,
@@ -256,13 +283,29 @@ impl UnderWay {
         if asked.len() > MOST {
             return Err("it has more questions than are answered at once");
         }
+        for asked in asked.values() {
+            match asked {
+                InputRequest::Elicitation(_) if !self.asks_people => {
+                    return Err(
+                        "it has a question to a person before it answers, and spec.asksPeople of the Tool does not allow that",
+                    );
+                }
+                InputRequest::Elicitation(_) | InputRequest::ListRoots(_) => {}
+                _ => {
+                    return Err(
+                        "it has a question to a model before it answers, and none is asked",
+                    );
+                }
+            }
+        }
         let mut answers = InputResponses::new();
         for (name, asked) in asked {
-            let InputRequest::Elicitation(asked) = asked else {
-                return Err("it has a question to a model before it answers, and none is asked");
+            let answer = match asked {
+                InputRequest::Elicitation(asked) => {
+                    serde_json::to_value(call.ask(&asked.params).await)
+                }
+                _ => Ok(json!({"roots": []})),
             };
-            let answer = call.ask(&asked.params).await;
-            let answer = serde_json::to_value(answer);
             let answer = answer.map_err(|_| "an answer to its question has no JSON form")?;
             answers.insert(name.clone(), answer);
         }

@@ -63,7 +63,7 @@ impl Office {
             object(
                 "Tool",
                 "probe",
-                &json!({"mcp": {"http": {"url": server.url()}}}),
+                &json!({"mcp": {"http": {"url": server.url()}}, "asksPeople": true}),
             ),
             object(
                 "Agent",
@@ -114,6 +114,8 @@ impl Office {
 #[derive(Clone)]
 struct Person {
     action: ElicitationAction,
+    /// What the form is filled in with.
+    content: Value,
     forms: bool,
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -122,6 +124,7 @@ impl Person {
     fn who_says(action: ElicitationAction) -> Self {
         Self {
             action,
+            content: json!({"answer": "approve"}),
             forms: true,
             asked: Arc::default(),
         }
@@ -143,7 +146,11 @@ impl ClientHandler for Person {
         if let ElicitRequestParams::FormElicitationParams { message, .. } = asked {
             self.asked.lock().push(message);
         }
-        Ok(ElicitResult::new(self.action.clone()))
+        let said = ElicitResult::new(self.action.clone());
+        Ok(match self.action {
+            ElicitationAction::Accept => said.with_content(self.content.clone()),
+            _ => said,
+        })
     }
 }
 
@@ -233,9 +240,15 @@ fn whoever_leaves_it_open_waits_and_another_answers() -> anyhow::Result<()> {
     let mut office = Office::open()?;
     office.by_key("boss", &["--may", "approve"])?;
     for era in eras() {
-        let person = Person::who_says(ElicitationAction::Cancel);
-        denied_elsewhere((&office, &person), era, || !person.asked.lock().is_empty())?;
-        assert_eq!(person.asked.lock().len(), 1, "it is not asked again");
+        let leaves = Person::who_says(ElicitationAction::Cancel);
+        // As programs accept a form of which nobody filled in anything.
+        let mut formal = Person::who_says(ElicitationAction::Accept);
+        formal.content = json!({});
+        for person in [leaves, formal] {
+            let asked = || !person.asked.lock().is_empty();
+            denied_elsewhere((&office, &person), era.clone(), asked)?;
+            assert_eq!(person.asked.lock().len(), 1, "it is not asked again");
+        }
     }
     Ok(())
 }
@@ -285,7 +298,12 @@ fn what_a_tools_server_asks_is_asked_of_a_person_and_goes_back_to_it() -> anyhow
             assert!(told.contains(word), "{told}");
             let asked = person.asked.lock().clone();
             assert_eq!(asked.len(), 1, "{asked:?}");
-            for part in ["tool.ask:probe.sure", "Are you sure?", "the tool's server"] {
+            for part in [
+                "tool.ask:probe.sure",
+                "Are you sure?",
+                "the server's words",
+                "\"sends\":{\"sure\":true}",
+            ] {
                 assert!(asked[0].contains(part), "{part} is not in: {}", asked[0]);
             }
         }
@@ -323,6 +341,8 @@ fn what_a_client_gives_back_is_no_right() -> anyhow::Result<()> {
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
     });
     let head = "\r\naccept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: clerk";
+    // A session of the other era, whose client is asked in the stream, is nothing in this one.
+    let head = &format!("{head}\r\nmcp-session-id: asked-before");
     let call = |door: &Door, more: &Value| -> anyhow::Result<Value> {
         let mut params =
             json!({"name": "clerk", "arguments": {"question": "Send the letter."}, "_meta": meta});
@@ -335,15 +355,23 @@ fn what_a_client_gives_back_is_no_right() -> anyhow::Result<()> {
     let asked = call(&office.door, &json!({}))?;
     assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
     let state = asked["result"]["requestState"].clone();
-    let yes = json!({"requestState": state, "inputResponses": {"approval": {"action": "accept"}}});
-    // Another key, which may approve too, finds no such turn; and who may not approve says nothing for others.
+    let yes = json!({"requestState": state, "inputResponses": {"approval": {"action": "accept", "content": {"answer": "approve"}}}});
+    // Without an answer it is asked again.
+    let again = call(&office.door, &json!({"requestState": state}))?;
+    assert_eq!(again["result"]["resultType"], "input_required", "{again}");
+    // It is for the same call.
+    let mut another = yes.clone();
+    another["arguments"] = json!({"question": "Send all letters."});
+    let refused = call(&office.door, &another)?;
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    // And for the same key: not for another, which may approve too.
     office.by_key("other", &["--may", "approve"])?;
     let refused = call(&office.door, &yes)?;
-    assert_eq!(refused["error"]["data"]["code"], "not-found", "{refused}");
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
     // Nor does who asks with the gateway's token, whose turn it is and who may not answer for a person.
     office.door.token.clone_from(&owner);
     let refused = call(&office.door, &yes)?;
-    assert_eq!(refused["error"]["data"]["code"], "denied", "{refused}");
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
     let torn = json!({"requestState": "x", "inputResponses": {}});
     let refused = call(&office.door, &torn)?;
     assert_eq!(refused["error"]["code"], -32602, "{refused}");
@@ -373,7 +401,8 @@ asked = []
 
 async def ask(context, params):
     asked.append(params.message)
-    return types.ElicitResult(action=action)
+    content = {"answer": "approve"} if action == "accept" else None
+    return types.ElicitResult(action=action, content=content)
 
 async def main():
     headers = {"Authorization": f"Bearer {token}"}

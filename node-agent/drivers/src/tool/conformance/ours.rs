@@ -36,6 +36,7 @@ pub(in crate::tool) fn over_http(name: &str, url: &str) -> ToolServer {
         operations: vec![],
         max_concurrent: 4,
         timeout: Duration::from_secs(60),
+        asks_people: false,
         required_layers: Vec::new(),
     }
 }
