@@ -7,6 +7,7 @@
 
 mod expression;
 mod fault;
+mod functions;
 mod plan;
 mod run;
 mod text;
