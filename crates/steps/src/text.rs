@@ -93,6 +93,14 @@ impl Text {
             .flatten()
     }
 
+    /// Whether results of steps are filled in, or what is made of them.
+    pub(crate) fn has_results(&self) -> bool {
+        self.references().any(|it| match it {
+            Reference::Step(_) => true,
+            Reference::Variable(name) => ["item", "previous"].contains(&name.as_str()),
+        })
+    }
+
     /// With everything filled in.
     ///
     /// # Errors

@@ -147,6 +147,7 @@ fn elsewhere(agent: &mut aion_api::Agent) -> Vec<&'static str> {
     };
     leave(spec.bundle.take().is_some(), "bundle");
     leave(spec.instructions.take().is_some(), "instructions");
+    leave(!std::mem::take(&mut spec.steps).is_empty(), "steps");
     leave(spec.sandbox.take().is_some(), "sandbox");
     if let Some(limits) = &mut spec.limits {
         leave(limits.memory_mib.take().is_some(), "limits.memoryMiB");

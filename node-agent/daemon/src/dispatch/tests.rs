@@ -158,6 +158,7 @@ fn calendar() -> FakeTools {
         text: "nothing today".into(),
         structured: None,
         is_error: false,
+        cut: false,
         links: Vec::new(),
     })
 }
