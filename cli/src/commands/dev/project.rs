@@ -204,6 +204,15 @@ mod tests {
     }
 
     #[test]
+    fn steps_are_left_out_as_instructions_are() {
+        let text = "apiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {name: flow}\nspec:\n  description: Does steps\n  \
+                    steps: [{name: a, value: x}]\n";
+        let tried = tried(objects(text), "home", None).unwrap();
+        assert_eq!(tried.left_out, ["steps"]);
+        assert!(!tried.text.contains("steps"), "{}", tried.text);
+    }
+
+    #[test]
     fn a_project_is_one_agent() {
         assert!(
             tried(objects(POOL), "home", None)
