@@ -102,9 +102,9 @@ pub struct Step {
     /// Rounds of until at most. It fails where that is not true after so many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schemars", schemars(range(min = 1, max = MAX_ROUNDS)))]
-    pub max: Option<u32>,
-    /// How many parts are done at once: with foreach items (1 unless said otherwise), without it its steps, whose results
-    /// are a map by their names then.
+    pub max_rounds: Option<u32>,
+    /// How many parts are done at once: with foreach items (1 unless said otherwise), without it its steps (2 or more), whose
+    /// results are a map by their names then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schemars", schemars(range(min = 1, max = MAX_PARALLEL)))]
     pub parallel: Option<u32>,
@@ -248,7 +248,7 @@ mod schema {
             .pointer_mut("/properties")
             .and_then(Value::as_object_mut)
         {
-            for field in ["steps", "foreach", "until", "max", "parallel"] {
+            for field in ["steps", "foreach", "until", "maxRounds", "parallel"] {
                 fields.remove(field);
             }
         }

@@ -2,8 +2,8 @@
 
 use aion_abi::steps::Step;
 use aion_abi::syscall::Syscall;
-use aion_api::AgentSpec;
-use aion_policy::Capability;
+use aion_api::{AgentSpec, GrantEffect};
+use aion_policy::{Capability, Decided, Verdict, Wanted};
 use aion_steps::{Given, Plan};
 
 use crate::problem::Problem;
@@ -32,6 +32,49 @@ pub(crate) fn check(spec: &AgentSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
     unasked(&spec.steps, "spec.steps", &asked(spec), &mut problems);
     problems
+}
+
+/// Steps that are always done and may not be: each with its right and the policy's reasons. One under `when` or `foreach` may
+/// never come to be done, and is left to its turn.
+pub(crate) fn not_granted(steps: &[Step], decided: &[Decided]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    always(steps, "spec.steps", decided, &mut problems);
+    problems
+}
+
+fn always(steps: &[Step], field: &str, decided: &[Decided], problems: &mut Vec<Problem>) {
+    for (at, step) in steps.iter().enumerate() {
+        if step.when.is_some() || step.foreach.is_some() {
+            continue;
+        }
+        let field = format!("{field}[{at}]");
+        let calls = [
+            (Syscall::ToolCall, "tool", &step.tool),
+            (Syscall::AgentAsk, "agent", &step.agent),
+        ];
+        for (syscall, part, target) in calls {
+            let Some(target) = target else { continue };
+            let wanted = Capability::new(syscall, Some(target));
+            if !is_granted(&wanted, decided) {
+                let what = format!("{target} is not granted, and this step is always done");
+                problems.push(Problem::new(format!("{field}.{part}"), what));
+            }
+        }
+        always(&step.steps, &format!("{field}.steps"), decided, problems);
+    }
+}
+
+fn is_granted(wanted: &Capability, decided: &[Decided]) -> bool {
+    decided.iter().any(|it| {
+        let granted = matches!(it.verdict, Verdict::Granted(_));
+        let (Wanted::Capability(right) | Wanted::Always(right)) = &it.request.wanted else {
+            return false;
+        };
+        let mut exceptions = it.exceptions.iter();
+        let excepted =
+            exceptions.any(|it| it.effect == GrantEffect::Deny && it.right.covers(wanted));
+        granted && right.covers(wanted) && !excepted
+    })
 }
 
 /// The rights that the agent asks for by name.

@@ -1,25 +1,25 @@
 //! One expression: CEL, with the strings and lists of Kubernetes' dialect, bounded and the same in every run.
 //!
-//! What CEL leaves open is closed as it is read: a field of what is not a map is an error and not `false`; what is gone
-//! through is a list, since a map has no order, and it is bounded, however lists stand inside lists.
+//! What CEL leaves open is closed as it is read: a field of what is not a map is an error and not `false`, equality does not
+//! ask how a number is kept; what is gone through is a list, since a map has no order, and it is bounded, however lists stand
+//! inside lists.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kube_cel::KubeCelExt as _;
 use kube_cel::cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators,
 };
-use kube_cel::cel::objects::Key;
 use kube_cel::cel::parser::Parser;
 use kube_cel::cel::{Context, ExecutionError, Value as Cel};
 use serde_json::Value as Json;
 
+use crate::MAX_RESULT;
 use crate::fault::Wrong;
-use crate::value::{kind_of_cel, to_cel, to_json};
-use crate::{MAX_GONE_THROUGH, MAX_ITEMS, MAX_RESULT};
+use crate::functions::{self, EQUAL, FIELD, IN, LIST, MAP};
+use crate::value::{to_cel, to_json, too_much};
 
 /// How deep an expression is nested at most. The parser goes down for each bracket and each `?`, before it counts.
 const MAX_DEPTH: u16 = 16;
@@ -27,10 +27,6 @@ const MAX_DEPTH: u16 = 16;
 const MAX_CHAIN: usize = 64;
 /// The results of earlier steps.
 const STEPS: &str = "steps";
-/// `@field(value, name)`: no name that an expression can write.
-const FIELD: &str = "@field";
-/// `@list(value)`: the value, where it is a list that may be gone through.
-const LIST: &str = "@list";
 /// The functions that may be called, beside operators and macros: none reads a clock, and none makes more than it is given.
 const FUNCTIONS: [&str; 26] = [
     "contains",
@@ -131,9 +127,16 @@ impl Expression {
         let parser = Parser::new().max_recursion_depth(MAX_DEPTH);
         let mut root = parser.parse(source).map_err(|errors| {
             let why = errors.errors.first().map(|it| first_line(&it.msg));
+            let remedy = match source.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
+                Some(inner) if Self::parse(inner.trim()).is_ok() => {
+                    format!("write one brace: ${{{}}}", inner.trim())
+                }
+                _ => "write an expression of CEL, such as ${steps.found.items} or ${size(input) > 10}"
+                    .to_owned(),
+            };
             Wrong::new(
                 format!("${{{source}}}: {}", why.unwrap_or_default()),
-                "write an expression of CEL, such as ${steps.found.items} or ${size(input) > 10}",
+                remedy,
             )
         })?;
         let mut reading = Reading::default();
@@ -155,9 +158,7 @@ impl Expression {
     /// Why it has none, in words that hold no value.
     pub(crate) fn evaluate(&self, values: &impl Values) -> Result<Json, String> {
         let mut context = Context::default().with_all();
-        let gone_through = Arc::new(AtomicUsize::new(0));
-        context.add_function(FIELD, field);
-        context.add_function(LIST, move |value: Cel| list(value, &gone_through));
+        functions::add_to(&mut context, Arc::default());
         for reference in &self.references {
             let value = values.get(reference).unwrap_or(&Json::Null);
             context.add_variable_from_value(reference.called(), to_cel(value));
@@ -165,13 +166,10 @@ impl Expression {
         let wrong = |why: String| format!("${{{}}}: {why}", self.source);
         let value = Cel::resolve(&self.root, &context).map_err(|it| wrong(told(&it)))?;
         let value = to_json(&value).map_err(|is| wrong(format!("it gives {is}")))?;
-        let size = weight(&value);
-        if size > MAX_RESULT {
-            return Err(wrong(format!(
-                "it gives {size} bytes, and {MAX_RESULT} are the most"
-            )));
+        match weight(&value) > MAX_RESULT {
+            true => Err(wrong(format!("it gives {}", too_much()))),
+            false => Ok(value),
         }
-        Ok(value)
     }
 }
 
@@ -206,42 +204,6 @@ fn is_deep(source: &str) -> bool {
 fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     line[..line.floor_char_boundary(200)].to_owned()
-}
-
-fn field(value: Cel, name: Arc<String>) -> Result<Cel, ExecutionError> {
-    let wrong = |message: String| ExecutionError::function_error(FIELD, message);
-    match &value {
-        Cel::Map(map) => {
-            let found = map.map.get(&Key::String(Arc::clone(&name))).cloned();
-            found.ok_or_else(|| wrong(format!("there is no field {name}")))
-        }
-        other => Err(wrong(format!(
-            "{} has no field {name}; a step whose answer is JSON says as: json",
-            kind_of_cel(other)
-        ))),
-    }
-}
-
-fn list(value: Cel, gone_through: &AtomicUsize) -> Result<Cel, ExecutionError> {
-    let wrong = |message: String| Err(ExecutionError::function_error(LIST, message));
-    let Cel::List(items) = &value else {
-        let is = kind_of_cel(&value);
-        return wrong(format!(
-            "all, exists, map and filter go through a list, and this is {is}"
-        ));
-    };
-    let count = items.len();
-    if count > MAX_ITEMS {
-        return wrong(format!(
-            "a list of {count} items, and {MAX_ITEMS} are the most that is gone through"
-        ));
-    }
-    if gone_through.fetch_add(count, Ordering::Relaxed) + count > MAX_GONE_THROUGH {
-        return wrong(format!(
-            "it goes through more than {MAX_GONE_THROUGH} items in all"
-        ));
-    }
-    Ok(value)
 }
 
 /// What an error says without the values in it: they are of any size, and may be anybody's.
@@ -310,7 +272,17 @@ impl Reading {
                     EntryExpr::StructField(_) => Err(refused("an object of a type")),
                 }),
             Expr::Struct(_) => Err(refused("an object of a type")),
-            Expr::Call(call) => self.call(call),
+            Expr::Call(call) => {
+                let negated = call.func_name == operators::NOT_EQUALS;
+                if negated {
+                    call.func_name = operators::EQUALS.to_owned();
+                }
+                self.call(call)?;
+                if negated {
+                    wrap(at, operators::LOGICAL_NOT, None);
+                }
+                Ok(())
+            }
             Expr::Comprehension(it) => self.comprehension(it),
             Expr::Select(_) => self.select(at),
         }
@@ -345,7 +317,15 @@ impl Reading {
         if let Some(target) = &mut call.target {
             self.expression(target)?;
         }
-        call.args.iter_mut().try_for_each(|it| self.expression(it))
+        call.args
+            .iter_mut()
+            .try_for_each(|it| self.expression(it))?;
+        match call.func_name.as_str() {
+            operators::EQUALS => call.func_name = EQUAL.to_owned(),
+            operators::IN => call.func_name = IN.to_owned(),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn comprehension(&mut self, it: &mut ComprehensionExpr) -> Result<(), Wrong> {
@@ -396,7 +376,9 @@ impl Reading {
             return Ok(());
         }
         self.expression(operand)?;
-        if !*test {
+        if *test {
+            wrap(operand, MAP, None);
+        } else {
             let name = std::mem::take(field);
             let operand = std::mem::take(operand.as_mut());
             *at = operand;

@@ -7,6 +7,7 @@
 
 mod expression;
 mod fault;
+mod functions;
 mod plan;
 mod run;
 mod text;
@@ -15,7 +16,7 @@ mod visible;
 
 pub use fault::Fault;
 pub use plan::{Given, Plan};
-pub use run::{Answer, Call, Now, Run, Start, Turn};
+pub use run::{Answer, Call, Now, Outcome, Run, Start, Turn};
 
 /// Calls of tools, agents and models in one run at most. The kernel keeps the outcomes of more than so many for an instance,
 /// which a run that begins anew needs all of.
@@ -28,5 +29,12 @@ pub const MAX_ITEMS: usize = 1000;
 pub const MAX_GONE_THROUGH: usize = 10_000;
 /// The largest result of a step and the largest text that is filled in, in bytes of its JSON.
 pub const MAX_RESULT: usize = 256 * 1024;
-/// What the answers of one run weigh together at most, in bytes.
+/// What the results of one run weigh together at most, in bytes.
 pub const MAX_ANSWERS: usize = 4 * 1024 * 1024;
+/// Bytes of outcomes that the kernel keeps for an instance; of a run that had more, the oldest would be gone.
+pub const KEPT: usize = 8 * 1024 * 1024;
+/// Bytes of them after which no further call is made. The rest is for the calls that are under way then: each of 8 has room
+/// for the longest text and the longest structured answer.
+pub const MAX_KEPT: usize = KEPT - 8 * 2 * MAX_RESULT;
+/// The longest answer of a workflow, in bytes of JSON: what `agent.message` takes, but for what stands around it.
+pub const MAX_FINAL: usize = aion_abi::syscall::MAX_BODY - 1024;

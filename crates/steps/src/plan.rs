@@ -31,7 +31,7 @@ const RESERVED: [&str; 20] = [
     "void",
 ];
 
-/// What the agent has for its steps: of what is not here, no step makes use.
+/// What the agent has for its steps: they may use nothing else.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
     /// The tools under `spec.tools`, by name.
@@ -265,12 +265,24 @@ impl Making<'_> {
             ),
             ("foreach", step.foreach.is_some(), "steps", one == "steps"),
             ("until", step.until.is_some(), "steps", one == "steps"),
-            ("max", step.max.is_some(), "until", step.until.is_some()),
+            (
+                "maxRounds",
+                step.max_rounds.is_some(),
+                "until",
+                step.until.is_some(),
+            ),
             ("parallel", step.parallel.is_some(), "steps", one == "steps"),
         ] {
             if there && !fits {
                 let what = format!("is for {whose}, and this step has {one}");
-                self.fault(field, part, what, format!("remove it, or use {whose}"));
+                let remedy = match part {
+                    "foreach" | "until" => format!(
+                        "put the step into one: {{name: …, {part}: …, steps: [{{name: {}, {one}: …}}]}}",
+                        step.name
+                    ),
+                    _ => format!("remove it, or use {whose}"),
+                };
+                self.fault(field, part, what, remedy);
             }
         }
     }
@@ -382,13 +394,13 @@ impl Making<'_> {
                     "remove it, or put it into a step inside",
                 );
             }
-            let max = step.max.unwrap_or_default();
+            let max = step.max_rounds.unwrap_or_default();
             if max == 0 || max > MAX_ROUNDS {
                 let remedy = format!("write how many rounds there are at most, 1 to {MAX_ROUNDS}");
                 let what = step
-                    .max
+                    .max_rounds
                     .map_or("is missing".to_owned(), |it| format!("is {it}"));
-                self.fault(field, "max", what, remedy);
+                self.fault(field, "maxRounds", what, remedy);
             }
             add(&mut inside.variables, &["previous", "round"]);
             let (steps, after) = self.list(&step.steps, &inner, inside);
@@ -398,6 +410,14 @@ impl Making<'_> {
                 max,
                 steps,
             });
+        }
+        if step.parallel == Some(1) {
+            self.fault(
+                field,
+                "parallel",
+                "is 1 without foreach: its steps would be done in no order, one at a time",
+                "remove it to have them done one after another, or write 2 or more",
+            );
         }
         if step.parallel.is_some() {
             let steps = self.at_once(&step.steps, &inner, &inside);

@@ -1,5 +1,5 @@
-//! A text in which `${…}` is filled in. One that is nothing but `${…}` is the value itself, of any type; in a longer one
-//! each becomes text. `$${` is the text `${`.
+//! A text in which `${…}` is filled in. One that is nothing but `${…}` and white space is the value itself, of any type; in a
+//! longer one each becomes text. `$${` is the text `${`.
 
 use serde_json::Value as Json;
 
@@ -7,6 +7,9 @@ use crate::MAX_RESULT;
 use crate::expression::{Expression, Reference, Values, weight};
 use crate::fault::Wrong;
 use crate::value::kind;
+
+/// Expressions in one text at most.
+const MAX_FILLED: usize = 64;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +49,23 @@ impl Text {
         if !plain.is_empty() {
             parts.push(Part::Plain(plain));
         }
+        let filled = parts.iter().filter(|it| matches!(it, Part::Filled(_)));
+        let filled = filled.count();
+        if filled > MAX_FILLED {
+            return Err(Wrong::new(
+                format!("${{…}} is filled in at {filled} places, and {MAX_FILLED} are the most"),
+                "split it: a step with value keeps a part of it",
+            ));
+        }
+        let is_blank = |part: &Part| matches!(part, Part::Plain(text) if text.trim().is_empty());
+        if filled == 1
+            && parts
+                .iter()
+                .all(|it| is_blank(it) || matches!(it, Part::Filled(_)))
+        {
+            // The lines of a block of YAML end with a break, which nobody means as a part of the value.
+            parts.retain(|it| !is_blank(it));
+        }
         Ok(Self(parts))
     }
 
@@ -71,6 +91,14 @@ impl Text {
                 Part::Filled(expression) => Some(expression.references()),
             })
             .flatten()
+    }
+
+    /// Whether results of steps are filled in, or what is made of them.
+    pub(crate) fn has_results(&self) -> bool {
+        self.references().any(|it| match it {
+            Reference::Step(_) => true,
+            Reference::Variable(name) => ["item", "previous"].contains(&name.as_str()),
+        })
     }
 
     /// With everything filled in.
@@ -124,8 +152,8 @@ fn end_of(text: &str) -> Option<usize> {
             '}' if depth == 0 => return Some(at),
             '}' => depth -= 1,
             '"' | '\'' => {
-                let from = at + 1;
-                let end = from + closing(&text[from..], char)?;
+                let is_raw = text[..at].ends_with(['r', 'R']);
+                let end = at + quoted(&text[at..], char, is_raw)?;
                 while chars.peek().is_some_and(|(next, _)| *next < end) {
                     chars.next();
                 }
@@ -136,13 +164,13 @@ fn end_of(text: &str) -> Option<usize> {
     None
 }
 
-/// Bytes up to the end of the quote that closes a text.
-fn closing(text: &str, quote: char) -> Option<usize> {
+/// Bytes of the quoted text that `text` begins with. A raw text has no escapes.
+fn quoted(text: &str, quote: char, is_raw: bool) -> Option<usize> {
     let mut escaped = false;
-    for (at, char) in text.char_indices() {
+    for (at, char) in text.char_indices().skip(1) {
         match char {
             _ if escaped => escaped = false,
-            '\\' => escaped = true,
+            '\\' if !is_raw => escaped = true,
             char if char == quote => return Some(at + 1),
             _ => {}
         }
@@ -183,6 +211,9 @@ mod tests {
             Ok(json!("x or x"))
         );
         assert_eq!(filled("plain", json!(null)), Ok(json!("plain")));
+        assert_eq!(filled(" \n", json!(null)), Ok(json!(" \n")));
+        assert_eq!(filled(" ${input}\n", json!([1])), Ok(json!([1])));
+        assert_eq!(filled("${2.0} ${input}", json!(4.0)), Ok(json!("2 4")));
         let why = filled("so ${input}", json!(null)).unwrap_err();
         assert!(why.contains("null"), "{why}");
     }
@@ -193,6 +224,7 @@ mod tests {
             (r#"${{"a": {"b": 1}}}"#, json!({"a": {"b": 1}})),
             (r#"${"}" + '{' + input}"#, json!("}{x")),
             (r#"${"a\"}" + 'b\'}'}"#, json!("a\"}b'}")),
+            (r"${r'\d}' + input}", json!("\\d}x")),
             ("$${input}", json!("${input}")),
             ("a $${b} ${input}", json!("a ${b} x")),
             ("$ {input} $", json!("$ {input} $")),
@@ -203,12 +235,17 @@ mod tests {
             let wrong = Text::parse(open).unwrap_err();
             assert!(wrong.what.contains("not closed"), "{open}: {wrong:?}");
         }
+        let two = Text::parse("${{ steps.found }}").unwrap_err();
+        assert_eq!(two.remedy, "write one brace: ${steps.found}");
+        let many = Text::parse(&"${1}".repeat(MAX_FILLED + 1)).unwrap_err();
+        assert!(many.what.contains("at 65 places"), "{many:?}");
     }
 
     #[test]
     fn a_condition_is_one_expression() {
         assert!(Text::expression("${input == 'a'}").is_ok());
-        for text in ["input == 'a'", "${input} ", "", "${1}${2}"] {
+        assert!(Text::expression("${input}\n").is_ok());
+        for text in ["input == 'a'", "${input} .", "", "${1}${2}"] {
             assert!(Text::expression(text).is_err(), "{text}");
         }
     }

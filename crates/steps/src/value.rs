@@ -1,5 +1,5 @@
 //! Values of JSON as CEL has them, and back. Numbers that are whole are `int` where they fit, so that arithmetic goes
-//! together with literals.
+//! together with literals, however an answer writes them (`10` or `10.0`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use kube_cel::cel::Value as Cel;
 use kube_cel::cel::objects::{Key, Map};
 use serde_json::{Map as JsonMap, Number, Value as Json};
 
+use crate::MAX_RESULT;
+
 pub(crate) fn to_cel(value: &Json) -> Cel {
     match value {
         Json::Null => Cel::Null,
@@ -15,7 +17,7 @@ pub(crate) fn to_cel(value: &Json) -> Cel {
         Json::Number(it) => match (it.as_i64(), it.as_u64()) {
             (Some(whole), _) => Cel::Int(whole),
             (None, Some(large)) => Cel::UInt(large),
-            (None, None) => Cel::Float(it.as_f64().unwrap_or(f64::NAN)),
+            (None, None) => number(it.as_f64().unwrap_or(f64::NAN)),
         },
         Json::String(it) => Cel::String(Arc::new(it.clone())),
         Json::Array(items) => Cel::List(Arc::new(items.iter().map(to_cel).collect())),
@@ -31,29 +33,59 @@ pub(crate) fn to_cel(value: &Json) -> Cel {
     }
 }
 
+/// A double, or the whole number that it is, as far as each of these is one double.
+fn number(value: f64) -> Cel {
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    #[allow(clippy::cast_possible_truncation)]
+    match value.fract() == 0.0 && value.abs() <= MOST {
+        true => Cel::Int(value as i64),
+        false => Cel::Float(value),
+    }
+}
+
 /// The value as JSON, with its fields in order.
 ///
 /// # Errors
-/// What it is that JSON has not.
+/// What it is that JSON has not, or that it is larger than a result may be: before all of it was copied.
 pub(crate) fn to_json(value: &Cel) -> Result<Json, String> {
+    let mut left = MAX_RESULT;
+    counted(value, &mut left)
+}
+
+/// How a value is told that is larger than a result may be.
+pub(crate) fn too_much() -> String {
+    format!("more than {MAX_RESULT} bytes, which are the most")
+}
+
+fn counted(value: &Cel, left: &mut usize) -> Result<Json, String> {
+    let size = match value {
+        Cel::String(it) => it.len(),
+        _ => 1,
+    };
+    *left = left.checked_sub(size).ok_or_else(too_much)?;
     Ok(match value {
         Cel::Null => Json::Null,
         Cel::Bool(it) => Json::Bool(*it),
         Cel::Int(it) => Json::from(*it),
         Cel::UInt(it) => Json::from(*it),
-        Cel::Float(it) => match Number::from_f64(*it) {
-            Some(number) => Json::Number(number),
-            None => return Err(format!("the number {it}")),
+        Cel::Float(it) => match (number(*it), Number::from_f64(*it)) {
+            (Cel::Int(whole), _) => Json::from(whole),
+            (_, Some(number)) => Json::Number(number),
+            (_, None) => return Err(format!("the number {it}")),
         },
         Cel::String(it) => Json::String(it.as_str().to_owned()),
-        Cel::List(items) => Json::Array(items.iter().map(to_json).collect::<Result<_, _>>()?),
+        Cel::List(items) => {
+            let items = items.iter().map(|it| counted(it, left));
+            Json::Array(items.collect::<Result<_, _>>()?)
+        }
         Cel::Map(map) => {
             let mut fields = Vec::with_capacity(map.map.len());
             for (key, value) in map.map.iter() {
                 let Key::String(name) = key else {
                     return Err("a map whose keys are not text".to_owned());
                 };
-                fields.push((name.as_str().to_owned(), to_json(value)?));
+                *left = left.checked_sub(name.len()).ok_or_else(too_much)?;
+                fields.push((name.as_str().to_owned(), counted(value, left)?));
             }
             fields.sort_by(|(a, _), (b, _)| a.cmp(b));
             Json::Object(JsonMap::from_iter(fields))

@@ -127,6 +127,12 @@ impl Place {
 
     fn named(&self, mut record: TurnRecord) -> Result<TurnRecord, ClientError> {
         record.turn = self.shown(record.turn)?;
+        if let Some(caller) = &mut record.caller {
+            caller.turn = self.shown(caller.turn)?;
+        }
+        for step in &mut record.steps {
+            step.turn = step.turn.map(|turn| self.shown(turn)).transpose()?;
+        }
         Ok(record)
     }
 
@@ -294,8 +300,15 @@ impl Told {
     /// As [`Events::next`].
     pub(crate) async fn next(&mut self) -> Result<Option<TurnEvent>, ClientError> {
         let mut event = self.events.next().await?;
-        if let Some(TurnEvent::Queued { turn }) = &mut event {
-            *turn = shown(self.tag, *turn)?;
+        match &mut event {
+            Some(TurnEvent::Queued { turn }) => *turn = shown(self.tag, *turn)?,
+            Some(TurnEvent::Progress { steps, .. }) => {
+                for step in steps {
+                    let turn = step.turn.map(|turn| shown(self.tag, turn));
+                    step.turn = turn.transpose()?;
+                }
+            }
+            _ => {}
         }
         Ok(event)
     }

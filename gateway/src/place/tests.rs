@@ -242,3 +242,28 @@ async fn a_node_that_is_stopped_is_waited_for_for_a_while() {
     );
     assert_eq!(other.times(), 0);
 }
+
+/// Each number of a turn says its node, also those of the turns that steps and callers are of.
+#[tokio::test]
+async fn every_number_of_a_turn_is_the_one_that_is_shown() {
+    let step = "{\"step\":\"a\",\"state\":\"done\",\"atMs\":1,\"turn\":8}";
+    let event = format!("data: {{\"event\":\"progress\",\"text\":\"x\",\"steps\":[{step}]}}\n\n");
+    let head = "content-type: text/event-stream\r\nconnection: close";
+    let length = event.len();
+    let told = format!("HTTP/1.1 200 OK\r\n{head}\r\ncontent-length: {length}\r\n\r\n{event}");
+    let node = node(Some(told)).await;
+    let mut places = ours(&[&node.place]);
+    let Some(TurnEvent::Progress { steps, .. }) = asked(&mut places).await.unwrap() else {
+        unreachable!()
+    };
+    let expected = node.place.shown(8).unwrap();
+    assert_eq!(steps[0].turn, Some(expected));
+    assert_ne!(expected, 8);
+    let record = serde_json::from_str(
+        "{\"turn\":7,\"agent\":\"home/keeper\",\"input\":\"\",\"caller\":{\"turn\":6,\"agent\":\"home/a\"},\
+         \"steps\":[{\"step\":\"a\",\"state\":\"done\",\"beganAtMs\":1,\"turn\":8}]}",
+    );
+    let record = node.place.named(record.unwrap()).unwrap();
+    assert_eq!(record.steps[0].turn, Some(expected));
+    assert_eq!(record.caller.unwrap().turn, node.place.shown(6).unwrap());
+}

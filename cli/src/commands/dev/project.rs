@@ -147,6 +147,7 @@ fn elsewhere(agent: &mut aion_api::Agent) -> Vec<&'static str> {
     };
     leave(spec.bundle.take().is_some(), "bundle");
     leave(spec.instructions.take().is_some(), "instructions");
+    leave(!std::mem::take(&mut spec.steps).is_empty(), "steps");
     leave(spec.sandbox.take().is_some(), "sandbox");
     if let Some(limits) = &mut spec.limits {
         leave(limits.memory_mib.take().is_some(), "limits.memoryMiB");
@@ -200,6 +201,15 @@ mod tests {
         assert_eq!(agent.spec.limits.as_ref().unwrap().turn_seconds, Some(60));
         assert_eq!(agent.metadata.labels.as_ref().unwrap()[LABEL], "true");
         assert_eq!(pool.metadata.namespace.as_deref(), Some("home"));
+    }
+
+    #[test]
+    fn steps_are_left_out_as_instructions_are() {
+        let text = "apiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {name: flow}\nspec:\n  description: Does steps\n  \
+                    steps: [{name: a, value: x}]\n";
+        let tried = tried(objects(text), "home", None).unwrap();
+        assert_eq!(tried.left_out, ["steps"]);
+        assert!(!tried.text.contains("steps"), "{}", tried.text);
     }
 
     #[test]

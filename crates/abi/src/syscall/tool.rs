@@ -63,6 +63,9 @@ pub struct CallResponse {
     /// The tool ran and says that it failed.
     #[serde(default)]
     pub is_error: bool,
+    /// A part of what the tool answered was too long and is not here; the text says which.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// The resources that it links to; [`CallRequest::link`] reads one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,

@@ -123,6 +123,8 @@ pub(super) fn weigh(
         false => &mut findings.not_granted,
     };
     list.append(&mut weighed.models_denied);
+    let mut undoable = crate::steps::not_granted(&input.agent.spec.steps, decided);
+    findings.not_granted.append(&mut undoable);
     let wanted = input.agent.spec.replicas;
     let wanted = wanted.unwrap_or(aion_api::defaults::REPLICAS);
     if bounds.replicas < wanted {

@@ -25,7 +25,7 @@ fn given() -> Given {
         (step("skipped"), Json::Null),
         (
             step("found"),
-            json!({"items": [{"n": 1}, {"n": 2.5}, {"n": 3}], "more": false, "deep": {"a": "b"}}),
+            json!({"items": [{"n": 1}, {"n": 2.5}, {"n": 3}], "more": false, "deep": {"a": "b"}, "score": 10.0, "word": "äöü"}),
         ),
         (step("many"), json!(vec![1; 5000])),
         (step("some"), json!(vec![1; 200])),
@@ -73,6 +73,30 @@ fn an_expression_is_cel_over_results_and_input() {
         ("steps.found.items.exists(it, it.n == 3) ? 1 : 2", json!(1)),
         ("[3, 1, 2].sort()", json!([1, 2, 3])),
         ("' a '.trim().upperAscii()", json!("A")),
+        (
+            "steps.found.score == 10 && 10 in [steps.found.score]",
+            json!(true),
+        ),
+        ("steps.found.score * 2 == 20.0 && !(3 != 3.0)", json!(true)),
+        (
+            "[1, {'a': 2.0}] == [1.0, {'a': 2}] && 1 != 1.5 && '1' != 1",
+            json!(true),
+        ),
+        (
+            "2.0 in [1, 2] && [1.0].contains(1) && 'a' in {'a': 1}",
+            json!(true),
+        ),
+        ("9007199254740993 == 9007199254740992.0", json!(false)),
+        ("string(2.0) + string(steps.found.score)", json!("210")),
+        (
+            "size('äöü') == 3 && 'äöü'.size() == 'äöü'.indexOf('ü') + 1",
+            json!(true),
+        ),
+        ("'äöü'.substring(0, size('äöü') - 1)", json!("äö")),
+        (
+            "input.contains('quest') && !has(steps.found.items[0].x)",
+            json!(true),
+        ),
         ("'a1'.matches('^[a-z][0-9]$')", json!(true)),
     ] {
         assert_eq!(value(source), Ok(expected), "{source}");
@@ -98,6 +122,15 @@ fn what_cannot_be_is_said_without_the_values() {
         ("{1: 2}", "keys are not text"),
         ("1.0 / 0.0", "the number inf"),
         ("input.split(1)", "split cannot do this"),
+        (
+            "has(steps.text.title)",
+            "has asks for a field of a map, and this is text",
+        ),
+        ("has(steps.skipped.title)", "and this is null"),
+        ("steps.skipped.contains('yes')", "whether text is in null"),
+        ("steps.text.contains(1)", "whether a number is in text"),
+        ("'a' in steps.skipped", "whether text is in null"),
+        ("size(steps.skipped)", "null has no size"),
     ] {
         let why = value(source).unwrap_err();
         assert!(why.contains(part), "{source}: {why}");
@@ -106,6 +139,12 @@ fn what_cannot_be_is_said_without_the_values() {
             "{why}"
         );
     }
+    let copies = format!("[{}]", ["steps.many"; 60].join(", "));
+    assert!(
+        value(&copies)
+            .unwrap_err()
+            .contains("more than 262144 bytes")
+    );
     let long = Given(BTreeMap::from([(
         Reference::Variable("input".to_owned()),
         json!("x".repeat(MAX_RESULT)),

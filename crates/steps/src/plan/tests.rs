@@ -33,7 +33,7 @@ fn every_kind_of_step_can_be_planned() {
             ]},
             {"name": "kept", "value": "${steps.both.short}"}
         ]},
-        {"name": "polish", "until": "${steps.draft.size() < 100}", "max": 3, "steps": [
+        {"name": "polish", "until": "${steps.draft.size() < 100}", "maxRounds": 3, "steps": [
             {"name": "draft", "prompt": "Round ${round}: ${previous == null ? steps.each.join('') : previous}"}
         ]}
     ]);
@@ -86,8 +86,8 @@ fn what_is_wrong_is_said_with_its_field_and_what_to_do() {
             "spec.steps[0].as: is for tool, agent and prompt",
         ),
         (
-            json!([{"name": "a", "value": "x", "max": 2}]),
-            "spec.steps[0].max: is for until",
+            json!([{"name": "a", "value": "x", "maxRounds": 2}]),
+            "spec.steps[0].maxRounds: is for until",
         ),
         (
             json!([{"name": "a", "value": "x", "foreach": "${[1]}"}]),
@@ -95,23 +95,31 @@ fn what_is_wrong_is_said_with_its_field_and_what_to_do() {
         ),
         (
             json!([{"name": "a", "until": "${true}", "steps": [value("b")]}]),
-            "spec.steps[0].max: is missing",
+            "spec.steps[0].maxRounds: is missing",
         ),
         (
-            json!([{"name": "a", "until": "${true}", "max": 51, "steps": [value("b")]}]),
-            "spec.steps[0].max: is 51",
+            json!([{"name": "a", "until": "${true}", "maxRounds": 51, "steps": [value("b")]}]),
+            "spec.steps[0].maxRounds: is 51",
         ),
         (
-            json!([{"name": "a", "until": "${true}", "max": 1, "parallel": 2, "steps": [value("b")]}]),
+            json!([{"name": "a", "until": "${true}", "maxRounds": 1, "parallel": 2, "steps": [value("b")]}]),
             "rounds are done one after another",
         ),
         (
-            json!([{"name": "a", "until": "${true}", "max": 1, "foreach": "${[]}", "steps": [value("b")]}]),
+            json!([{"name": "a", "until": "${true}", "maxRounds": 1, "foreach": "${[]}", "steps": [value("b")]}]),
             "foreach or until",
         ),
         (
             json!([{"name": "a", "parallel": 17, "steps": [value("b")]}]),
             "write 1 to 16",
+        ),
+        (
+            json!([{"name": "a", "parallel": 1, "steps": [value("b")]}]),
+            "spec.steps[0].parallel: is 1 without foreach",
+        ),
+        (
+            json!([{"name": "a", "prompt": "x", "foreach": "${[1]}"}]),
+            "{name: …, foreach: …, steps: [{name: a, prompt: …}]}",
         ),
         (
             json!([{"name": "a", "value": "x", "when": "input == 'a'"}]),
@@ -173,7 +181,7 @@ fn a_reference_leads_to_a_step_that_is_done_by_then() {
             "write steps.both, the result of all of it",
         ),
         (
-            json!([{"name": "u", "until": "${steps.later == 1}", "max": 1, "steps": [{"name": "a", "value": "x"}]}, {"name": "later", "value": "x"}]),
+            json!([{"name": "u", "until": "${steps.later == 1}", "maxRounds": 1, "steps": [{"name": "a", "value": "x"}]}, {"name": "later", "value": "x"}]),
             "spec.steps[0].until: step later comes later",
         ),
         (

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aion_abi::code::Code;
 use serde_json::{Map, Value as Json};
 
 use super::Failed;
@@ -67,7 +68,7 @@ impl<'p> Inside<'p> {
         book: &mut Book,
     ) -> Result<Option<Json>, Failed> {
         match self {
-            Self::InOrder(it) => it.go_on(scope, book),
+            Self::InOrder(it) => Ok(it.go_on(scope, book)?.then(|| it.take_value())),
             Self::AtOnce(it) => it.go_on(path, scope, book),
             Self::Each(it) => it.go_on(path, scope, book),
             Self::Until(it) => it.go_on(path, scope, book),
@@ -201,8 +202,8 @@ impl Each<'_> {
             let index = Json::from(at);
             let variables = [("item", &row.item), ("index", &index)];
             match doing.go_on(&scope.with(&variables), book)? {
-                None => under_way += 1,
-                Some(value) => row.state = Part::Over(value),
+                false => under_way += 1,
+                true => row.state = Part::Over(doing.take_value()),
             }
         }
         if under_way > 0 {
@@ -238,23 +239,24 @@ impl Until<'_> {
             let round = Json::from(self.round);
             let variables = [("previous", &self.previous), ("round", &round)];
             let scope = scope.with(&variables);
-            let Some(value) = self.doing.go_on(&scope, book)? else {
+            if !self.doing.go_on(&scope, book)? {
                 return Ok(None);
-            };
+            }
             let after = scope.after(self.doing.results());
             if truth(self.condition, "until", path, &after)? {
-                return Ok(Some(value));
+                return Ok(Some(self.doing.take_value()));
             }
             if self.round >= self.max {
                 let (condition, rounds) = (self.condition, self.max);
                 return Err(Failed::new(
                     path,
+                    Code::Unanswered,
                     format!("until: ${{{condition}}} was not true after {rounds} rounds"),
-                    "raise max, or make the condition one that is met",
+                    "raise maxRounds, or make the condition one that is met",
                 ));
             }
             self.round += 1;
-            self.previous = value;
+            self.previous = self.doing.take_value();
             self.doing = InOrder::new(self.steps, format!("{path}[{}]", self.round));
         }
     }

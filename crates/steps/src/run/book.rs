@@ -7,15 +7,18 @@ use aion_abi::problem::Problem;
 use aion_abi::steps::{StepState, StepTold};
 use serde_json::Value as Json;
 
-use super::{Answer, Call, Failed, Start};
+use super::{Call, Failed, Outcome, Start};
 use crate::expression::weight;
-use crate::{MAX_ANSWERS, MAX_CALLS, MAX_DONE, MAX_RESULT};
+use crate::{KEPT, MAX_ANSWERS, MAX_CALLS, MAX_DONE, MAX_KEPT, MAX_RESULT};
+
+/// What to do about an answer that is too long.
+const LESS: &str = "ask for less at a time, or have what is long written to a file";
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     /// Of calls that were started, by their steps.
-    pub(super) answers: BTreeMap<String, Result<Answer, Problem>>,
+    pub(super) answers: BTreeMap<String, Outcome>,
     pub(super) starts: Vec<Start>,
     pub(super) told: Vec<StepTold>,
     max_prompts: u32,
@@ -23,6 +26,7 @@ pub(super) struct Book {
     calls: u32,
     done: u32,
     answered: usize,
+    kept: usize,
 }
 
 impl Book {
@@ -47,6 +51,7 @@ impl Book {
         match self.done > MAX_DONE {
             true => Err(Failed::new(
                 step,
+                Code::ProgramFailed,
                 format!("a workflow does {MAX_DONE} steps at most, items and rounds counted"),
                 "give foreach fewer items at a time, or let an agent do a part of it",
             )),
@@ -60,8 +65,20 @@ impl Book {
         if self.calls > MAX_CALLS {
             return Err(Failed::new(
                 step,
+                Code::ProgramFailed,
                 format!("a workflow makes {MAX_CALLS} calls of tools, agents and models at most"),
                 "give foreach fewer items at a time, or let an agent do a part of it",
+            ));
+        }
+        if self.kept > MAX_KEPT {
+            let kept = self.kept;
+            return Err(Failed::new(
+                step,
+                Code::TooLarge,
+                format!(
+                    "the answers so far have {kept} bytes as they are kept, and {MAX_KEPT} are the most before another call: the turn could not go on after an interruption"
+                ),
+                LESS,
             ));
         }
         if matches!(call, Call::Prompt { .. }) {
@@ -70,9 +87,10 @@ impl Book {
             if self.prompts > most {
                 let detail = format!("the model was asked {most} times, as often as it may");
                 let why = Problem::new(Code::QuotaExceeded, detail)
-                    .remedy("ask for less at a time, or raise spec.limits.maxSteps");
+                    .remedy("ask for less at a time, or raise spec.limits.maxSteps, which bounds the questions to the model and not the steps of the YAML");
                 return Err(Failed {
                     step: step.to_owned(),
+                    turn: None,
                     why: Box::new(why),
                 });
             }
@@ -85,7 +103,24 @@ impl Book {
         Ok(())
     }
 
-    /// A result has come.
+    /// The kernel keeps so many bytes of an answer more.
+    pub(super) fn keep(&mut self, step: &str, bytes: usize) -> Result<(), Failed> {
+        self.kept += bytes;
+        let kept = self.kept;
+        match kept > KEPT {
+            true => Err(Failed::new(
+                step,
+                Code::TooLarge,
+                format!(
+                    "the answers so far have {kept} bytes as they are kept, and {KEPT} are the most"
+                ),
+                LESS,
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// There is a result more.
     pub(super) fn weigh(&mut self, step: &str, value: &Json) -> Result<(), Failed> {
         let size = weight(value);
         self.answered += size;
@@ -102,8 +137,9 @@ impl Book {
         };
         Err(Failed::new(
             step,
+            Code::TooLarge,
             format!("{is}, and {most} are the most"),
-            "ask for less at a time, or have what is long written to a file",
+            LESS,
         ))
     }
 }

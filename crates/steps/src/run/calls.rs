@@ -10,9 +10,7 @@ use super::Answer;
 /// # Errors
 /// Why it is none of this form.
 pub(super) fn result(answer: Answer, form: Form) -> Result<Json, String> {
-    let Answer {
-        text, structured, ..
-    } = answer;
+    let Answer { text, structured } = answer;
     match (form, structured) {
         (Form::Json, Some(value)) => Ok(value),
         (Form::Json, None) => serde_json::from_str(bare(&text))
@@ -43,7 +41,6 @@ mod tests {
         let answer = |text: &str, structured| Answer {
             text: text.to_owned(),
             structured,
-            turn: None,
         };
         let value = json!({"a": 1});
         let both = || answer("one", Some(value.clone()));

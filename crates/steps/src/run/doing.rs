@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use aion_abi::problem::Problem;
+use aion_abi::code::Code;
 use aion_abi::steps::{Form, StepState};
 use serde_json::{Map, Value as Json};
 
 use super::blocks::Inside;
 use super::book::Book;
 use super::scope::Scope;
-use super::{Answer, Call, Failed, calls};
-use crate::expression::Expression;
+use super::{Call, Failed, Outcome, calls};
+use crate::MAX_RESULT;
+use crate::expression::{Expression, weight};
 use crate::plan::{Node, What};
 use crate::text::Text;
 use crate::value::kind;
@@ -70,6 +71,7 @@ impl<'p> Doing<'p> {
                 return Ok(Some(Ended::Skipped));
             }
             if let Some(value) = self.begin(scope, book)? {
+                book.weigh(&self.path, &value)?;
                 return Ok(Some(self.over(value, None, book)));
             }
         }
@@ -78,7 +80,8 @@ impl<'p> Doing<'p> {
                 let Some(outcome) = book.answers.remove(&self.path) else {
                     return Ok(None);
                 };
-                let (form, turn) = (*form, outcome.as_ref().ok().and_then(|it| it.turn));
+                let (form, turn) = (*form, outcome.turn);
+                book.keep(&self.path, outcome.kept)?;
                 let value = self.answer(outcome, form)?;
                 book.weigh(&self.path, &value)?;
                 Ok(Some(self.over(value, turn, book)))
@@ -117,11 +120,16 @@ impl<'p> Doing<'p> {
                 arguments,
                 form,
             } => {
-                let mut filled = Map::new();
+                let (mut filled, mut size) = (Map::new(), 0);
                 for (name, text) in arguments {
                     let value = text.fill(scope);
                     let value =
                         value.map_err(|why| unfilled(path, &format!("arguments.{name}"), &why))?;
+                    size += weight(&value);
+                    if size > MAX_RESULT {
+                        let why = format!("more than {MAX_RESULT} bytes, which are the most");
+                        return Err(unfilled(path, "arguments", &why));
+                    }
                     filled.insert(name.clone(), value);
                 }
                 let call = Call::Tool {
@@ -140,6 +148,7 @@ impl<'p> Doing<'p> {
             What::Prompt { prompt, form } => {
                 let call = Call::Prompt {
                     prompt: fill(prompt, "prompt")?,
+                    has_material: prompt.has_results(),
                 };
                 (call, *form)
             }
@@ -159,14 +168,19 @@ impl<'p> Doing<'p> {
         Ok(None)
     }
 
-    fn answer(&self, outcome: Result<Answer, Problem>, form: Form) -> Result<Json, Failed> {
-        let answer = outcome.map_err(|why| Failed {
+    fn answer(&self, outcome: Outcome, form: Form) -> Result<Json, Failed> {
+        let Outcome { answer, turn, .. } = outcome;
+        let answer = answer.map_err(|why| Failed {
             step: self.path.clone(),
+            turn,
             why: Box::new(why),
         })?;
         calls::result(answer, form).map_err(|why| {
             let remedy = "have it answer with JSON and nothing else, or leave out as: json";
-            Failed::new(&self.path, why, remedy)
+            Failed {
+                turn,
+                ..Failed::new(&self.path, Code::Unanswered, why, remedy)
+            }
         })
     }
 
@@ -204,6 +218,7 @@ pub(super) fn unfilled(path: &str, part: &str, why: &str) -> Failed {
     let detail = format!("{part}: {why}");
     Failed::new(
         path,
+        Code::ProgramFailed,
         detail,
         "correct the expression, or have the step before give what it needs",
     )
@@ -217,7 +232,7 @@ pub(super) struct InOrder<'p> {
     at: usize,
     doing: Option<Doing<'p>>,
     results: BTreeMap<&'p str, Json>,
-    last: Json,
+    last: Option<&'p str>,
 }
 
 impl<'p> InOrder<'p> {
@@ -228,26 +243,22 @@ impl<'p> InOrder<'p> {
             at: 0,
             doing: None,
             results: BTreeMap::new(),
-            last: Json::Null,
+            last: None,
         }
     }
 
-    /// Goes on; gives the result of the last step that was not skipped, once all are over.
-    pub(super) fn go_on(
-        &mut self,
-        scope: &Scope<'_>,
-        book: &mut Book,
-    ) -> Result<Option<Json>, Failed> {
+    /// Goes on; true once all are over.
+    pub(super) fn go_on(&mut self, scope: &Scope<'_>, book: &mut Book) -> Result<bool, Failed> {
         while let Some(node) = self.steps.get(self.at) {
             let around = &self.around;
             let doing = self.doing.get_or_insert_with(|| Doing::new(node, around));
             let Some(ended) = doing.go_on(&scope.after(&self.results), book)? else {
-                return Ok(None);
+                return Ok(false);
             };
             let value = match ended {
                 Ended::Skipped => Json::Null,
                 Ended::With(value) => {
-                    self.last = value.clone();
+                    self.last = Some(&node.name);
                     value
                 }
             };
@@ -255,7 +266,18 @@ impl<'p> InOrder<'p> {
             self.doing = None;
             self.at += 1;
         }
-        Ok(Some(std::mem::take(&mut self.last)))
+        Ok(true)
+    }
+
+    /// The last step that was not skipped, with its result, which is taken out.
+    pub(super) fn take(&mut self) -> Option<(&'p str, Json)> {
+        let last = self.last?;
+        Some((last, self.results.remove(last)?))
+    }
+
+    /// The same result; null where every step was skipped.
+    pub(super) fn take_value(&mut self) -> Json {
+        self.take().map_or(Json::Null, |it| it.1)
     }
 
     /// The results so far, by the steps' names.

@@ -14,6 +14,7 @@ use aion_abi::problem::Problem;
 use aion_abi::steps::{StepState, StepTold};
 use serde_json::{Map, Value as Json};
 
+use crate::MAX_FINAL;
 use crate::plan::Plan;
 use book::Book;
 use doing::InOrder;
@@ -40,6 +41,8 @@ pub enum Call {
     Prompt {
         /// What it is asked.
         prompt: String,
+        /// Results of earlier steps were filled into it.
+        has_material: bool,
     },
 }
 
@@ -59,8 +62,27 @@ pub struct Answer {
     pub text: String,
     /// A tool's structured answer.
     pub structured: Option<Json>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// What it gave, or why it failed.
+    pub answer: Result<Answer, Problem>,
     /// The turn of the agent that was asked.
     pub turn: Option<u64>,
+    /// Bytes of it that the kernel keeps for a run that begins anew.
+    pub kept: usize,
+}
+
+impl From<Result<Answer, Problem>> for Outcome {
+    fn from(answer: Result<Answer, Problem>) -> Self {
+        Self {
+            answer,
+            turn: None,
+            kept: 0,
+        }
+    }
 }
 
 /// How far a run is.
@@ -68,8 +90,8 @@ pub struct Answer {
 pub enum Now {
     /// Calls are under way.
     Waits,
-    /// It is done: the result of its last step that was not skipped, null where all were.
-    Done(Json),
+    /// It is done: the result of its last step that was not skipped; none where all were.
+    Done(Option<Json>),
     /// A step failed, and with it the run. What is still under way is not waited for.
     Failed(Problem),
 }
@@ -105,8 +127,8 @@ impl<'p> Run<'p> {
     }
 
     /// Takes what came of the call of `step`.
-    pub fn answered(&mut self, step: &str, outcome: Result<Answer, Problem>) {
-        self.book.answers.insert(step.to_owned(), outcome);
+    pub fn answered(&mut self, step: &str, outcome: impl Into<Outcome>) {
+        self.book.answers.insert(step.to_owned(), outcome.into());
     }
 
     /// Goes on as far as it can without further answers.
@@ -117,10 +139,16 @@ impl<'p> Run<'p> {
             variables: &[("input", &self.input)],
         };
         let now = match self.root.go_on(&scope, &mut self.book) {
-            Ok(None) => Now::Waits,
-            Ok(Some(value)) => Now::Done(value),
+            Ok(false) => Now::Waits,
+            Ok(true) => match self.root.take() {
+                None => Now::Done(None),
+                Some((step, value)) => match fits(step, &value) {
+                    Ok(()) => Now::Done(Some(value)),
+                    Err(failed) => Now::Failed(failed.problem()),
+                },
+            },
             Err(failed) => {
-                self.tell_of_the_rest(&failed.step);
+                self.tell_of_the_rest(&failed);
                 Now::Failed(failed.problem())
             }
         };
@@ -134,17 +162,35 @@ impl<'p> Run<'p> {
     }
 
     /// The steps that had begun: those round the one that failed fail with it, the others are given up.
-    fn tell_of_the_rest(&mut self, failed: &str) {
+    fn tell_of_the_rest(&mut self, failed: &Failed) {
         let mut open = Vec::new();
         self.root.open(&mut open);
         for step in open {
-            let inside = failed.strip_prefix(&*step);
+            let inside = failed.step.strip_prefix(&*step);
+            let turn = inside.filter(|it| it.is_empty()).and(failed.turn);
             let state = match inside {
                 Some(rest) if rest.is_empty() || rest.starts_with(['.', '[']) => StepState::Failed,
                 _ => StepState::Cancelled,
             };
-            self.book.tell(&step, state, None);
+            self.book.tell(&step, state, turn);
         }
+    }
+}
+
+/// Whether the last result can be said as the turn's answer.
+fn fits(step: &str, value: &Json) -> Result<(), Failed> {
+    let size = match value {
+        Json::String(_) => value.to_string().len(),
+        other => Json::from(other.to_string()).to_string().len(),
+    };
+    match size > MAX_FINAL {
+        true => Err(Failed::new(
+            step,
+            Code::TooLarge,
+            format!("the workflow's answer has {size} bytes as JSON, and {MAX_FINAL} are the most"),
+            "end with a step whose result is a part of it, or have what is long written to a file",
+        )),
+        false => Ok(()),
     }
 }
 
@@ -152,15 +198,18 @@ impl<'p> Run<'p> {
 #[derive(Debug)]
 struct Failed {
     step: String,
+    /// The turn that it asked for.
+    turn: Option<u64>,
     why: Box<Problem>,
 }
 
 impl Failed {
     /// A failure of the workflow itself.
-    fn new(step: &str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn new(step: &str, code: Code, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             step: step.to_owned(),
-            why: Box::new(Problem::new(Code::Unanswered, detail).remedy(remedy)),
+            turn: None,
+            why: Box::new(Problem::new(code, detail).remedy(remedy)),
         }
     }
 

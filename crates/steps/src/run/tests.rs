@@ -26,7 +26,7 @@ fn echo(call: &Call) -> Result<Answer, Problem> {
             None => String::new(),
         },
         Call::Agent { agent, input } => format!("{agent} on {input}"),
-        Call::Prompt { prompt } => format!("model on {prompt}"),
+        Call::Prompt { prompt, .. } => format!("model on {prompt}"),
     };
     Ok(Answer {
         text,
@@ -72,7 +72,7 @@ fn finish(plan: &Plan, mut pick: impl FnMut(usize) -> usize) -> Past {
 
 fn result(steps: Json) -> Json {
     match finish(&plan(steps), |_| 0).end {
-        Now::Done(value) => value,
+        Now::Done(Some(value)) => value,
         other => panic!("{other:?}"),
     }
 }
@@ -100,7 +100,7 @@ fn whole() -> Json {
             ]},
             {"name": "kept", "value": "${steps.both.odd == null ? 'even' : steps.both.odd}"}
         ]},
-        {"name": "polish", "until": "${size(steps.draft) > 7}", "max": 5, "steps": [
+        {"name": "polish", "until": "${size(steps.draft) > 7}", "maxRounds": 5, "steps": [
             {"name": "draft", "value": "${(previous == null ? '' : previous) + string(round) + 'ab'}"}
         ]},
         {"name": "end", "value": "${steps.each.join('-')} ${steps.polish} ${steps.not == null}"}
@@ -110,7 +110,10 @@ fn whole() -> Json {
 #[test]
 fn every_construct_gives_what_it_says() {
     let past = finish(&plan(whole()), |_| 0);
-    assert_eq!(past.end, Now::Done(json!("1-even-3-even 1ab2ab3ab true")));
+    assert_eq!(
+        past.end,
+        Now::Done(Some(json!("1-even-3-even 1ab2ab3ab true")))
+    );
     let places: Vec<_> = past.made.iter().map(|it| it.0.as_str()).collect();
     assert!(places.contains(&"each[2].both.odd") && !places.contains(&"each[1].both.odd"));
     let given = Map::from_iter([
@@ -146,7 +149,7 @@ fn results_stand_where_their_steps_do_whatever_ends_first() {
     let last_first = finish(&plan(each), |open| open - 1);
     assert_eq!(
         last_first.end,
-        Now::Done(json!(["model on 1", "model on 2", "model on 3"]))
+        Now::Done(Some(json!(["model on 1", "model on 2", "model on 3"])))
     );
     assert_eq!(
         result(json!([{"name": "e", "foreach": "${[]}", "steps": [{"name": "p", "prompt": "x"}]}])),
@@ -154,15 +157,17 @@ fn results_stand_where_their_steps_do_whatever_ends_first() {
     );
     assert_eq!(
         result(
-            json!([{"name": "b", "parallel": 1, "steps": [{"name": "y", "value": "1"}, {"name": "x", "value": "${2}"}]}])
+            json!([{"name": "b", "parallel": 2, "steps": [{"name": "y", "value": "1"}, {"name": "x", "value": "${2}"}]}])
         ),
         json!({"x": 2, "y": "1"})
     );
     let skipped =
         json!([{"name": "a", "value": "x"}, {"name": "b", "when": "${false}", "value": "y"}]);
     assert_eq!(result(skipped), json!("x"));
+    let none = plan(json!([{"name": "b", "when": "${false}", "value": "y"}]));
+    assert_eq!(finish(&none, |_| 0).end, Now::Done(None));
     assert_eq!(
-        result(json!([{"name": "b", "when": "${false}", "value": "y"}])),
+        result(json!([{"name": "b", "value": "${null}"}])),
         Json::Null
     );
 }
@@ -184,7 +189,7 @@ fn a_failure_names_its_step() {
             "step a: foreach: ${input} is text, not a list",
         ),
         (
-            json!([{"name": "a", "until": "${false}", "max": 2, "steps": [{"name": "b", "value": "x"}]}]),
+            json!([{"name": "a", "until": "${false}", "maxRounds": 2, "steps": [{"name": "b", "value": "x"}]}]),
             "step a: until: ${false} was not true after 2 rounds",
         ),
         (
@@ -200,7 +205,7 @@ fn a_failure_names_its_step() {
             "200 calls",
         ),
         (
-            json!([{"name": "u", "until": "${false}", "max": 50, "steps": [{"name": "a", "foreach": "${[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]}", "steps": [{"name": "b", "value": "x"}]}]}]),
+            json!([{"name": "u", "until": "${false}", "maxRounds": 50, "steps": [{"name": "a", "foreach": "${[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]}", "steps": [{"name": "b", "value": "x"}]}]}]),
             "1000 steps",
         ),
     ] {
@@ -251,6 +256,108 @@ fn what_runs_beside_a_step_that_fails_is_given_up() {
         ("b.late.in_it", StepState::Cancelled),
     ];
     assert_eq!(told, expected);
+}
+
+/// What a run that begins anew needs is what the kernel keeps: no call is made that could push it out.
+#[test]
+fn what_is_kept_is_bounded_before_a_call_is_made() {
+    let steps = json!([{"name": "e", "foreach": "${[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]}", "steps": [{"name": "p", "tool": "t.x"}]}]);
+    let plan = plan(steps);
+    let mut run = Run::new(&plan, "", 9);
+    let mut made = 0;
+    let end = loop {
+        match run.go_on().now {
+            Now::Waits => {}
+            end => break end,
+        }
+        run.answered(
+            &format!("e[{made}].p"),
+            Outcome {
+                kept: 2 * crate::MAX_RESULT,
+                ..Outcome::from(Ok(Answer::default()))
+            },
+        );
+        made += 1;
+    };
+    let Now::Failed(problem) = end else { panic!() };
+    assert_eq!((problem.code, made), (Code::TooLarge, 9));
+    assert!(
+        problem
+            .detail
+            .starts_with("step e[9].p: the answers so far"),
+        "{problem}"
+    );
+    let mut run = Run::new(&plan, "", 9);
+    run.go_on();
+    let kept = crate::KEPT + 1;
+    run.answered(
+        "e[0].p",
+        Outcome {
+            kept,
+            ..Outcome::from(Ok(Answer::default()))
+        },
+    );
+    assert!(matches!(run.go_on().now, Now::Failed(_)));
+}
+
+#[test]
+fn values_and_answers_are_bounded_with_their_steps_names() {
+    let long = json!("x".repeat(crate::MAX_RESULT));
+    let steps = json!([{"name": "e", "foreach": "${[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]}", "steps": [{"name": "v", "value": "${input}"}]}]);
+    let plan_of_values = plan(steps);
+    let mut run = Run::new(&plan_of_values, long.as_str().unwrap(), 9);
+    let Now::Failed(problem) = run.go_on().now else {
+        panic!()
+    };
+    assert!(
+        problem
+            .detail
+            .starts_with("step e[16].v: the results of all steps"),
+        "{problem}"
+    );
+    let steps = json!([{"name": "e", "foreach": "${[1,2,3,4,5]}", "steps": [{"name": "v", "value": "${input}"}]}]);
+    let large = plan(steps);
+    let mut run = Run::new(&large, long.as_str().unwrap(), 9);
+    let Now::Failed(problem) = run.go_on().now else {
+        panic!()
+    };
+    assert!(
+        problem
+            .detail
+            .starts_with("step e: the workflow's answer has"),
+        "{problem}"
+    );
+    let steps =
+        json!([{"name": "c", "tool": "t.x", "arguments": {"a": "${input}", "b": "${input}"}}]);
+    let twice = plan(steps);
+    let mut run = Run::new(&twice, long.as_str().unwrap(), 9);
+    let Now::Failed(problem) = run.go_on().now else {
+        panic!()
+    };
+    assert!(
+        problem.detail.starts_with("step c: arguments: more than"),
+        "{problem}"
+    );
+    assert_eq!(problem.code, Code::ProgramFailed);
+}
+
+#[test]
+fn a_step_that_failed_names_its_turn() {
+    let plan =
+        plan(json!([{"name": "b", "steps": [{"name": "a", "agent": "clerk", "input": "x"}]}]));
+    let mut run = Run::new(&plan, "", 9);
+    run.go_on();
+    let failed = Err(Problem::new(Code::Unanswered, "cannot"));
+    run.answered(
+        "b.a",
+        Outcome {
+            turn: Some(7),
+            ..Outcome::from(failed)
+        },
+    );
+    let told = run.go_on().told;
+    let turns: Vec<_> = told.iter().map(|it| (it.step.as_str(), it.turn)).collect();
+    assert_eq!(turns, [("b", None), ("b.a", Some(7))]);
 }
 
 #[test]

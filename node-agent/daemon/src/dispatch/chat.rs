@@ -22,6 +22,9 @@ use crate::{
     shell::{Driven, Progress},
 };
 
+/// Text that is kept in one event at most, in bytes, where it came in smaller parts.
+const JOINED: usize = 8 * 1024;
+
 /// Where the events of an answer go.
 pub(super) struct Listener {
     pub(super) chunks: Option<mpsc::Sender<ChatEvent>>,
@@ -80,7 +83,7 @@ impl Listener {
     /// Passes the events on until the last one, which is handed to the kernel instead: a caller learns
     /// the end of an answer only once its outcome is in the journal.
     async fn relay(self, mut stream: ChatStream) -> Driven {
-        let mut transcript = BytesMut::new();
+        let mut transcript = Transcript::default();
         let mut metered = true;
         let last = loop {
             tokio::select! {
@@ -96,7 +99,7 @@ impl Listener {
                     Some(last @ (ChatEvent::End { .. } | ChatEvent::Error(_))) => break Some(last),
                     Some(event) => {
                         if self.keyed {
-                            transcript.extend_from_slice(&frame(&event));
+                            transcript.add(&event);
                         }
                         if !self.pass(event).await {
                             return Driven { usage: used(&stream), ..ending::stopped() };
@@ -123,13 +126,13 @@ impl Listener {
         }
     }
 
-    fn ended(&self, last: Option<ChatEvent>, mut transcript: BytesMut, usage: Usage) -> Driven {
+    fn ended(&self, last: Option<ChatEvent>, mut transcript: Transcript, usage: Usage) -> Driven {
         let problem = match last {
             Some(ChatEvent::Error(problem)) => problem,
             Some(end) => match serde_json::to_vec(&end) {
                 Ok(json) => {
-                    transcript.extend_from_slice(&frame(&end));
-                    let whole = self.keyed.then(|| transcript.freeze());
+                    transcript.add(&end);
+                    let whole = self.keyed.then(|| transcript.frames.freeze());
                     return Driven {
                         finish: super::done(whole.as_deref().map(ending::body)),
                         usage,
@@ -147,6 +150,36 @@ impl Listener {
         Driven {
             usage,
             ..ending::of(Err(problem), false)
+        }
+    }
+}
+
+/// The events as they are kept: of text that came in small parts, a few.
+#[derive(Default)]
+struct Transcript {
+    frames: BytesMut,
+    /// Text that is not in `frames` yet.
+    text: String,
+}
+
+impl Transcript {
+    fn add(&mut self, event: &ChatEvent) {
+        if let ChatEvent::Delta { text } = event {
+            if self.text.len() + text.len() > JOINED {
+                self.flush();
+            }
+            self.text.push_str(text);
+            return;
+        }
+        self.flush();
+        self.frames.extend_from_slice(&frame(event));
+    }
+
+    fn flush(&mut self) {
+        if !self.text.is_empty() {
+            let text = std::mem::take(&mut self.text);
+            let joined = frame(&ChatEvent::Delta { text });
+            self.frames.extend_from_slice(&joined);
         }
     }
 }
@@ -179,4 +212,27 @@ fn candidates(instance: &Instance, model: &ResolvedModel, named: Option<&str>) -
             timeout: Duration::from_secs(count(it.timeout_seconds).into()),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_in_small_parts_is_kept_in_few_events() {
+        let mut kept = Transcript::default();
+        let delta = |text: &str| ChatEvent::Delta {
+            text: text.to_owned(),
+        };
+        for _ in 0..5000 {
+            kept.add(&delta("word"));
+        }
+        kept.add(&ChatEvent::Withdrawn);
+        kept.add(&delta("b"));
+        kept.add(&ChatEvent::Withdrawn);
+        let kept = String::from_utf8_lossy(&kept.frames).into_owned();
+        assert_eq!(kept.matches("data: ").count(), 3 + 3);
+        assert_eq!(kept.matches("word").count(), 5000);
+        assert!(kept.len() < 5000 * 4 + 500, "{}", kept.len());
+    }
 }

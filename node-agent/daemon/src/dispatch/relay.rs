@@ -18,6 +18,11 @@ impl Dispatch {
         caller: &Caller,
         message: MessageRequest,
     ) -> Result<Vec<u8>, Problem> {
+        let inline = caller.instance.spec().inline.as_ref();
+        if !message.steps.is_empty() && inline.is_none_or(|it| it.steps.is_empty()) {
+            let what = "steps are told of by the runner of spec.steps, and this agent has none";
+            return Err(Problem::new(Code::BadRequest, what).remedy("leave steps out"));
+        }
         if let Some(noted) = self.turns.message(caller.turn, message).await? {
             let (logs, agent) = (self.logs.clone(), caller.instance.agent());
             let text = format!("turn {}: notice: {}", caller.turn, noted.text);

@@ -159,6 +159,7 @@ fn calendar() -> FakeTools {
         text: "nothing today".into(),
         structured: None,
         is_error: false,
+        cut: false,
         links: Vec::new(),
     })
 }

@@ -55,22 +55,29 @@ impl Steps {
                 format!("a step is named by 1 to {MAX_PATH} bytes without control characters");
             return Err(Problem::new(Code::BadRequest, detail));
         }
-        let news = told.into_iter().filter(|it| self.is_new(it));
-        Ok(news
-            .map(|it| StepEvent {
+        // Of one message, each is judged by those before it.
+        let (mut states, mut more) = (HashMap::new(), 0);
+        let mut news = Vec::new();
+        for it in told {
+            let known = self.places.get(&it.step).and_then(|at| self.all.get(*at));
+            let state = states.get(&it.step).copied().or(known.map(|it| it.state));
+            let is_new = match state {
+                Some(state) => state == StepState::Running && it.state != StepState::Running,
+                None => self.all.len() + more < MAX_STEPS,
+            };
+            if !is_new {
+                continue;
+            }
+            more += usize::from(state.is_none());
+            states.insert(it.step.clone(), it.state);
+            news.push(StepEvent {
                 step: it.step,
                 state: it.state,
                 at_ms,
                 turn: it.turn,
-            })
-            .collect())
-    }
-
-    fn is_new(&self, told: &StepTold) -> bool {
-        match self.places.get(&told.step).and_then(|at| self.all.get(*at)) {
-            Some(known) => known.state == StepState::Running && told.state != StepState::Running,
-            None => self.all.len() < MAX_STEPS,
+            });
         }
+        Ok(news)
     }
 
     /// Adds what was told.
@@ -96,9 +103,22 @@ impl Steps {
         });
     }
 
-    /// As a record has them, and how many more there are.
+    /// As a record has them, and how many more there are: those that run or did not end well, and of the others the first.
     pub(super) fn listed(&self) -> (Vec<StepRecord>, u64) {
-        let listed: Vec<_> = self.all.iter().take(MAX_LISTED).cloned().collect();
+        let is_over = |it: &StepRecord| matches!(it.state, StepState::Done | StepState::Skipped);
+        let others = self.all.iter().filter(|it| !is_over(it)).count();
+        let (mut first, mut left) = (MAX_LISTED.saturating_sub(others), MAX_LISTED);
+        let mut listed = Vec::new();
+        for step in &self.all {
+            let room = match is_over(step) {
+                true => &mut first,
+                false => &mut left,
+            };
+            if *room > 0 {
+                *room -= 1;
+                listed.push(step.clone());
+            }
+        }
         let beyond = self.all.len() - listed.len();
         (listed, beyond as u64)
     }
@@ -143,6 +163,32 @@ mod tests {
             .map(|it| (it.began_at_ms.0, it.ended_at_ms.map(|at| at.0)))
             .collect();
         assert_eq!((times, beyond), (vec![(1, Some(2)), (3, Some(10))], 0));
+    }
+
+    #[test]
+    fn where_not_all_can_be_listed_those_that_run_or_failed_are() {
+        let mut steps = Steps::default();
+        tell(&mut steps, "all", StepState::Running, 1);
+        for n in 0..300 {
+            tell(&mut steps, &format!("all[{n}]"), StepState::Done, 2);
+        }
+        tell(&mut steps, "all[300]", StepState::Failed, 3);
+        let (listed, beyond) = steps.listed();
+        assert_eq!((listed.len(), beyond), (MAX_LISTED, 302 - 256));
+        assert_eq!(listed[0].step, "all");
+        assert_eq!(listed.last().unwrap().step, "all[300]");
+    }
+
+    #[test]
+    fn one_message_tells_each_end_once_and_no_more_steps_than_there_may_be() {
+        let mut steps = Steps::default();
+        let twice = vec![told("a", StepState::Done), told("a", StepState::Done)];
+        assert_eq!(steps.news(twice, UnixMillis(1)).unwrap().len(), 1);
+        for n in 0..MAX_STEPS - 1 {
+            tell(&mut steps, &format!("s{n}"), StepState::Running, 1);
+        }
+        let two = vec![told("x", StepState::Done), told("y", StepState::Done)];
+        assert_eq!(steps.news(two, UnixMillis(1)).unwrap().len(), 1);
     }
 
     #[test]

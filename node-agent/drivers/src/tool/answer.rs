@@ -37,6 +37,7 @@ pub(super) fn of_call(result: Value) -> CallResponse {
     let structured = structured.filter(|value| {
         let size = value.to_string().len();
         if size > MAX_STRUCTURED {
+            told.cut = true;
             told.parts.push(format!(
                 "[the structured answer has {size} bytes and is left out: ask for less]"
             ));
@@ -47,6 +48,7 @@ pub(super) fn of_call(result: Value) -> CallResponse {
         text: told.text(),
         structured,
         is_error,
+        cut: told.cut,
         links: told.links,
     }
 }
@@ -63,6 +65,7 @@ pub(super) fn of_read(mut result: Value) -> CallResponse {
         text: told.text(),
         structured: None,
         is_error: false,
+        cut: told.cut,
         links: Vec::new(),
     }
 }
@@ -83,6 +86,7 @@ fn structured(mut result: Map<String, Value>) -> Option<Value> {
 struct Told {
     parts: Vec<String>,
     links: Vec<Link>,
+    cut: bool,
 }
 
 impl Told {
@@ -90,6 +94,7 @@ impl Told {
         self.parts.retain(|part| !part.is_empty());
         let mut text = self.parts.join("\n\n");
         if text.len() > MAX_TEXT {
+            self.cut = true;
             let whole = text.len();
             text.truncate(text.floor_char_boundary(MAX_TEXT));
             text.push_str(&format!("\n\n[cut here: {whole} bytes in all]"));
@@ -260,7 +265,11 @@ mod tests {
         );
         assert!(answer.is_error && answer.structured.is_none());
         assert!(answer.text.len() < MAX_TEXT + 100);
-        assert!(answer.text.ends_with(" bytes in all]") && answer.text.contains("[cut here: "));
+        assert!(
+            answer.cut
+                && answer.text.ends_with(" bytes in all]")
+                && answer.text.contains("[cut here: ")
+        );
     }
 
     #[test]

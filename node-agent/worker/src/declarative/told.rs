@@ -62,6 +62,7 @@ mod tests {
             text: text.to_owned(),
             structured,
             is_error,
+            cut: false,
             links: Vec::new(),
         }
     }

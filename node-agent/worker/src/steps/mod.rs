@@ -74,11 +74,11 @@ pub(crate) async fn run(
 }
 
 /// The last result as the turn's answer.
-fn answer(result: Value) -> String {
+fn answer(result: Option<Value>) -> String {
     match result {
-        Value::String(text) => text,
-        Value::Null => "Nothing was done: every step was skipped.".to_owned(),
-        other => other.to_string(),
+        Some(Value::String(text)) => text,
+        Some(other) => other.to_string(),
+        None => "Nothing was done: every step was skipped.".to_owned(),
     }
 }
 

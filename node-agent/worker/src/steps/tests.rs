@@ -102,9 +102,10 @@ impl Syscalls for Kernel {
         let made = (place.to_owned(), Syscall::ModelChat, body);
         self.made.borrow_mut().push(made);
         let text = self.answer(place)?["text"].as_str().unwrap().to_owned();
-        let finish = match text.ends_with('…') {
-            true => Finish::Length,
-            false => Finish::Stop,
+        let finish = match text.chars().last() {
+            Some('…') => Finish::Length,
+            Some('?') => Finish::Other,
+            _ => Finish::Stop,
         };
         let end = ChatEvent::End {
             finish,
@@ -159,7 +160,7 @@ fn each_kind_of_call_is_a_syscall_under_its_steps_place() {
         ("each[0].asked", ended("X")),
         ("each[1].asked", ended("Y")),
         ("each[2].asked", ended("Z")),
-        ("said", json!({"text": "All of it…"})),
+        ("said", json!({"text": "All of it?"})),
     ]);
     turn(steps, &kernel).unwrap();
     let made = kernel.made.borrow();
@@ -172,14 +173,18 @@ fn each_kind_of_call_is_a_syscall_under_its_steps_place() {
         (made[3].0.as_str(), &made[3].2["input"]),
         ("each[2].asked", &json!("z"))
     );
-    assert_eq!(made[4].2["messages"][0]["content"], "Sum up X, Y, Z");
+    let messages = &made[4].2["messages"];
+    assert_eq!(messages[1]["content"], "Sum up X, Y, Z");
+    let material = messages[0]["content"].as_str().unwrap();
+    assert!(material.contains("never as an instruction"));
     assert_eq!(made[4].2["maxTokens"], 7);
     assert_eq!(kernel.most.get(), 2, "as many as may be under way");
-    assert_eq!(kernel.texts(MessageKind::Final), ["All of it…"]);
+    assert_eq!(kernel.texts(MessageKind::Final), ["All of it?"]);
     let mut notices = kernel.texts(MessageKind::Notice);
     notices.sort();
     assert_eq!(notices[0], "step each[0].asked: clerk: by the way");
-    assert!(notices[3].contains("at the most tokens"), "{notices:?}");
+    let left_out = kernel.texts(MessageKind::LeftOut);
+    assert!(left_out[0].contains("perhaps it was cut"), "{left_out:?}");
     let told = kernel.messages.borrow();
     let told = told.iter().flat_map(|it| &it.steps);
     let mut turns: Vec<_> = told
@@ -220,6 +225,46 @@ fn what_ends_a_turn_names_the_step_and_keeps_the_code() {
     )
     .unwrap_err();
     assert_eq!(problem.detail, "step a: turn 8 of clerk: cannot");
+}
+
+#[test]
+fn half_an_answer_is_none() {
+    let kernel = answers(&[("a", json!({"text": "{\"half\": …"}))]);
+    let problem = turn(json!([{"name": "a", "prompt": "x", "as": "json"}]), &kernel).unwrap_err();
+    assert_eq!(problem.code, Code::TooLarge);
+    assert!(
+        problem
+            .detail
+            .starts_with("step a: the model's answer was cut"),
+        "{problem}"
+    );
+    let cut = answers(&[("a", json!({"text": "lines", "cut": true}))]);
+    let problem = turn(json!([{"name": "a", "tool": "t.x"}]), &cut).unwrap_err();
+    assert!(
+        problem.detail.contains("the answer of t.x is too long"),
+        "{problem}"
+    );
+    let links = json!({"text": "see", "links": [{"uri": "file:///1", "name": ""}]});
+    let linked = answers(&[("a", links)]);
+    turn(json!([{"name": "a", "tool": "t.x"}]), &linked).unwrap();
+    let told = linked.texts(MessageKind::Notice);
+    assert!(told[0].contains("links to 1 resources"), "{told:?}");
+}
+
+/// Text and structured answer are both kept, whichever of them the step takes.
+#[test]
+fn what_is_kept_of_answers_is_counted_in_whole() {
+    let large = json!({"text": "x".repeat(200_000), "structured": ["y".repeat(200_000)]});
+    let items: Vec<usize> = (0..14).collect();
+    let of = |at: &usize| (format!("e[{at}].p"), Ok(large.clone()));
+    let kernel = Kernel {
+        answers: items.iter().map(of).collect(),
+        ..Kernel::default()
+    };
+    let steps = json!([{"name": "e", "foreach": format!("${{{items:?}}}"), "steps": [{"name": "p", "tool": "t.x"}]}]);
+    let problem = turn(steps, &kernel).unwrap_err();
+    assert!(problem.detail.contains("as they are kept"), "{problem}");
+    assert_eq!(kernel.places().len(), 11);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn a_workflow_whose_node_agent_is_killed_goes_on_at_the_last_step_that_ended() -
             {"name": "left", "tool": "probe.echo", "arguments": {"text": "left"}},
             {"name": "right", "prompt": "HOLD ${size(steps.each)}"}
         ]},
-        {"name": "polish", "until": "${round == 3}", "max": 3, "steps": [
+        {"name": "polish", "until": "${round == 3}", "maxRounds": 3, "steps": [
             {"name": "round_of", "tool": "probe.echo", "arguments": {"text": "round ${round}, ${previous == null ? 'first' : previous}"}}
         ]},
         {"name": "end", "value": "${steps.each.join(' ')} ${steps.both.left} ${steps.both.right} ${steps.polish}"}

@@ -74,6 +74,7 @@ async fn the_fake_conforms() {
         text: text.into(),
         structured,
         is_error,
+        cut: false,
         links: Vec::new(),
     };
     let mut driver = FakeTools::default()
