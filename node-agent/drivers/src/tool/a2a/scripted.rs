@@ -22,6 +22,8 @@ pub(in crate::tool) struct Asked {
     pub(in crate::tool) operation: String,
     pub(in crate::tool) params: Value,
     pub(in crate::tool) headers: HeaderMap,
+    /// Path and query.
+    pub(in crate::tool) at: String,
 }
 
 /// What it does.
@@ -166,8 +168,12 @@ fn read(
     body: &[u8],
 ) -> (Asked, Value) {
     let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let at = uri.to_string();
     if binding == "JSONRPC" {
-        assert_eq!((method, uri.path()), (&Method::POST, "/a"));
+        assert_eq!(
+            (method, uri.path().trim_end_matches('/')),
+            (&Method::POST, "/a")
+        );
         let operation = body["method"].as_str().unwrap().to_owned();
         let (params, id) = (body["params"].take(), body["id"].take());
         return (
@@ -175,6 +181,7 @@ fn read(
                 operation,
                 params,
                 headers,
+                at,
             },
             id,
         );
@@ -201,6 +208,7 @@ fn read(
         operation: operation.to_owned(),
         params: body,
         headers,
+        at,
     };
     (asked, Value::Null)
 }
