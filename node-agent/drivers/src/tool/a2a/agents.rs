@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use aion_abi::{code::Code, problem::Problem};
 use aion_backoff::Backoff;
 use parking_lot::Mutex;
-use tokio::{sync::Mutex as AsyncMutex, time::Instant};
+use tokio::{
+    sync::Mutex as AsyncMutex,
+    time::{Instant, timeout},
+};
 
 use super::{
     super::{ToolServer, Transport},
@@ -17,6 +20,8 @@ use super::{
 
 /// How long a card is used.
 const KEPT: Duration = Duration::from_secs(300);
+/// How long a card is waited for: less than a listing waits, so that a server that hangs is left alone after it.
+const FETCH: Duration = Duration::from_secs(8);
 /// What was not used for so long is forgotten.
 const IDLE: Duration = Duration::from_secs(600);
 /// The first pause after a failure; it doubles with each, up to the last.
@@ -103,7 +108,12 @@ impl Agent {
                 return Err(problem.clone().retry_after_ms(left.max(1)));
             }
         }
-        match dialer.card(self).await {
+        let fetched = timeout(FETCH, dialer.card(self)).await;
+        let fetched = fetched.unwrap_or_else(|_| {
+            let what = format!("its card did not come within {} s", FETCH.as_secs());
+            Err(problem(Code::Unreachable, self, &what))
+        });
+        match fetched {
             Ok(card) => {
                 let card = Arc::new(card);
                 kept.card = Some((Arc::clone(&card), now));

@@ -166,3 +166,20 @@ async fn a_message_whose_answer_is_lost_is_found_again_where_it_is_safe_to_look(
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_card_that_does_not_come_is_left_alone_after_it() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let (driver, tool) = (driver(), remote_tool("travel", &url));
+    let tools = [tool];
+    let started = Instant::now();
+    for waits in [true, false] {
+        let before = started.elapsed();
+        let listed = driver.list(&tools, &|_: &str| true).await.unwrap();
+        let reason = &listed.unavailable[0].reason;
+        assert!(reason.contains("did not come"), "{reason}");
+        // Time is paused: the second caller is told of the first's failure.
+        assert_eq!(started.elapsed() > before, waits);
+    }
+}

@@ -235,7 +235,7 @@ async fn refused(tool: &str, key: Option<&Secret>, response: Response) -> NotDon
     let pause = named_pause(&headers);
     let later = pause.is_some();
     let mut fault = match error_in(&body, key) {
-        // Whoever is without a key is told so by status, whatever stands beside it.
+        // For a request that is unauthenticated or forbidden the status decides, whatever the body says.
         _ if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             let what = format!("it does not accept the key ({status})");
             NotDone::new(Kind::Refused, Code::UpstreamFailed, tool, &what).remedy(NO_KEY)
