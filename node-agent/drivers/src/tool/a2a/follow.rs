@@ -47,6 +47,8 @@ pub(super) struct Following<'a> {
     /// The task went on before the message was sent.
     unsent: bool,
     events: usize,
+    /// The context of the task that a message goes on with, as the agent told it.
+    context: Option<String>,
 }
 
 /// What ends a call.
@@ -81,6 +83,7 @@ impl<'a> Following<'a> {
             has_gap: false,
             unsent: false,
             events: 0,
+            context: None,
         }
     }
 
@@ -191,7 +194,10 @@ impl<'a> Following<'a> {
     /// Looks at a task before it is gone on with: it may have gone on by itself, or by an earlier try of the call.
     async fn go_on(&mut self, task: &str, again: bool) -> Result<(), Problem> {
         match self.look(task).await {
-            Ok(()) if self.task.as_ref().is_some_and(|it| waits(it.state)) => self.task = None,
+            Ok(()) if self.task.as_ref().is_some_and(|it| waits(it.state)) => {
+                let context = self.task.take().map(|it| it.named.context);
+                self.context = context.filter(|it| !it.is_empty());
+            }
             Ok(()) => self.unsent = !again,
             Err(fault) if fault.kind == Kind::NotSupported => {}
             Err(fault) if again => return Err(unknown(fault.problem)),
@@ -231,7 +237,7 @@ impl<'a> Following<'a> {
             }
         }
         // One that waited says that it waits until it was looked at: its answer is waited for.
-        let params = message.params(!self.waited);
+        let params = message.params(!self.waited, self.context.as_deref());
         let told = self.line.whole(&Asked::Send(&params)).await;
         self.waited = false;
         match told.and_then(|told| self.take(told)) {
@@ -268,7 +274,7 @@ impl<'a> Following<'a> {
 
     /// Sends the message, and hears the first that is told: a refusal may come so.
     async fn stream(&mut self, message: &Message) -> Result<Begun, NotDone> {
-        let params = message.params(true);
+        let params = message.params(true, self.context.as_deref());
         let mut events = self.line.open(&Asked::Stream(&params)).await?;
         let Some(told) = events.next().await? else {
             return Err(self.fault(Kind::Lost, "it took the message and said nothing"));

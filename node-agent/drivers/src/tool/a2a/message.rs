@@ -17,7 +17,7 @@ pub(super) struct Message {
     params: Map<String, Value>,
     /// The context that its task is found by; none where it is not looked for, since not every agent takes one.
     pub(super) context: Option<String>,
-    /// The agent's id of the task that it goes on with. Its context the agent knows.
+    /// The agent's id of the task that it goes on with.
     pub(super) answers: Option<String>,
     /// An earlier try may have been taken.
     pub(super) again: bool,
@@ -58,9 +58,13 @@ impl Message {
         }
     }
 
-    /// What is sent; `returns` once the task is there, and not at its end.
-    pub(super) fn params(&self, returns: bool) -> Map<String, Value> {
+    /// What is sent; `returns` once the task is there, and not at its end. `context`: of the task that it goes on with,
+    /// since some agents take it for another's without.
+    pub(super) fn params(&self, returns: bool, context: Option<&str>) -> Map<String, Value> {
         let mut params = self.params.clone();
+        if let (Some(context), Some(message)) = (context, params.get_mut("message")) {
+            message["contextId"] = context.into();
+        }
         let configuration = json!({"returnImmediately": returns, "historyLength": 1});
         params.insert("configuration".to_owned(), configuration);
         params
@@ -104,7 +108,8 @@ mod tests {
     #[test]
     fn each_try_of_a_call_is_the_same_message_and_another_call_another() {
         let asked = || json!({"message": "Where to?"});
-        let sent = |key, tries, arguments: Value| message(key, tries, &arguments).params(true);
+        let sent =
+            |key, tries, arguments: Value| message(key, tries, &arguments).params(true, None);
         let first = sent(Some("i/t1.2"), Tries::First, asked());
         assert_eq!(first, sent(Some("i/t1.2"), Tries::Again, asked()));
         assert_ne!(first, sent(Some("i/t1.3"), Tries::First, asked()));

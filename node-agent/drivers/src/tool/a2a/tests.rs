@@ -285,7 +285,7 @@ async fn a_task_that_asks_for_more_is_answered_by_its_own_instance_after_a_resta
                     status("TASK_STATE_INPUT_REQUIRED", "Which day?"),
                 ]),
                 (_, Some(task_id)) => {
-                    assert_eq!(task_id, "t1");
+                    assert_eq!((task_id, &message["contextId"]), ("t1", &json!("c1")));
                     answered.fetch_add(1, Ordering::AcqRel);
                     // As it was, and then as it is.
                     Reply::Tells(vec![
