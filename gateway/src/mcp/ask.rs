@@ -192,7 +192,9 @@ impl<'a> Call<'a> {
         while let Some(heard) = asking.next().await? {
             match heard {
                 Heard::Again => answer.start_again(),
-                Heard::Event(TurnEvent::Progress { text, .. }) => self.client.progress.tell(text).await,
+                Heard::Event(TurnEvent::Progress { text, .. }) => {
+                    self.client.progress.tell(text).await
+                }
                 Heard::Event(TurnEvent::Asked {
                     approval,
                     capability,

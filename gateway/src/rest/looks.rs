@@ -28,7 +28,10 @@ pub(crate) async fn turns(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = gateway.nodes.keeper()?.turns((within.or(&gateway), &agent), &part);
+    let page = gateway
+        .nodes
+        .keeper()?
+        .turns((within.or(&gateway), &agent), &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 
@@ -63,7 +66,10 @@ pub(crate) async fn usage(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = gateway.nodes.keeper()?.usage(within.namespace.as_deref(), &part);
+    let page = gateway
+        .nodes
+        .keeper()?
+        .usage(within.namespace.as_deref(), &part);
     Ok(tagged(&headers, &page.await.map_err(problem)?))
 }
 
@@ -72,6 +78,11 @@ pub(crate) async fn queues(
     Query(part): Query<Part>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let page = gateway.nodes.keeper()?.queues(&part).await.map_err(problem)?;
+    let page = gateway
+        .nodes
+        .keeper()?
+        .queues(&part)
+        .await
+        .map_err(problem)?;
     Ok(tagged(&headers, &page))
 }

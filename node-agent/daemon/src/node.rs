@@ -2,6 +2,7 @@
 
 mod adoption;
 mod drivers;
+mod proofs;
 mod recover;
 mod serve;
 mod setting;

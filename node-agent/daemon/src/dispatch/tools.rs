@@ -89,6 +89,7 @@ pub(super) fn attempt(
     // A key is its instance's own.
     let scoped = |key: &IdempotencyKey| format!("{}/{}", caller.instance.uid.0, key.as_str());
     Attempt {
+        instance: caller.instance.uid.0.to_string(),
         key: key.map(scoped),
         tries: match key.is_some() && caller.instance.repeats(&call.name) {
             false => Tries::Once,

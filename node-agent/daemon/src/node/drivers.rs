@@ -12,7 +12,12 @@ use aion_drivers::{
     tool::Tools,
 };
 
-use super::{NodeError, recover::Base, setting::Setting, state::mounts_file};
+use super::{
+    NodeError, proofs,
+    recover::Base,
+    setting::Setting,
+    state::{io_error, mounts_file},
+};
 use crate::{
     clock, dispatch::Dispatch, instance::Instances, launching::Launcher, logs::Logs,
     mounts::Mounts, telemetry::Telemetry, turns::Checkpoints, workers::ToolProcesses,
@@ -54,6 +59,7 @@ pub(super) async fn drivers(
     let processes = Arc::new(processes);
     let embedder = HttpEmbedder::new(Arc::clone(&outbound), Arc::clone(&secrets));
     let embedder: Arc<dyn Embedder> = Arc::new(embedder);
+    let tasks = base.at("state/tasks.key");
     let dispatch = Dispatch {
         files: files.clone(),
         mounts,
@@ -68,6 +74,7 @@ pub(super) async fn drivers(
             Arc::clone(&outbound),
             secrets,
             setting.stdio(&processes),
+            proofs::key(&tasks).map_err(io_error("read", tasks))?,
         )),
         outbound,
         clock: base.clock,

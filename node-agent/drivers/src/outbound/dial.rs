@@ -68,6 +68,14 @@ impl Outbound {
     /// `bad-request` for a URL that is none, `denied` or `offline` for an address that is refused.
     pub(crate) fn client(&self, endpoint: &Endpoint) -> Result<(Client, Url), Problem> {
         let url = checked_url(endpoint)?;
+        Ok((self.client_to(endpoint, &url)?, url))
+    }
+
+    /// The client for an address that whatever is at an endpoint named, as it is written.
+    ///
+    /// # Errors
+    /// As [`client`](Self::client).
+    pub(crate) fn client_to(&self, endpoint: &Endpoint, url: &Url) -> Result<Client, Problem> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(bad_url(
                 endpoint,
@@ -84,10 +92,10 @@ impl Outbound {
         let tls = url.scheme() == "https";
         let slot = &self.clients[usize::from(tls)];
         if let Some(client) = slot.get() {
-            return Ok((client.clone(), url));
+            return Ok(client.clone());
         }
         let client = self.build(tls)?;
-        Ok((slot.get_or_init(|| client).clone(), url))
+        Ok(slot.get_or_init(|| client).clone())
     }
 
     fn build(&self, tls: bool) -> Result<Client, Problem> {

@@ -126,7 +126,11 @@ async fn tried(case: &Value, way: Way) -> Vec<String> {
             told: Arc::new(move |text| kept.lock().push(json!(text))),
             ..Waits::nobody()
         };
-        told = Some(driver.call(&server, request, &Attempt::default(), soon, &hears).await);
+        told = Some(
+            driver
+                .call(&server, request, &Attempt::default(), soon, &hears)
+                .await,
+        );
     }
     compare("replies", scripted.replies.lock().iter().cloned().collect());
     compare("progress", progress.lock().iter().cloned().collect());

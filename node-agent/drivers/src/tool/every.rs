@@ -23,15 +23,16 @@ pub struct Tools {
 
 impl Tools {
     /// Dials by `outbound`, with keys from `secrets`; servers that are processes are started by `stdio`.
-    /// Needs a runtime when it is used, not when it is made.
+    /// Needs a runtime when it is used, not when it is made. `proofs` is as [`A2aTools::new`] has it.
     pub fn new(
         outbound: Arc<Outbound>,
         secrets: Arc<dyn Secrets>,
         stdio: Arc<dyn StdioServers>,
+        proofs: [u8; 32],
     ) -> Self {
         Self {
             mcp: McpTools::new(Arc::clone(&outbound), Arc::clone(&secrets), stdio),
-            a2a: A2aTools::new(outbound, secrets),
+            a2a: A2aTools::new(outbound, secrets, proofs),
         }
     }
 

@@ -55,7 +55,13 @@ async fn a_call_ends_at_its_deadline_and_the_server_is_told() {
             link: None,
         };
         let problem = driver
-            .call(std::slice::from_ref(&server), slow, &Attempt::default(), near, &Waits::nobody())
+            .call(
+                std::slice::from_ref(&server),
+                slow,
+                &Attempt::default(),
+                near,
+                &Waits::nobody(),
+            )
             .await
             .unwrap_err();
         assert_eq!(problem.code, Code::DeadlineExceeded, "{problem}");

@@ -124,6 +124,8 @@ pub struct Attempt {
     pub key: Option<String>,
     /// Whether the call is made again where its node went down.
     pub tries: Tries,
+    /// Of the instance that calls: what a tool keeps for one is not another's.
+    pub instance: String,
 }
 
 /// How often a call is made.

@@ -43,6 +43,7 @@ pub(crate) struct Frames {
     /// The beginning of the first line that is none of a stream.
     odd: Option<String>,
     ready: VecDeque<Result<Frame, String>>,
+    too_long: bool,
 }
 
 impl Frames {
@@ -55,12 +56,18 @@ impl Frames {
             data: Vec::new(),
             odd: None,
             ready: VecDeque::new(),
+            too_long: false,
         }
     }
 
     /// The next frame that is whole, or why there can be none.
     pub(crate) fn next(&mut self) -> Option<Result<Frame, String>> {
         self.ready.pop_front()
+    }
+
+    /// Whether a part of it was longer than is taken.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.too_long
     }
 
     /// Takes in what came.
@@ -71,6 +78,7 @@ impl Frames {
             Shape::Whole => self.body.extend_from_slice(bytes),
         }
         if self.body.len() + self.lines.pending() + self.data.len() > MAX_EVENT {
+            self.too_long = true;
             self.body.clear();
             self.lines.take();
             self.data.clear();

@@ -1,16 +1,14 @@
-//! The agents that are asked: of each its card for as long as it holds, when it is left alone, and which of its tasks wait
-//! for an answer. What may not enter: what is in a card (`card`), and how it is fetched (`line`).
+//! The agents that are asked: of each its card for as long as it holds, and when it is left alone. What may not enter: what is in a card (`card`), and how it is fetched (`line`).
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_backoff::Backoff;
 use parking_lot::Mutex;
-use tokio::{sync::Mutex as AsyncMutex, time::Instant};
+use tokio::{
+    sync::Mutex as AsyncMutex,
+    time::{Instant, timeout},
+};
 
 use super::{
     super::{ToolServer, Transport},
@@ -18,19 +16,17 @@ use super::{
     card::Card,
     line::Dialer,
     problem,
-    update::Named,
 };
 
 /// How long a card is used.
 const KEPT: Duration = Duration::from_secs(300);
-/// What was not used for so long is forgotten; longer where a task of it waits.
+/// How long a card is waited for: less than a listing waits, so that a server that hangs is left alone after it.
+const FETCH: Duration = Duration::from_secs(8);
+/// What was not used for so long is forgotten.
 const IDLE: Duration = Duration::from_secs(600);
-const WAITS: Duration = Duration::from_secs(24 * 3600);
 /// The first pause after a failure; it doubles with each, up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
-/// So many tasks that wait are remembered of an agent, the newest.
-const MAX_WAITING: usize = 256;
 
 /// See the module.
 #[derive(Default)]
@@ -40,7 +36,6 @@ pub(super) struct Agents(Mutex<HashMap<ToolServer, Arc<Agent>>>);
 pub(super) struct Agent {
     server: ToolServer,
     card: AsyncMutex<Kept>,
-    waiting: Mutex<VecDeque<Named>>,
     used: Mutex<Instant>,
 }
 
@@ -66,7 +61,6 @@ impl Agents {
                 resting: None,
                 pauses: Backoff::new(FIRST_PAUSE, LAST_PAUSE),
             }),
-            waiting: Mutex::default(),
             used: Mutex::new(Instant::now()),
         });
         all.insert(server.clone(), Arc::clone(&agent));
@@ -92,8 +86,7 @@ impl Agent {
     }
 
     fn is_wanted(&self) -> bool {
-        let idle = self.used.lock().elapsed();
-        idle < IDLE || (idle < WAITS && !self.waiting.lock().is_empty())
+        self.used.lock().elapsed() < IDLE
     }
 
     /// Its card, fetched where the one that is kept is old. Callers that come meanwhile wait for the same.
@@ -115,7 +108,12 @@ impl Agent {
                 return Err(problem.clone().retry_after_ms(left.max(1)));
             }
         }
-        match dialer.card(self).await {
+        let fetched = timeout(FETCH, dialer.card(self)).await;
+        let fetched = fetched.unwrap_or_else(|_| {
+            let what = format!("its card did not come within {} s", FETCH.as_secs());
+            Err(problem(Code::Unreachable, self, &what))
+        });
+        match fetched {
             Ok(card) => {
                 let card = Arc::new(card);
                 kept.card = Some((Arc::clone(&card), now));
@@ -132,62 +130,5 @@ impl Agent {
                 Err(problem)
             }
         }
-    }
-
-    /// A task waits for an answer.
-    pub(super) fn note_waiting(&self, named: &Named) {
-        let mut waiting = self.waiting.lock();
-        waiting.retain(|it| it.task != named.task);
-        if waiting.len() == MAX_WAITING {
-            waiting.pop_front();
-        }
-        waiting.push_back(named.clone());
-    }
-
-    /// A task waits for an answer no longer.
-    pub(super) fn note_ended(&self, named: &Named) {
-        self.waiting.lock().retain(|it| it.task != named.task);
-    }
-
-    /// The task of that id, where it waits for an answer: a task that somebody else has at the agent is none.
-    pub(super) fn waiting(&self, task: &str) -> Result<Named, Problem> {
-        let found = self
-            .waiting
-            .lock()
-            .iter()
-            .find(|it| it.task == task)
-            .cloned();
-        found.ok_or_else(|| {
-            let task: String = task.chars().take(120).collect();
-            let what = format!("no task {task:?} waits for an answer, as far as is remembered");
-            problem(Code::NotFound, self, &what)
-                .remedy("leave task out: the message is a new task then")
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::super::scripted::remote_tool;
-    use super::*;
-
-    #[test]
-    fn tasks_that_wait_are_remembered_for_their_tool_alone_and_within_a_bound() {
-        let agents = Agents::default();
-        let of = |name| agents.of(&remote_tool(name, "http://127.0.0.1:9"));
-        let named = |n: usize| Named {
-            task: n.to_string(),
-            context: "c".to_owned(),
-        };
-        let travel = of("travel");
-        for n in 0..=MAX_WAITING {
-            travel.note_waiting(&named(n));
-        }
-        assert!(of("travel").waiting("0").is_err());
-        assert_eq!(of("travel").waiting("1").unwrap(), named(1));
-        assert!(of("other").waiting("1").is_err());
-        travel.note_ended(&named(1));
-        assert!(travel.waiting("1").is_err());
     }
 }

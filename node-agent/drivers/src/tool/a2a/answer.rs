@@ -10,24 +10,33 @@ use super::{
     update::{Part, State},
 };
 
-/// The answer of a task that has ended, or waits for something. `tool` is the Tool's name.
-pub(super) fn of_task(tool: &str, task: Task) -> CallResponse {
+/// The answer of a task that has ended, or waits for something. `tool` is the Tool's name, `id` the task's handle.
+pub(super) fn of_task(tool: &str, id: &str, task: Task) -> CallResponse {
     let mut told = Told::default();
     for artifact in task.artifacts {
         told.all(artifact.parts);
     }
     if task.is_cut {
-        told.texts
-            .push("[there was more than is taken of an answer: ask for less]".to_owned());
+        told.first("[there was more than is taken of an answer: ask for less]".to_owned());
     }
-    let id = &task.named.task;
+    let is_cut = task.is_cut;
     let again = format!("call {tool}.ask again with \"task\": {id:?}");
     let state = task.state.name();
     let is_error = match task.state {
         State::Completed | State::AtWork => {
-            // What it says at a good end, beside what it made, tells less: an agent without artifacts has nothing else.
+            // Its last word may be the same as what it made, or one of its progress.
+            match (told.is_empty(), task.is_earlier) {
+                (true, true) => {
+                    let words = "[the task gave no answer at its end; the agent's last message is]";
+                    told.first(words.to_owned());
+                    told.all(task.said);
+                }
+                (true, false) => told.all(task.said),
+                (false, true) => {}
+                (false, false) => told.more(task.said),
+            }
             if told.is_empty() {
-                told.all(task.said);
+                told.first("[the task completed, and the agent gave no answer]".to_owned());
             }
             false
         }
@@ -35,27 +44,29 @@ pub(super) fn of_task(tool: &str, task: Task) -> CallResponse {
             told.first(format!(
                 "[{state}: the agent asks for more before it goes on; to answer, {again} and the answer as message]"
             ));
-            told.all(task.said);
+            told.after_first(task.said);
             told.data
                 .get_or_insert_with(|| json!({"task": id, "state": state}));
             false
         }
         State::AuthRequired => {
             told.first(format!(
-                "[{state}: the agent wants somebody to sign in, which only a person can who may; after that, {again}]"
+                "[{state}: the agent wants somebody to sign in, which only a person can who may; after that, {again} and any word as message]"
             ));
-            told.all(task.said);
+            told.after_first(task.said);
             true
         }
         State::Failed | State::Canceled | State::Rejected => {
             told.first(format!(
                 "[{state}: the agent's task did not come to a good end]"
             ));
-            told.all(task.said);
+            told.after_first(task.said);
             true
         }
     };
-    told.response(is_error)
+    let mut response = told.response(is_error);
+    response.cut |= is_cut;
+    response
 }
 
 /// The answer of an agent that made no task of it.
@@ -80,6 +91,23 @@ impl Told {
 
     fn first(&mut self, text: String) {
         self.texts.insert(0, text);
+    }
+
+    /// What may not be cut off at the bound of an answer: right after the first text.
+    fn after_first(&mut self, said: Vec<Part>) {
+        let rest = self.texts.split_off(1);
+        self.all(said);
+        self.texts.extend(rest);
+    }
+
+    /// What is not told already.
+    fn more(&mut self, said: Vec<Part>) {
+        let new = |part: &Part| match part {
+            Part::Text(text) | Part::Named(text) => !self.texts.contains(text),
+            Part::Data(data) => self.data.as_ref() != Some(data),
+        };
+        let new = said.into_iter().filter(new).collect();
+        self.all(new);
     }
 
     fn all(&mut self, parts: Vec<Part>) {
@@ -121,7 +149,7 @@ mod tests {
     use crate::tool::a2a::update::Whole;
 
     fn answered(task: Value) -> CallResponse {
-        of_task("travel", Task::new(Whole::read(task).unwrap()))
+        of_task("travel", "7", Task::new(Whole::read(task).unwrap()))
     }
 
     #[test]
@@ -135,7 +163,7 @@ mod tests {
         );
         assert_eq!(
             answer.text,
-            "By train.\n\n[file t.pdf, of unknown type, 3 bytes: not taken]"
+            "By train.\n\n[file t.pdf, of unknown type, 3 bytes: not taken]\n\ndone"
         );
         assert_eq!(answer.structured, Some(json!({"price": 12})));
         assert!(!answer.is_error);
@@ -160,7 +188,20 @@ mod tests {
         let by_history = answered(
             json!({"id": "7", "status": {"state": "TASK_STATE_COMPLETED"}, "history": [asked, last]}),
         );
-        assert_eq!(by_history.text, "By train.");
+        assert!(
+            by_history.text.starts_with("[the task gave no answer")
+                && by_history.text.ends_with("By train."),
+            "{}",
+            by_history.text
+        );
+        let none = answered(json!({"id": "7", "status": {"state": "TASK_STATE_COMPLETED"}}));
+        assert!(none.text.contains("gave no answer"), "{}", none.text);
+        let twice = answered(
+            json!({"id": "7", "status": {"state": "TASK_STATE_COMPLETED",
+            "message": {"parts": [{"text": "By train."}]}},
+            "artifacts": [{"artifactId": "a", "parts": [{"text": "By train."}]}]}),
+        );
+        assert_eq!(twice.text, "By train.");
     }
 
     #[test]

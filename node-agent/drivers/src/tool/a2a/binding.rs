@@ -32,6 +32,8 @@ pub(super) enum Asked<'a> {
     Cancel(&'a str),
     /// To tell of a task that is at work.
     Subscribe(&'a str),
+    /// The same, as the norm's HTTP binding writes it and fewer servers have it.
+    SubscribeByGet(&'a str),
     /// The tasks of a context.
     List(&'a str),
 }
@@ -84,7 +86,7 @@ impl Asked<'_> {
             Self::Stream(_) => "SendStreamingMessage",
             Self::Get(_) => "GetTask",
             Self::Cancel(_) => "CancelTask",
-            Self::Subscribe(_) => "SubscribeToTask",
+            Self::Subscribe(_) | Self::SubscribeByGet(_) => "SubscribeToTask",
             Self::List(_) => "ListTasks",
         }
     }
@@ -94,8 +96,11 @@ impl Asked<'_> {
             Self::Send(params) | Self::Stream(params) => return (*params).clone(),
             // The last message may be the answer of an agent that makes no artifacts.
             Self::Get(id) => json!({"id": id, "historyLength": 1}),
-            Self::Cancel(id) | Self::Subscribe(id) => json!({"id": id}),
-            Self::List(context) => json!({"contextId": context, "includeArtifacts": true}),
+            Self::Cancel(id) | Self::Subscribe(id) | Self::SubscribeByGet(id) => json!({"id": id}),
+            // What was found is looked at in whole: here its state is enough.
+            Self::List(context) => {
+                json!({"contextId": context, "historyLength": 0, "includeArtifacts": false})
+            }
         };
         match params {
             Value::Object(params) => params,
@@ -111,13 +116,15 @@ fn rest(asked: &Asked<'_>, url: &Url, tenant: Option<&str>) -> Sent {
         Asked::Stream(_) => "message:stream".to_owned(),
         Asked::Get(id) => format!("tasks/{}", encoded(id)),
         Asked::Cancel(id) => format!("tasks/{}:cancel", encoded(id)),
-        Asked::Subscribe(id) => format!("tasks/{}:subscribe", encoded(id)),
+        Asked::Subscribe(id) | Asked::SubscribeByGet(id) => {
+            format!("tasks/{}:subscribe", encoded(id))
+        }
         Asked::List(_) => "tasks".to_owned(),
     };
     let query = match asked {
         Asked::Get(_) => Some("historyLength=1".to_owned()),
         Asked::List(context) => Some(format!(
-            "contextId={}&includeArtifacts=true",
+            "contextId={}&historyLength=0&includeArtifacts=false",
             encoded(context)
         )),
         _ => None,
@@ -136,7 +143,8 @@ fn rest(asked: &Asked<'_>, url: &Url, tenant: Option<&str>) -> Sent {
             (Method::POST, Some(Value::Object(params)))
         }
         Asked::Cancel(_) => (Method::POST, Some(json!({}))),
-        Asked::Get(_) | Asked::Subscribe(_) | Asked::List(_) => (Method::GET, None),
+        Asked::Subscribe(_) => (Method::POST, None),
+        Asked::Get(_) | Asked::SubscribeByGet(_) | Asked::List(_) => (Method::GET, None),
     };
     Sent {
         method,
@@ -185,6 +193,12 @@ mod tests {
             (
                 Asked::Subscribe("7"),
                 "SubscribeToTask",
+                "POST",
+                "/a/b/tasks/7:subscribe",
+            ),
+            (
+                Asked::SubscribeByGet("7"),
+                "SubscribeToTask",
                 "GET",
                 "/a/b/tasks/7:subscribe",
             ),
@@ -192,7 +206,7 @@ mod tests {
                 Asked::List("c&d"),
                 "ListTasks",
                 "GET",
-                "/a/b/tasks?contextId=c%26d&includeArtifacts=true",
+                "/a/b/tasks?contextId=c%26d&historyLength=0&includeArtifacts=false",
             ),
         ] {
             let rest = Binding::Rest.sent(&asked, &url, None, 1);

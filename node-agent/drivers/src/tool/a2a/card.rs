@@ -116,7 +116,11 @@ fn interface(card: &Value, at: &Url) -> Result<(Url, Binding, Option<String>), W
         return Err(wrong(what, update));
     }
     let mut others = Vec::new();
-    for interface in interfaces.iter().take(MAX_WAYS) {
+    // An agent with 1.1 alone may refuse what is asked by 1.0: that comes first.
+    let is_newer = |it: &&Value| !matches!(text(it, "protocolVersion").as_str(), "" | "1" | "1.0");
+    let mut interfaces: Vec<_> = interfaces.iter().take(MAX_WAYS).collect();
+    interfaces.sort_by_key(is_newer);
+    for interface in interfaces {
         let binding = text(interface, "protocolBinding");
         let version = text(interface, "protocolVersion");
         let named = format!("{} {}", short(&binding), short(&version));
@@ -132,7 +136,7 @@ fn interface(card: &Value, at: &Url) -> Result<(Url, Binding, Option<String>), W
         };
         let url = text(interface, "url");
         let Some(url) = Url::parse(&url).ok().filter(|it| same_origin(it, at)) else {
-            let remedy = "write the scheme, host and port of that address into spec.a2a.url of the Tool, or correct the address in the agent's card";
+            let remedy = "correct the address in the agent's card to the one that it is reached at: behind a proxy an agent writes its own, such as localhost or http; write another into spec.a2a.url of the Tool only where that is the same agent's";
             let named = format!(
                 "{named} at {:?}, which is not at the host of the Tool's address",
                 short(&url)
@@ -140,6 +144,18 @@ fn interface(card: &Value, at: &Url) -> Result<(Url, Binding, Option<String>), W
             others.push((named, remedy));
             continue;
         };
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        let is_odd =
+            url.fragment().is_some() || (binding == Binding::Rest && url.query().is_some());
+        if has_user || is_odd {
+            let what = match has_user {
+                true => "holds a user or password",
+                false => "has a query or fragment that its binding has no place for",
+            };
+            let remedy = "correct the address in the agent's card";
+            others.push((format!("{named} at an address that {what}"), remedy));
+            continue;
+        }
         let tenant = Some(text(interface, "tenant")).filter(|it| !it.is_empty());
         if tenant.as_ref().is_some_and(|it| it.len() > MAX_TENANT) {
             return Err(wrong("its card has too long a tenant", "correct the card"));

@@ -28,10 +28,11 @@ fn the_first_interface_that_can_be_used_is() {
             it["supportedInterfaces"] = json!([
                 interface("agents.example.org:443", "GRPC", "1.0"),
                 interface(AT, "JSONRPC", "0.3"),
-                interface("https://agents.example.org:443/rest", "http+json", "1.1"),
+                interface("https://agents.example.org:443/newer", "JSONRPC", "1.1"),
+                interface("https://agents.example.org/rest", "http+json", "1.0"),
                 interface(AT, "JSONRPC", "1.0"),
             ]);
-            it["supportedInterfaces"][2]["tenant"] = "acme".into();
+            it["supportedInterfaces"][3]["tenant"] = "acme".into();
         },
         false,
     );
@@ -57,7 +58,25 @@ fn a_card_that_is_of_no_use_says_why_and_what_to_do() {
             json!([{"uri": "urn:x"}, {"uri": "urn:pay", "required": true}]);
     };
     let page = |it: &mut Value| *it = json!("<html>");
-    let cases: [(Mend, &str, &str); 9] = [
+    let cases: [(Mend, &str, &str); 11] = [
+        (
+            Box::new(only(interface(
+                "https://me:x@agents.example.org/travel",
+                "JSONRPC",
+                "1.0",
+            ))),
+            "user or password",
+            "the agent's card",
+        ),
+        (
+            Box::new(only(interface(
+                "https://agents.example.org/travel?v=1",
+                "HTTP+JSON",
+                "1.0",
+            ))),
+            "query or fragment",
+            "the agent's card",
+        ),
         (Box::new(old), "before 1.0", "speak A2A 1.0"),
         (Box::new(none), "names no interface", "speak A2A 1.0"),
         (

@@ -22,7 +22,7 @@ use crate::{
 
 /// The most bytes of one answer, events and all.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// How long an agent may say nothing, not even that it lives: its connection is as good as broken then.
+/// How long an agent may say nothing once it has begun, not even that it lives: its connection is as good as broken then.
 const QUIET: Duration = Duration::from_secs(120);
 
 /// See the module.
@@ -33,10 +33,17 @@ pub(super) struct Events {
     key: Option<Arc<Secret>>,
     read: usize,
     ended: bool,
+    /// Its first word may be waited for as long as the call may take.
+    is_patient: bool,
 }
 
 impl Events {
-    pub(super) fn new(tool: &str, response: Response, key: Option<Arc<Secret>>) -> Self {
+    pub(super) fn new(
+        tool: &str,
+        response: Response,
+        key: Option<Arc<Secret>>,
+        is_patient: bool,
+    ) -> Self {
         Self {
             tool: tool.to_owned(),
             bytes: response.bytes_stream().boxed(),
@@ -44,6 +51,7 @@ impl Events {
             key,
             read: 0,
             ended: false,
+            is_patient,
         }
     }
 
@@ -57,12 +65,17 @@ impl Events {
                 Some(Ok(Frame::Data(value))) => return self.unwrapped(value).map(Some),
                 Some(Ok(Frame::Error(text))) => {
                     let text = unsaid(self.key.as_deref(), text);
-                    return Err(self.fault(Kind::Refused, &text));
+                    // It took the request before it said so.
+                    return Err(self.fault(Kind::Lost, &text));
                 }
                 Some(Ok(Frame::Done)) => self.ended = true,
                 Some(Err(why)) => {
                     let why = unsaid(self.key.as_deref(), why);
-                    return Err(self.fault(Kind::Lost, &format!("its answer: {why}")));
+                    let kind = match self.frames.is_too_long() {
+                        true => Kind::Unusable,
+                        false => Kind::Lost,
+                    };
+                    return Err(self.fault(kind, &format!("its answer: {why}")));
                 }
                 None if self.ended => return self.end(),
                 None => self.more().await?,
@@ -71,7 +84,11 @@ impl Events {
     }
 
     async fn more(&mut self) -> Result<(), NotDone> {
-        match timeout(QUIET, self.bytes.next()).await {
+        let more = match self.is_patient && self.read == 0 {
+            true => Ok(self.bytes.next().await),
+            false => timeout(QUIET, self.bytes.next()).await,
+        };
+        match more {
             Err(_) => {
                 let seconds = QUIET.as_secs();
                 Err(self.fault(Kind::Lost, &format!("nothing came for {seconds} s")))
@@ -89,7 +106,7 @@ impl Events {
                 self.read += bytes.len();
                 if self.read > MAX_BYTES {
                     let what = format!("its answer has more than {MAX_BYTES} bytes: ask for less");
-                    return Err(self.fault(Kind::Lost, &what));
+                    return Err(self.fault(Kind::Unusable, &what));
                 }
                 self.frames.push(&bytes);
                 Ok(())
@@ -121,7 +138,7 @@ impl Events {
         if let Some(error) = value.get("error").filter(|it| !it.is_null()) {
             return Err(fault::of_protocol(&self.tool, error));
         }
-        // Nothing that is told has a field of that name itself.
+        // Of what is told nothing has a field "result" or "error" itself, in either binding.
         match value.get_mut("result") {
             Some(result) => Ok(result.take()),
             None => Ok(value),

@@ -26,6 +26,18 @@ pub(super) enum Kind {
     NoTask,
     /// The task has ended already.
     Ended,
+    /// It may have been carried out, and what is told of it cannot be used, however often it is asked for.
+    Unusable,
+}
+
+impl Kind {
+    /// The graver of two: what may have been carried out is not told as if it was not.
+    pub(super) fn graver(self, other: Self) -> Self {
+        [Self::Lost, Self::Away]
+            .into_iter()
+            .find(|it| self == *it || other == *it)
+            .unwrap_or(self)
+    }
 }
 
 impl NotDone {
@@ -44,7 +56,7 @@ impl NotDone {
     /// As the end of a call that this was the message of.
     pub(super) fn ends_the_call(self) -> Problem {
         match self.kind {
-            Kind::Lost => unknown(self.problem),
+            Kind::Lost | Kind::Unusable => unknown(self.problem),
             _ => self.problem,
         }
     }
@@ -52,7 +64,7 @@ impl NotDone {
 
 /// A problem of a call whose message may have been taken.
 pub(super) fn unknown(problem: Problem) -> Problem {
-    let remedy = "see at the agent whether it has the task; retry: safe on the Tool's operation ask has a node that went down look for it";
+    let remedy = "ask whoever runs the agent whether it has the task; call again only where it is harmless that it is done twice";
     let after = problem.retry_after_ms;
     let unknown = Problem::new(Code::OutcomeUnknown, problem.detail).remedy(remedy);
     match after {
@@ -75,6 +87,29 @@ pub(super) fn of_protocol(tool: &str, error: &Value) -> NotDone {
     }
 }
 
+/// The reasons of the protocol that say what happened.
+const REASONS: [&str; 10] = [
+    "TASK_NOT_FOUND",
+    "TASK_NOT_CANCELABLE",
+    "UNSUPPORTED_OPERATION",
+    "METHOD_NOT_FOUND",
+    "CONTENT_TYPE_NOT_SUPPORTED",
+    "INVALID_AGENT_RESPONSE",
+    "EXTENSION_SUPPORT_REQUIRED",
+    "VERSION_NOT_SUPPORTED",
+    "INVALID_PARAMS",
+    "INTERNAL",
+];
+
+/// Whether the error names a reason of the protocol, which only the agent gives.
+pub(super) fn has_reason(error: &Value) -> bool {
+    let details = error.get("details").or_else(|| error.get("data"));
+    let details = details.and_then(Value::as_array).into_iter().flatten();
+    details
+        .filter_map(|it| it["reason"].as_str())
+        .any(|it| REASONS.contains(&it))
+}
+
 type Meaning = (Kind, Code, Option<&'static str>);
 
 fn meaning(error: &Value) -> Meaning {
@@ -85,7 +120,9 @@ fn meaning(error: &Value) -> Meaning {
         .into_iter()
         .flatten()
         .find_map(|it| it["reason"].as_str());
-    let reason = reason.unwrap_or(match error.get("code").and_then(Value::as_i64) {
+    // A reason of somebody else's, such as a gateway's, hides no code.
+    let known = reason.filter(|it| REASONS.contains(it));
+    let reason = known.unwrap_or(match error.get("code").and_then(Value::as_i64) {
         Some(-32_001) => "TASK_NOT_FOUND",
         Some(-32_002) => "TASK_NOT_CANCELABLE",
         Some(-32_004) => "UNSUPPORTED_OPERATION",
@@ -95,6 +132,9 @@ fn meaning(error: &Value) -> Meaning {
         Some(-32_601 | 501) => "METHOD_NOT_FOUND",
         Some(-32_600 | -32_602 | 400) => "INVALID_PARAMS",
         Some(404) => "TASK_NOT_FOUND",
+        Some(-32_006) => "INVALID_AGENT_RESPONSE",
+        Some(-32_603 | 500 | 502..=599) => "INTERNAL",
+        Some(429) => "TOO_MANY_REQUESTS",
         _ => "",
     });
     match reason {
@@ -119,6 +159,9 @@ fn meaning(error: &Value) -> Meaning {
             Some("have the agent do without the extension, which is not known here"),
         ),
         "INVALID_PARAMS" => (Kind::Refused, Code::BadRequest, None),
+        // Servers say so of an agent that broke down while it worked.
+        "INTERNAL" | "INVALID_AGENT_RESPONSE" => (Kind::Lost, Code::UpstreamFailed, None),
+        "TOO_MANY_REQUESTS" => (Kind::Away, Code::UpstreamFailed, None),
         _ => (Kind::Refused, Code::UpstreamFailed, None),
     }
 }
@@ -158,7 +201,19 @@ mod tests {
                 Kind::Refused,
                 Code::BadRequest,
             ),
-            (json!({"code": -32603}), Kind::Refused, Code::UpstreamFailed),
+            (json!({"code": -32603}), Kind::Lost, Code::UpstreamFailed),
+            (json!({"code": -32006}), Kind::Lost, Code::UpstreamFailed),
+            (
+                json!({"code": 504, "status": "DEADLINE_EXCEEDED"}),
+                Kind::Lost,
+                Code::UpstreamFailed,
+            ),
+            (json!({"code": 429}), Kind::Away, Code::UpstreamFailed),
+            (
+                json!({"code": -32601, "data": [{"reason": "QUOTA"}]}),
+                Kind::NotSupported,
+                Code::UpstreamFailed,
+            ),
             (json!("odd"), Kind::Refused, Code::UpstreamFailed),
         ] {
             let fault = of_protocol("travel", &error);

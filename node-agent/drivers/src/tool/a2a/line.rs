@@ -15,7 +15,7 @@ use reqwest::{
 use tokio::time::timeout;
 
 use super::{
-    super::refused::may_have_acted,
+    super::{refused::may_have_acted, stream::strike_out},
     Remote,
     agents::Agent,
     binding::{Asked, Binding},
@@ -80,11 +80,13 @@ impl Dialer {
         let upstream = |what: &str| problem(Code::UpstreamFailed, agent, what);
         let body = read_at_most(response, MAX_CARD).await;
         let body = body.map_err(|why| upstream(&format!("its card: {why}")))?;
-        let card = json(&body).map_err(|why| {
+        let mut card = json(&body).map_err(|why| {
             let what = format!("what is there in the place of its card is no JSON: {why}");
             upstream(&what)
                 .remedy("correct spec.a2a.url of the Tool, or name the card by spec.a2a.cardUrl")
         })?;
+        // A server that repeats headers would write the key into what a model is told.
+        strike_out_of(key.as_deref(), &mut card);
         Card::read(&card, &at, key.is_some())
             .map_err(|wrong| upstream(&wrong.what).remedy(wrong.remedy))
     }
@@ -92,15 +94,12 @@ impl Dialer {
     /// The line to the address that the card names.
     pub(super) async fn line(&self, agent: &Agent, card: &Card) -> Result<Line, Problem> {
         let remote = agent.remote()?;
-        let (client, url) = self.outbound.client(&Endpoint {
-            url: card.url.as_str().to_owned(),
-            ..remote.endpoint.clone()
-        })?;
+        let client = self.outbound.client_to(&remote.endpoint, &card.url)?;
         let key = self.key(remote).await?;
         Ok(Line {
             tool: agent.name().to_owned(),
             client,
-            url,
+            url: card.url.clone(),
             binding: card.binding,
             tenant: card.tenant.clone(),
             streams: card.streams,
@@ -154,15 +153,36 @@ impl Line {
             None => {}
             Some((KeyForm::Bearer, key)) => request = request.bearer_auth(key.expose()),
             Some((KeyForm::Header(name), key)) => {
-                // A key has no character that a header may not have, as it was read.
-                if let Ok(mut value) = HeaderValue::from_str(key.expose()) {
-                    value.set_sensitive(true);
-                    request = request.header(name.clone(), value);
-                }
+                let value = HeaderValue::from_bytes(key.expose().as_bytes());
+                let mut value = value.map_err(|_| {
+                    let what = "its key has a character that a header may not have";
+                    NotDone::new(Kind::Refused, Code::BadRequest, &self.tool, what).remedy(NO_KEY)
+                })?;
+                value.set_sensitive(true);
+                request = request.header(name.clone(), value);
             }
         }
         let response = sent(&self.tool, secret.map(AsRef::as_ref), request).await?;
-        Ok(Events::new(&self.tool, response, secret.cloned()))
+        // The first word of an answer may take the agent as long as the call may; the others it has at once.
+        let is_asked = matches!(asked, Asked::Send(_) | Asked::Stream(_));
+        let secret = secret.cloned();
+        Ok(Events::new(&self.tool, response, secret, is_asked))
+    }
+
+    /// Asks to be told of a task that is at work: by POST, and where a server knows that by GET alone, so.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(super) async fn subscribe(&self, task: &str) -> Result<Events, NotDone> {
+        match self.open(&Asked::Subscribe(task)).await {
+            Err(fault)
+                if self.binding == Binding::Rest
+                    && matches!(fault.kind, Kind::NotSupported | Kind::NoTask) =>
+            {
+                self.open(&Asked::SubscribeByGet(task)).await
+            }
+            told => told,
+        }
     }
 
     /// Asks for something that is told at once.
@@ -215,7 +235,7 @@ async fn refused(tool: &str, key: Option<&Secret>, response: Response) -> NotDon
     let pause = named_pause(&headers);
     let later = pause.is_some();
     let mut fault = match error_in(&body, key) {
-        // Whoever is without a key is told so by status, whatever stands beside it.
+        // For a request that is unauthenticated or forbidden the status decides, whatever the body says.
         _ if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             let what = format!("it does not accept the key ({status})");
             NotDone::new(Kind::Refused, Code::UpstreamFailed, tool, &what).remedy(NO_KEY)
@@ -225,27 +245,46 @@ async fn refused(tool: &str, key: Option<&Secret>, response: Response) -> NotDon
             NotDone::new(Kind::Refused, Code::UpstreamFailed, tool, &what)
                 .remedy("write the address that it redirects to into the Tool or the agent's card")
         }
-        Some(error) => fault::of_protocol(tool, &error),
+        Some(error) => {
+            let mut fault = fault::of_protocol(tool, &error);
+            // A gateway writes such a body, too: only a reason of the protocol says more than the status.
+            if !fault::has_reason(&error) {
+                fault.kind = match by_status(status, later) {
+                    Kind::Refused => fault.kind,
+                    kind => kind.graver(fault.kind),
+                };
+            }
+            fault
+        }
         None => {
             let what = format!("it answered {status}: {}", said(&body, key));
-            let kind = match status {
-                _ if may_have_acted(status, later) => Kind::Lost,
-                StatusCode::NOT_FOUND => Kind::NoTask,
-                StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Kind::NotSupported,
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Kind::Away,
-                _ => Kind::Refused,
-            };
-            NotDone::new(kind, Code::UpstreamFailed, tool, &what)
+            NotDone::new(by_status(status, later), Code::UpstreamFailed, tool, &what)
         }
     };
     fault.problem = not_before(fault.problem, pause.map(millis));
     fault
 }
 
+fn by_status(status: StatusCode, later: bool) -> Kind {
+    match status {
+        _ if may_have_acted(status, later) => Kind::Lost,
+        StatusCode::NOT_FOUND => Kind::NoTask,
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Kind::NotSupported,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Kind::Away,
+        _ => Kind::Refused,
+    }
+}
+
+fn strike_out_of(key: Option<&Secret>, value: &mut serde_json::Value) {
+    let mut said = serde_json::json!({"result": value.take()});
+    strike_out(key, &mut said);
+    *value = said["result"].take();
+}
+
 /// The protocol's own error in the body of a refusal, without the key.
 fn error_in(body: &[u8], key: Option<&Secret>) -> Option<serde_json::Value> {
     let mut body = json(body).ok()?;
-    super::super::stream::strike_out(key, &mut body);
+    strike_out(key, &mut body);
     let error = body.get_mut("error")?.take();
     error.is_object().then_some(error)
 }

@@ -1,15 +1,13 @@
 //! The message that a call is: its parameters, and by which ids its task is found again where the call is made again.
 //! Pure.
 
-use aion_abi::{canonical::body_digest, problem::Problem};
+use aion_abi::canonical::body_digest;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
     super::{Attempt, ToolServer, Tries},
-    agents::Agent,
     offer::Asked,
-    update::Named,
 };
 
 /// See the module.
@@ -19,25 +17,20 @@ pub(super) struct Message {
     params: Map<String, Value>,
     /// The context that its task is found by; none where it is not looked for, since not every agent takes one.
     pub(super) context: Option<String>,
-    /// The task that it goes on with.
-    pub(super) answers: Option<Named>,
+    /// The agent's id of the task that it goes on with.
+    pub(super) answers: Option<String>,
     /// An earlier try may have been taken.
     pub(super) again: bool,
 }
 
 impl Message {
-    /// # Errors
-    /// `not-found` for a task that waits for no answer.
+    /// `answers`: the agent's id of the task that it goes on with.
     pub(super) fn new(
         server: &ToolServer,
-        asked: Asked,
+        asked: &Asked,
         attempt: &Attempt,
-        agent: &Agent,
-    ) -> Result<Self, Problem> {
-        let answers = match &asked.task {
-            Some(task) => Some(agent.waiting(task)?),
-            None => None,
-        };
+        answers: Option<String>,
+    ) -> Self {
         let key = attempt.key.as_deref();
         let id = |what: &str| match key {
             Some(key) => derived(&[what, key, &server.name, &asked.written()]),
@@ -52,64 +45,71 @@ impl Message {
         if let Some(context) = &context {
             message["contextId"] = context.as_str().into();
         }
-        if let Some(named) = &answers {
-            message["taskId"] = named.task.as_str().into();
-            if !named.context.is_empty() {
-                message["contextId"] = named.context.as_str().into();
-            }
+        if let Some(task) = &answers {
+            message["taskId"] = task.as_str().into();
         }
         let mut params = Map::new();
         params.insert("message".to_owned(), message);
-        Ok(Self {
+        Self {
             params,
             context,
             answers,
             again: attempt.tries == Tries::Again,
-        })
+        }
     }
 
-    /// What is sent; `returns` once the task is there, and not at its end.
-    pub(super) fn params(&self, returns: bool) -> Map<String, Value> {
+    /// What is sent; `returns` once the task is there, and not at its end. `context`: of the task that it goes on with,
+    /// since some agents take it for another's without.
+    pub(super) fn params(&self, returns: bool, context: Option<&str>) -> Map<String, Value> {
         let mut params = self.params.clone();
+        if let (Some(context), Some(message)) = (context, params.get_mut("message")) {
+            message["contextId"] = context.into();
+        }
         let configuration = json!({"returnImmediately": returns, "historyLength": 1});
         params.insert("configuration".to_owned(), configuration);
         params
     }
 }
 
-/// The same for the same words, in a form that every agent takes.
-fn derived(words: &[&str]) -> Uuid {
+/// Words as bytes, each with its length before it: other words are other bytes.
+pub(super) fn lengthened(words: &[&str]) -> Vec<u8> {
     let mut all = Vec::new();
     for word in words {
         all.extend_from_slice(&word.len().to_be_bytes());
         all.extend_from_slice(word.as_bytes());
     }
+    all
+}
+
+/// The same for the same words, in a form that every agent takes.
+fn derived(words: &[&str]) -> Uuid {
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&body_digest(&all)[..16]);
+    bytes.copy_from_slice(&body_digest(&lengthened(words))[..16]);
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::{agents::Agents, offer, scripted::remote_tool};
+    use super::super::{offer, scripted::remote_tool};
     use super::*;
 
-    fn message(key: Option<&str>, tries: Tries, arguments: Value) -> Result<Message, Problem> {
+    fn message(key: Option<&str>, tries: Tries, arguments: &Value) -> Message {
         let server = remote_tool("travel", "http://127.0.0.1:9");
-        let agent = Agents::default().of(&server);
-        let Value::Object(arguments) = arguments else {
-            unreachable!()
+        let asked = offer::read(&server, arguments.as_object().unwrap().clone()).unwrap();
+        let attempt = Attempt {
+            key: key.map(str::to_owned),
+            tries,
+            ..Attempt::default()
         };
-        let asked = offer::read(&server, arguments)?;
-        let key = key.map(str::to_owned);
-        Message::new(&server, asked, &Attempt { key, tries }, &agent)
+        Message::new(&server, &asked, &attempt, None)
     }
 
     #[test]
     fn each_try_of_a_call_is_the_same_message_and_another_call_another() {
         let asked = || json!({"message": "Where to?"});
-        let sent = |key, tries, arguments| message(key, tries, arguments).unwrap().params(true);
+        let sent =
+            |key, tries, arguments: Value| message(key, tries, &arguments).params(true, None);
         let first = sent(Some("i/t1.2"), Tries::First, asked());
         assert_eq!(first, sent(Some("i/t1.2"), Tries::Again, asked()));
         assert_ne!(first, sent(Some("i/t1.3"), Tries::First, asked()));
@@ -125,13 +125,5 @@ mod tests {
         );
         let unkeyed = || sent(None, Tries::First, asked());
         assert_ne!(unkeyed(), unkeyed());
-    }
-
-    #[test]
-    fn a_task_that_waits_for_nothing_is_not_answered() {
-        let asked = json!({"message": "Monday.", "task": "somebody-elses"});
-        let problem = message(Some("k"), Tries::First, asked).unwrap_err();
-        assert_eq!(problem.code, aion_abi::code::Code::NotFound);
-        assert!(problem.detail.contains("somebody-elses"), "{problem}");
     }
 }

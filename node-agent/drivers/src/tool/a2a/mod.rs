@@ -10,6 +10,8 @@ mod card;
 mod events;
 mod fault;
 mod follow;
+mod guard;
+mod handles;
 mod line;
 mod message;
 mod offer;
@@ -29,11 +31,15 @@ use aion_abi::{
     syscall::tool::{CallRequest, CallResponse, ListResponse, ToolSpec, Unavailable},
 };
 use futures::future::{BoxFuture, join_all};
+use parking_lot::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::{
     agents::{Agent, Agents},
-    follow::Following,
+    fault::unknown,
+    follow::{Answer, Following},
+    guard::Reach,
+    handles::Handles,
     line::Dialer,
     message::Message,
 };
@@ -61,12 +67,14 @@ pub struct Remote {
 pub struct A2aTools {
     dialer: Dialer,
     agents: Agents,
+    handles: Handles,
 }
 
 impl A2aTools {
-    /// Dials by `outbound`, with keys from `secrets`.
-    pub fn new(outbound: Arc<Outbound>, secrets: Arc<dyn Secrets>) -> Self {
+    /// Dials by `outbound`, with keys from `secrets`. Tasks that wait can be gone on with as long as `proofs` is the same.
+    pub fn new(outbound: Arc<Outbound>, secrets: Arc<dyn Secrets>, proofs: [u8; 32]) -> Self {
         Self {
+            handles: Handles::new(proofs),
             dialer: Dialer { outbound, secrets },
             agents: Agents::default(),
         }
@@ -132,21 +140,73 @@ impl A2aTools {
         let deadline = deadline.min(Instant::now() + server.timeout);
         let agent = self.agents.of(server);
         let asked = offer::read(server, arguments)?;
-        let message = Message::new(server, asked, attempt, &agent)?;
+        let answers = asked.task.as_deref();
+        let answers = answers.map(|it| self.handles.read(server, &attempt.instance, it));
+        let message = Message::new(server, &asked, attempt, answers.transpose()?);
+        let reach = Mutex::default();
         let during = async {
-            let card = agent.card(&self.dialer).await?;
-            let line = self.dialer.line(&agent, &card).await?;
+            let before = async {
+                let card = agent.card(&self.dialer).await?;
+                self.dialer.line(&agent, &card).await
+            };
+            // An earlier try may have been taken: that this one was not says nothing of it.
+            let line = before.await.map_err(|problem| match message.again {
+                true => unknown(problem),
+                false => problem,
+            })?;
             let heard = Call::new(&request.name, &waits.told);
-            Following::new(line, &agent, heard).ask(&message).await
+            Following::new(line, &agent, heard, &reach)
+                .ask(&message)
+                .await
         };
-        let ended = timeout_at(deadline, during).await;
-        ended.unwrap_or_else(|_| {
-            let what = format!(
-                "tool {}: the call's time was over before the agent's task ended; it was told to stop",
-                server.name
-            );
-            Err(Problem::new(Code::DeadlineExceeded, what))
-        })
+        let told = match timeout_at(deadline, during).await {
+            Ok(told) => told?,
+            Err(_) => return Err(late(&agent, &message, *reach.lock())),
+        };
+        self.answer(server, &attempt.instance, told)
+    }
+
+    fn answer(
+        &self,
+        server: &ToolServer,
+        instance: &str,
+        told: Answer,
+    ) -> Result<CallResponse, Problem> {
+        let (task, is_unsent) = match told {
+            Answer::Message(parts) => return Ok(answer::of_message(parts)),
+            Answer::Task(task) => (task, false),
+            Answer::Unsent(task) => (task, true),
+        };
+        let handle = self.handles.give(server, instance, &task.named.task)?;
+        let mut answer = answer::of_task(&server.name, &handle, task);
+        if is_unsent {
+            let words = "[the task did not wait any more: it went on without this message, which was not sent]";
+            answer.text = format!("{words}\n\n{}", answer.text);
+        }
+        Ok(answer)
+    }
+}
+
+/// The end of a call whose time was over, by how far it came.
+fn late(agent: &Agent, message: &Message, reach: Reach) -> Problem {
+    let over = "the call's time was over before";
+    match reach {
+        Reach::Before if message.again => {
+            let what = format!("{over} an earlier try of it was found");
+            unknown(problem(Code::DeadlineExceeded, agent, &what))
+        }
+        Reach::Before => {
+            let what = format!("{over} it was asked: no message was sent");
+            problem(Code::DeadlineExceeded, agent, &what)
+        }
+        Reach::Sent => {
+            let what = format!("{over} it answered the message");
+            unknown(problem(Code::DeadlineExceeded, agent, &what))
+        }
+        Reach::Task => {
+            let what = format!("{over} its task ended; the agent is asked to cancel it");
+            problem(Code::DeadlineExceeded, agent, &what)
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Asked {
 pub(super) fn of(server: &ToolServer, card: &Card) -> ToolSpec {
     let mut properties = json!({
         "message": {"type": "string", "description": "What the agent is asked, in words. It knows nothing of this conversation: say all that it has to know."},
-        "task": {"type": "string", "description": "Only to answer a task of an earlier call that asked for more: its id."},
+        "task": {"type": "string", "description": "Only to go on with a task of an earlier call that asked for more: as its answer has it."},
     });
     if card.takes_data {
         properties["data"] = json!({"description": "Structured input beside the message, where the agent wants some."});
@@ -63,7 +63,8 @@ fn description(server: &ToolServer, card: &Card) -> String {
         true => words(&card.description),
         false => format!("{}: {}", words(&card.name), words(&card.description)),
     };
-    let mut lines: Vec<String> = own.map(words).collect();
+    // The Tool's own is bounded where it is written.
+    let mut lines: Vec<String> = own.map(str::to_owned).collect();
     lines.push(format!("Asks another agent. {says}"));
     for skill in card.skills.iter().take(MAX_SKILLS) {
         let mut line = format!("- {}: {}", words(&skill.name), words(&skill.description));

@@ -22,6 +22,8 @@ pub(in crate::tool) struct Asked {
     pub(in crate::tool) operation: String,
     pub(in crate::tool) params: Value,
     pub(in crate::tool) headers: HeaderMap,
+    /// Path and query.
+    pub(in crate::tool) at: String,
 }
 
 /// What it does.
@@ -69,6 +71,7 @@ pub(in crate::tool) fn card(url: &str, binding: &str) -> Value {
 /// A Tool that is the agent at `url`.
 pub(in crate::tool) fn remote_tool(name: &str, url: &str) -> ToolServer {
     ToolServer {
+        asks_people: false,
         tenant: "me".into(),
         name: name.into(),
         description: None,
@@ -166,8 +169,12 @@ fn read(
     body: &[u8],
 ) -> (Asked, Value) {
     let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let at = uri.to_string();
     if binding == "JSONRPC" {
-        assert_eq!((method, uri.path()), (&Method::POST, "/a"));
+        assert_eq!(
+            (method, uri.path().trim_end_matches('/')),
+            (&Method::POST, "/a")
+        );
         let operation = body["method"].as_str().unwrap().to_owned();
         let (params, id) = (body["params"].take(), body["id"].take());
         return (
@@ -175,6 +182,7 @@ fn read(
                 operation,
                 params,
                 headers,
+                at,
             },
             id,
         );
@@ -201,6 +209,7 @@ fn read(
         operation: operation.to_owned(),
         params: body,
         headers,
+        at,
     };
     (asked, Value::Null)
 }

@@ -16,6 +16,8 @@ pub(super) struct Task {
     pub(super) state: State,
     /// What the agent said beside its artifacts.
     pub(super) said: Vec<Part>,
+    /// That is from the history, and may be a word of its progress.
+    pub(super) is_earlier: bool,
     pub(super) artifacts: Vec<Artifact>,
     /// Bytes and parts that are kept of the artifacts.
     bytes: usize,
@@ -40,7 +42,8 @@ impl Task {
         let last = whole.last.unwrap_or_default();
         task.status(whole.status);
         if task.said.is_empty() {
-            task.said = last;
+            task.is_earlier = !last.is_empty();
+            task.say(last);
         }
         task
     }
@@ -51,6 +54,7 @@ impl Task {
             named,
             state: State::AtWork,
             said: Vec::new(),
+            is_earlier: false,
             artifacts: Vec::new(),
             bytes: 0,
             parts: 0,
@@ -61,8 +65,25 @@ impl Task {
     pub(super) fn status(&mut self, status: Status) {
         self.state = status.state;
         // What it said of its progress is not what it says at its end.
-        self.said = status.said.unwrap_or_default();
-        self.said.truncate(MAX_PARTS);
+        self.is_earlier = false;
+        self.say(status.said.unwrap_or_default());
+    }
+
+    fn say(&mut self, mut said: Vec<Part>) {
+        let (mut bytes, all) = (0, said.len());
+        let fits = said.iter().take(MAX_PARTS).take_while(|it| {
+            bytes += size(it);
+            bytes <= MAX_BYTES
+        });
+        let fits = fits.count();
+        said.truncate(fits);
+        self.is_cut |= fits < all;
+        self.said = said;
+    }
+
+    /// Nothing of an answer was told.
+    pub(super) fn is_bare(&self) -> bool {
+        self.said.is_empty() && self.artifacts.iter().all(|it| it.parts.is_empty())
     }
 
     pub(super) fn artifact(&mut self, piece: Piece) {

@@ -31,7 +31,7 @@ use crate::secrets::SecretRef;
 const BINDINGS: [&str; 2] = ["JSONRPC", "HTTP+JSON"];
 
 fn driver() -> A2aTools {
-    A2aTools::new(outbound(), secrets())
+    A2aTools::new(outbound(), secrets(), [7; 32])
 }
 
 fn soon() -> Instant {
@@ -42,6 +42,7 @@ fn first(key: &str) -> Attempt {
     Attempt {
         key: Some(key.to_owned()),
         tries: Tries::First,
+        instance: "i".to_owned(),
     }
 }
 
@@ -103,7 +104,7 @@ async fn agents_and_the_fake_conform() {
         let agent = Agent::new(binding, script).await;
         let travel = remote_tool("travel", &agent.url);
         conforms_as_an_agent(&driver(), travel.clone(), gone.clone()).await;
-        let all = Tools::new(outbound(), secrets(), Arc::new(NoStdioServers));
+        let all = Tools::new(outbound(), secrets(), Arc::new(NoStdioServers), [7; 32]);
         conforms_as_an_agent(&all, travel, gone.clone()).await;
     }
     let fake = FakeTools::default().with("travel", "ask", |_| CallResponse {
@@ -142,7 +143,7 @@ async fn an_agent_is_asked_and_followed_by_both_bindings() {
             .call(&[tool], asked, &Attempt::default(), soon(), &waits)
             .await
             .unwrap();
-        assert_eq!(answer.text, "By train.", "{binding}");
+        assert_eq!(answer.text, "By train.\n\ndone", "{binding}");
         assert_eq!(*heard.lock(), ["travel.ask: looking at trains"]);
         let sent = agent.asked.lock()[0].clone();
         assert_eq!(sent.headers["a2a-version"], "1.0");
@@ -193,7 +194,6 @@ async fn a_stream_that_breaks_is_taken_up_again_and_no_word_is_told_twice() {
                 json!({"task": task(WORKING, "")}),
                 piece("By ", false),
             ]),
-            "GetTask" => Reply::Says(task(WORKING, "By ")),
             "SubscribeToTask" => Reply::Tells(vec![
                 json!({"task": task(WORKING, "By ")}),
                 piece("train.", true),
@@ -205,7 +205,7 @@ async fn a_stream_that_breaks_is_taken_up_again_and_no_word_is_told_twice() {
         assert_eq!(ask(&agent).await.unwrap().text, "By train.", "{binding}");
         assert_eq!(
             agent.operations(),
-            ["SendStreamingMessage", "GetTask", "SubscribeToTask"]
+            ["SendStreamingMessage", "SubscribeToTask"]
         );
     }
 }
@@ -235,13 +235,15 @@ async fn a_stream_that_breaks_before_its_task_is_told_leaves_the_outcome_unknown
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_by_its_reason_and_nothing_was_done() {
+async fn a_refusal_is_told_by_its_reason_and_what_broke_down_as_unknown() {
     for binding in BINDINGS {
         for (code, status, reason, ours) in [
             (-32_602, 400, "INVALID_PARAMS", Code::BadRequest),
             (-32_005, 400, "CONTENT_TYPE_NOT_SUPPORTED", Code::BadRequest),
             (-32_009, 400, "VERSION_NOT_SUPPORTED", Code::UpstreamFailed),
-            (-32_603, 500, "INTERNAL", Code::UpstreamFailed),
+            (-32_603, 500, "INTERNAL", Code::OutcomeUnknown),
+            (-32_006, 500, "INVALID_AGENT_RESPONSE", Code::OutcomeUnknown),
+            (-32_603, 504, "GATEWAY", Code::OutcomeUnknown),
         ] {
             let agent = Agent::new(binding, move |_| Reply::Fails(code, status, reason)).await;
             let problem = ask(&agent).await.unwrap_err();
@@ -270,17 +272,23 @@ async fn a_refusal_is_told_by_its_reason_and_nothing_was_done() {
 }
 
 #[tokio::test]
-async fn a_task_that_asks_for_more_is_answered_and_one_of_nobodys_is_not() {
+async fn a_task_that_asks_for_more_is_answered_by_its_own_instance_after_a_restart_too() {
     for binding in BINDINGS {
-        let script = |asked: &Asked| {
+        let answered = Arc::new(AtomicUsize::new(0));
+        let script = move |asked: &Asked| {
             let message = &asked.params["message"];
-            match message["taskId"].as_str() {
-                None => Reply::Tells(vec![
+            match (asked.operation.as_str(), message["taskId"].as_str()) {
+                ("GetTask", _) => Reply::Says(match answered.load(Ordering::Acquire) {
+                    0 => task("TASK_STATE_INPUT_REQUIRED", ""),
+                    _ => task(COMPLETED, "On Monday."),
+                }),
+                (_, None) => Reply::Tells(vec![
                     json!({"task": task(WORKING, "")}),
                     status("TASK_STATE_INPUT_REQUIRED", "Which day?"),
                 ]),
-                Some(task_id) => {
+                (_, Some(task_id)) => {
                     assert_eq!((task_id, &message["contextId"]), ("t1", &json!("c1")));
+                    answered.fetch_add(1, Ordering::AcqRel);
                     // As it was, and then as it is.
                     Reply::Tells(vec![
                         json!({"task": task("TASK_STATE_INPUT_REQUIRED", "")}),
@@ -292,9 +300,9 @@ async fn a_task_that_asks_for_more_is_answered_and_one_of_nobodys_is_not() {
             }
         };
         let agent = Agent::new(binding, script).await;
-        let (driver, tool) = (driver(), remote_tool("travel", &agent.url));
-        let once = Attempt::default();
-        let asked = ask_as(&driver, &tool, json!({"message": "Where to?"}), &once)
+        let tool = remote_tool("travel", &agent.url);
+        let mine = first("i/k1");
+        let asked = ask_as(&driver(), &tool, json!({"message": "Where to?"}), &mine)
             .await
             .unwrap();
         assert!(
@@ -302,18 +310,39 @@ async fn a_task_that_asks_for_more_is_answered_and_one_of_nobodys_is_not() {
             "{}",
             asked.text
         );
-        assert_eq!(
-            asked.structured,
-            Some(json!({"task": "t1", "state": "TASK_STATE_INPUT_REQUIRED"}))
+        let handle = asked.structured.unwrap()["task"].clone();
+        let answer = json!({"message": "Monday.", "task": handle});
+        let others = Attempt {
+            instance: "j".to_owned(),
+            ..first("j/k1")
+        };
+        let guessed = json!({"message": "Monday.", "task": "t1"});
+        for (arguments, attempt) in [(&answer, &others), (&guessed, &mine)] {
+            let driver = driver();
+            let asked = ask_as(&driver, &tool, arguments.clone(), attempt);
+            assert_eq!(asked.await.unwrap_err().code, Code::NotFound);
+        }
+        // Each driver is one of a node that was started again.
+        let lost = first("i/k2");
+        let told = ask_as(&driver(), &tool, answer.clone(), &lost).await;
+        assert_eq!(told.unwrap().text, "On Monday.");
+        let again = Attempt {
+            tries: Tries::Again,
+            ..lost
+        };
+        let told = ask_as(&driver(), &tool, answer.clone(), &again).await;
+        assert_eq!(told.unwrap().text, "On Monday.");
+        let late = ask_as(&driver(), &tool, answer, &first("i/k3"))
+            .await
+            .unwrap();
+        assert!(
+            late.text.contains("not sent") && late.text.ends_with("On Monday."),
+            "{}",
+            late.text
         );
-        let other = json!({"message": "Monday.", "task": "t2"});
-        let refused = ask_as(&driver, &tool, other, &once).await.unwrap_err();
-        assert_eq!(refused.code, Code::NotFound, "{refused}");
-        let answer = json!({"message": "Monday.", "task": "t1"});
-        let answered = ask_as(&driver, &tool, answer.clone(), &once).await.unwrap();
-        assert_eq!(answered.text, "On Monday.");
-        let again = ask_as(&driver, &tool, answer, &once).await.unwrap_err();
-        assert_eq!(again.code, Code::NotFound, "it has ended: {again}");
+        let sent = agent.operations();
+        let sent = sent.iter().filter(|it| *it == "SendStreamingMessage");
+        assert_eq!(sent.count(), 2, "the answer was sent once");
     }
 }
 
@@ -364,37 +393,6 @@ async fn a_call_that_is_made_again_finds_its_task_and_asks_once() {
         let answer = ask_as(&driver(), &tool, arguments(), &again).await.unwrap();
         assert_eq!(answer.text, "By train.");
         assert_eq!(contexts.lock().len(), 1, "it was asked once");
-    }
-}
-
-#[tokio::test]
-async fn a_message_whose_answer_is_lost_is_found_again_where_it_is_safe_to_look() {
-    for tries in [Tries::First, Tries::Once] {
-        let context = Arc::new(Mutex::new(Value::Null));
-        let script = move |asked: &Asked| match asked.operation.as_str() {
-            "SendStreamingMessage" => {
-                *context.lock() = asked.params["message"]["contextId"].clone();
-                Reply::Breaks(vec![])
-            }
-            "ListTasks" => {
-                let mut mine = task(COMPLETED, "By train.");
-                mine["contextId"] = context.lock().clone();
-                Reply::Says(json!({"tasks": [mine]}))
-            }
-            other => unreachable!("{other}"),
-        };
-        let agent = Agent::new("JSONRPC", script).await;
-        let tool = remote_tool("travel", &agent.url);
-        let arguments = json!({"message": "Where to?"});
-        let attempt = Attempt {
-            tries,
-            ..first("i/t1.2")
-        };
-        let told = ask_as(&driver(), &tool, arguments, &attempt).await;
-        match tries {
-            Tries::Once => assert_eq!(told.unwrap_err().code, Code::OutcomeUnknown),
-            _ => assert_eq!(told.unwrap().text, "By train."),
-        }
     }
 }
 
@@ -465,8 +463,11 @@ async fn a_key_goes_to_the_agent_in_its_form_and_is_in_no_answer() {
     let arguments = json!({"message": "Where to?"});
     let answer = ask_as(&driver(), &tool, arguments, &Attempt::default()).await;
     let answer = answer.unwrap();
-    assert_eq!(answer.text, "your key is [secret]");
+    assert_eq!(answer.text, "your key is [secret]\n\n[secret]");
     let sent = agent.asked.lock()[0].headers.clone();
     assert_eq!(sent["x-own"], "hunter2-hunter2");
     assert!(!sent.contains_key("authorization"));
 }
+
+#[path = "fault_tests.rs"]
+mod faults;

@@ -56,7 +56,7 @@ pub(super) enum Part {
 /// How a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Submitted or working, or a state that is not known.
+    /// Submitted or working.
     AtWork,
     Completed,
     Failed,
@@ -67,15 +67,23 @@ pub(super) enum State {
 }
 
 impl State {
-    fn read(name: &str) -> Self {
-        match name {
-            "TASK_STATE_COMPLETED" => Self::Completed,
-            "TASK_STATE_FAILED" => Self::Failed,
-            "TASK_STATE_CANCELED" => Self::Canceled,
-            "TASK_STATE_REJECTED" => Self::Rejected,
-            "TASK_STATE_INPUT_REQUIRED" => Self::InputRequired,
-            "TASK_STATE_AUTH_REQUIRED" => Self::AuthRequired,
-            _ => Self::AtWork,
+    /// Reads a state, as the norm writes it or as A2A before 1.0 did; one that is missing is at work.
+    fn read(state: Option<&Value>) -> Result<Self, String> {
+        let name = match state {
+            None | Some(Value::Null) => return Ok(Self::AtWork),
+            Some(Value::String(name)) => name,
+            Some(other) => return Err(not_known(&other.to_string())),
+        };
+        let plain = name.to_ascii_uppercase().replace('-', "_");
+        match plain.strip_prefix("TASK_STATE_").unwrap_or(&plain) {
+            "SUBMITTED" | "WORKING" | "UNSPECIFIED" | "" => Ok(Self::AtWork),
+            "COMPLETED" => Ok(Self::Completed),
+            "FAILED" => Ok(Self::Failed),
+            "CANCELED" => Ok(Self::Canceled),
+            "REJECTED" => Ok(Self::Rejected),
+            "INPUT_REQUIRED" => Ok(Self::InputRequired),
+            "AUTH_REQUIRED" => Ok(Self::AuthRequired),
+            _ => Err(not_known(name)),
         }
     }
 
@@ -91,6 +99,11 @@ impl State {
             Self::AuthRequired => "TASK_STATE_AUTH_REQUIRED",
         }
     }
+}
+
+fn not_known(state: &str) -> String {
+    let state: String = state.chars().take(80).collect();
+    format!("its task has the state {state:?}, which is not known here")
 }
 
 /// The longest id that is taken, in bytes: it is sent back.
@@ -111,7 +124,7 @@ impl Update {
             return Ok(Self::Task(Whole::read(task)?));
         }
         if let Some(update) = told.get("statusUpdate") {
-            return Ok(Self::Status(named(update, "taskId")?, status(update)));
+            return Ok(Self::Status(named(update, "taskId")?, status(update)?));
         }
         if let Some(update) = told.get("artifactUpdate") {
             let artifact = update.get("artifact").unwrap_or(&Value::Null);
@@ -132,18 +145,18 @@ impl Whole {
     /// Reads a task.
     ///
     /// # Errors
-    /// In words, where it has no id.
+    /// In words, where it has no id, or a state that is not known.
     pub(super) fn read(task: Value) -> Result<Self, String> {
         let named = named(&task, "id")?;
         let artifacts = list(&task, "artifacts");
         let agents = list(&task, "history").iter().rev();
         let last = agents
-            .filter(|it| it["role"] == "ROLE_AGENT")
+            .filter(|it| it["role"] == "ROLE_AGENT" || it["role"] == "agent")
             .map(parts)
             .next();
         Ok(Self {
             named,
-            status: status(&task),
+            status: status(&task)?,
             artifacts: artifacts.iter().map(|it| piece(it, false)).collect(),
             last,
         })
@@ -162,13 +175,12 @@ fn named(of: &Value, id: &str) -> Result<Named, String> {
     }
 }
 
-fn status(of: &Value) -> Status {
+fn status(of: &Value) -> Result<Status, String> {
     let status = of.get("status").unwrap_or(&Value::Null);
-    let state = status.get("state").and_then(Value::as_str);
-    Status {
-        state: State::read(state.unwrap_or_default()),
+    Ok(Status {
+        state: State::read(status.get("state"))?,
         said: status.get("message").filter(|it| it.is_object()).map(parts),
-    }
+    })
 }
 
 fn piece(artifact: &Value, append: bool) -> Piece {
@@ -243,6 +255,26 @@ mod tests {
         };
         assert_eq!(task.status.state, State::AtWork);
         assert!(task.artifacts.is_empty() && task.named.context.is_empty());
+    }
+
+    #[test]
+    fn a_state_is_known_or_refused_and_never_taken_for_another() {
+        for (told, state) in [
+            (json!("TASK_STATE_WORKING"), Some(State::AtWork)),
+            (json!("TASK_STATE_UNSPECIFIED"), Some(State::AtWork)),
+            (json!(null), Some(State::AtWork)),
+            (json!("completed"), Some(State::Completed)),
+            (json!("input-required"), Some(State::InputRequired)),
+            (json!("TASK_STATE_PAUSED"), None),
+            (json!(3), None),
+        ] {
+            let read = Whole::read(json!({"id": "7", "status": {"state": told}}));
+            match (read, state) {
+                (Ok(task), state) => assert_eq!(Some(task.status.state), state, "{told}"),
+                (Err(why), None) => assert!(why.contains("not known"), "{why}"),
+                (Err(why), state) => unreachable!("{why}: {state:?}"),
+            }
+        }
     }
 
     #[test]
