@@ -112,6 +112,7 @@ async fn agents_and_the_fake_conform() {
         structured: None,
         is_error: false,
         links: Vec::new(),
+        cut: false,
     });
     conforms_as_an_agent(&fake, remote_tool("travel", "http://127.0.0.1:9"), gone).await;
 }
