@@ -120,6 +120,14 @@ class Answer:
     trigger: str | None = None
     #: Its program was started, and it has not ended.
     running: bool = False
+    #: When it was asked, in milliseconds since 1970, where that is known.
+    asked_at_ms: int | None = None
+    #: The context that it was asked in, as a task of A2A has one.
+    context: str | None = None
+    #: Of a workflow: the steps that have begun, each with `step`, `state`, `beganAtMs` and, where there is one, `endedAtMs` and `turn`.
+    steps: tuple[Mapping[str, Any], ...] = ()
+    #: Steps beyond those that are listed.
+    steps_beyond: int = 0
 
     @property
     def ok(self) -> bool:
@@ -162,6 +170,10 @@ def answer(record: Mapping[str, Any]) -> Answer:
         caller=record.get("caller"),
         trigger=record.get("trigger"),
         running=record.get("running", False),
+        asked_at_ms=record.get("askedAtMs"),
+        context=record.get("context"),
+        steps=tuple(record.get("steps", ())),
+        steps_beyond=record.get("stepsBeyond", 0),
     )
 
 

@@ -377,7 +377,7 @@ fn without_the_word_of_a_trust_policy_no_program_is_taken() -> anyhow::Result<()
     fs::write(&path, both.to_string())?;
     let refused = apply(&door.node, &path).unwrap_err().to_string();
     assert!(
-        refused.contains("remove instructions and bundle"),
+        refused.contains("remove instructions, steps and bundle"),
         "{refused}"
     );
     Ok(())

@@ -32,6 +32,17 @@ export interface Outcome {
   [field: string]: unknown;
 }
 
+/** A step of a workflow. */
+export interface Step {
+  step: string;
+  state: 'running' | 'done' | 'skipped' | 'failed' | 'cancelled';
+  beganAtMs: number;
+  endedAtMs?: number;
+  /** The turn of the agent that did it. */
+  turn?: number;
+  [field: string]: unknown;
+}
+
 /** What is told of a turn. Pass over events that you do not know. */
 export type TurnEvent =
   | { event: 'routed'; routed: Routed }
@@ -80,6 +91,14 @@ export class Answer {
   readonly trigger: string | undefined;
   /** Its program was started, and it has not ended. */
   readonly running: boolean;
+  /** When it was asked, in milliseconds since 1970, where that is known. */
+  readonly askedAtMs: number | undefined;
+  /** The context that it was asked in, as a task of A2A has one. */
+  readonly context: string | undefined;
+  /** Of a workflow: the steps that have begun. */
+  readonly steps: readonly Step[];
+  /** Steps beyond those that are listed. */
+  readonly stepsBeyond: number;
 
   constructor(record: Record<string, any>, routed?: Routed) {
     this.turn = record['turn'];
@@ -92,6 +111,10 @@ export class Answer {
     this.caller = record['caller'];
     this.trigger = record['trigger'];
     this.running = record['running'] ?? false;
+    this.askedAtMs = record['askedAtMs'];
+    this.context = record['context'];
+    this.steps = record['steps'] ?? [];
+    this.stepsBeyond = record['stepsBeyond'] ?? 0;
   }
 
   /** Whether the program ended well. */

@@ -157,14 +157,8 @@ const shapes: Fields = {
         },
         { call: number(0), retryAfterMs: number(0) },
       ),
-      steps: list(
-        object(
-          { step: text(1, 192), state: oneOf('running', 'done', 'skipped', 'failed', 'cancelled') },
-          { turn: number(0) },
-        ),
-        0,
-        64,
-      ),
+      // Steps are told of by the runner of `spec.steps` alone.
+      steps: list(anything, 0, 0),
     },
   ),
   'agent.checkpoint': object({ state: typed('string') }),
