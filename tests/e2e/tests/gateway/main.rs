@@ -10,6 +10,7 @@ mod events;
 mod external;
 mod frameworks;
 mod keys;
+mod load;
 mod looks;
 mod mcp;
 mod models;
