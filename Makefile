@@ -55,7 +55,7 @@ images: ## Makes signed images of a cluster in target/images
 bench: ## Measures, prints a table and writes bench.json
 	cargo build --release --locked -p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p aion-gateway -p aion-operator -p compiler-ahead
 	cargo build --release --locked $(COMPILER)
-	tests/components/ensure pandas etcd kubectl kube-apiserver
+	tests/components/ensure pandas litellm undici pytest typescript etcd kubectl kube-apiserver
 	cargo run --release --locked -p aion-bench
 
 crds: ## Writes the resource definitions to crds/

@@ -87,6 +87,8 @@ pub enum Component {
     Judge,
     /// The conformance suite of MCP.
     McpConformance,
+    /// Puts a load on what speaks HTTP.
+    K6,
 }
 
 /// Checks that programs are on the `PATH`, each named with its package of Debian.
@@ -145,6 +147,7 @@ impl Component {
             Self::Registry => "registry",
             Self::Judge => "judge",
             Self::McpConformance => "mcp-conformance",
+            Self::K6 => "k6",
         }
     }
 

@@ -11,6 +11,8 @@ use tokio::net::UnixListener;
 /// Serves until the process ends.
 pub(crate) async fn run(socket: &Path) -> Result<()> {
     let app = Router::new().route("/v1/sys/null", post(|body: Bytes| async move { body }));
-    serve(UnixListener::bind(socket)?, app).await?;
+    let listener = UnixListener::bind(socket)?;
+    println!("listens");
+    serve(listener, app).await?;
     Ok(())
 }

@@ -1,18 +1,19 @@
-//! The load generator: sends requests made beforehand over Unix sockets and times the answers.
+//! The load generator: sends requests made beforehand over sockets of this machine and times the answers.
 //!
-//! It does as little as can be done per request (one write, one read, one look at the head), so that a
+//! It does as little as can be done per request (one write, few reads, one look at the head), so that a
 //! ratio between two servers says something about the servers. No server may be special-cased here.
 //! Connections draw from one list: requests leave in the order of their counters, however unevenly a server
 //! treats its connections, so none falls behind the window within which a counter counts.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -20,17 +21,36 @@ use tokio::time::Instant;
 /// Requests as bytes on the wire, in the order in which they are to leave.
 pub(crate) type Requests = Arc<Vec<Vec<u8>>>;
 
+/// Where a server listens.
+#[derive(Debug, Clone)]
+pub(crate) enum To {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+impl From<&Path> for To {
+    fn from(socket: &Path) -> Self {
+        Self::Unix(socket.to_owned())
+    }
+}
+
+impl From<SocketAddr> for To {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
+}
+
 /// Before the first request of an open loop is due.
 const LEAD: Duration = Duration::from_millis(50);
 
 /// Sends all over so many connections, each its next request after the answer to its last; gives requests
 /// per second over the whole.
 pub(crate) async fn closed_loop(
-    socket: &Path,
+    to: impl Into<To>,
     requests: &Requests,
     connections: usize,
 ) -> Result<f64> {
-    let opened = open(socket, connections).await?;
+    let opened = open(&to.into(), connections).await?;
     let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let mut tasks = JoinSet::new();
@@ -52,12 +72,12 @@ pub(crate) async fn closed_loop(
 /// Sends at a fixed rate, whether or not answers come; gives each answer's delay from the instant its
 /// request was *due* (so a stall counts against all that it held up), sorted.
 pub(crate) async fn open_loop(
-    socket: &Path,
+    to: impl Into<To>,
     requests: &Requests,
     connections: usize,
     per_second: f64,
 ) -> Result<Vec<Duration>> {
-    let opened = open(socket, connections).await?;
+    let opened = open(&to.into(), connections).await?;
     let (next, due) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let start = Instant::now() + LEAD;
     let at = move |index: usize| start + Duration::from_secs_f64(index as f64 / per_second);
@@ -96,24 +116,39 @@ pub(crate) async fn open_loop(
     Ok(delays)
 }
 
-async fn open(socket: &Path, connections: usize) -> Result<Vec<Connection>> {
+async fn open(to: &To, connections: usize) -> Result<Vec<Connection>> {
     let mut opened = Vec::new();
     for _ in 0..connections {
-        opened.push(Connection::open(socket).await?);
+        opened.push(Connection::open(to).await?);
     }
     Ok(opened)
 }
 
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
 struct Connection {
-    stream: UnixStream,
+    stream: Box<dyn Duplex>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    async fn open(socket: &Path) -> Result<Self> {
-        let stream = UnixStream::connect(socket)
-            .await
-            .with_context(|| format!("connecting to {}", socket.display()))?;
+    async fn open(to: &To) -> Result<Self> {
+        let stream: Box<dyn Duplex> = match to {
+            To::Unix(path) => Box::new(
+                UnixStream::connect(path)
+                    .await
+                    .with_context(|| format!("connecting to {}", path.display()))?,
+            ),
+            To::Tcp(address) => {
+                let stream = TcpStream::connect(address)
+                    .await
+                    .with_context(|| format!("connecting to {address}"))?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+        };
         Ok(Self {
             stream,
             buffer: Vec::with_capacity(4096),
@@ -123,23 +158,40 @@ impl Connection {
     async fn call(&mut self, request: &[u8]) -> Result<()> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
+        let mut length = None;
         loop {
             ensure!(
                 self.stream.read_buf(&mut self.buffer).await? > 0,
                 "the server closed the connection in the middle of an answer"
             );
-            if let Some(whole) = answer_length(&self.buffer)?
-                && self.buffer.len() >= whole
-            {
-                return Ok(());
+            if length.is_none() {
+                length = answer_length(&self.buffer)?;
+            }
+            match length {
+                Some(Length::Bytes(whole)) if self.buffer.len() >= whole => return Ok(()),
+                Some(Length::Chunks) if self.buffer.ends_with(LAST_CHUNK) => {
+                    return stream_is_whole(&self.buffer);
+                }
+                _ => {}
             }
         }
     }
 }
 
-/// Length of head and body of the answer in `bytes`, once its head is whole.
-fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
-    let mut headers = [httparse::EMPTY_HEADER; 32];
+/// How long an answer is, with its head.
+#[derive(Debug, PartialEq)]
+enum Length {
+    Bytes(usize),
+    /// Until the last chunk (RFC 9112, 7.1).
+    Chunks,
+}
+
+/// The end of a chunk, and the last chunk behind it.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
+/// Of the answer in `bytes`, once its head is whole.
+fn answer_length(bytes: &[u8]) -> Result<Option<Length>> {
+    let mut headers = [httparse::EMPTY_HEADER; 96];
     let mut response = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(head) = response.parse(bytes)? else {
         return Ok(None);
@@ -147,13 +199,26 @@ fn answer_length(bytes: &[u8]) -> Result<Option<usize>> {
     if response.code != Some(200) {
         bail!("the server refused: {}", String::from_utf8_lossy(bytes));
     }
-    let length = response
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("content-length"))
-        .context("the answer has no content-length")?;
-    let length: usize = std::str::from_utf8(length.value)?.parse()?;
-    Ok(Some(head + length))
+    let value = |name: &str| {
+        let mut headers = response.headers.iter();
+        headers.find(|header| header.name.eq_ignore_ascii_case(name))
+    };
+    if let Some(length) = value("content-length") {
+        let length: usize = std::str::from_utf8(length.value)?.parse()?;
+        return Ok(Some(Length::Bytes(head + length)));
+    }
+    value("transfer-encoding").context("the answer has neither a length nor chunks")?;
+    Ok(Some(Length::Chunks))
+}
+
+/// A stream of a chat that failed half-way has status 200 as well.
+fn stream_is_whole(bytes: &[u8]) -> Result<()> {
+    ensure!(
+        memchr::memmem::rfind(bytes, b"data: [DONE]").is_some(),
+        "the stream is not whole: {}",
+        String::from_utf8_lossy(bytes)
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -165,13 +230,24 @@ mod tests {
     fn an_answer_is_measured_once_its_head_is_whole() {
         let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
         assert_eq!(answer_length(&whole[..20]).unwrap(), None);
-        assert_eq!(answer_length(whole).unwrap(), Some(whole.len()));
+        assert_eq!(
+            answer_length(whole).unwrap(),
+            Some(Length::Bytes(whole.len()))
+        );
     }
 
     #[test]
     fn a_refusal_is_an_error_and_not_a_fast_answer() {
         let refusal = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
         assert!(answer_length(refusal).is_err());
+    }
+
+    #[test]
+    fn a_stream_that_fails_half_way_is_an_error() {
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(answer_length(head).unwrap(), Some(Length::Chunks));
+        assert!(stream_is_whole(b"data: {\"error\":{}}\n\n\r\n0\r\n\r\n").is_err());
+        assert!(stream_is_whole(b"data: [DONE]\n\n\r\n0\r\n\r\n").is_ok());
     }
 
     /// Answers on every connection, the first only when `slow` others' requests have come; gives the
@@ -208,9 +284,9 @@ mod tests {
             let listener = tokio::net::UnixListener::bind(&path).unwrap();
             let server = tokio::spawn(server(listener, 99));
             match paced {
-                false => drop(closed_loop(&path, &requests, 2).await.unwrap()),
+                false => drop(closed_loop(&*path, &requests, 2).await.unwrap()),
                 true => {
-                    let delays = open_loop(&path, &requests, 2, 10_000.0).await.unwrap();
+                    let delays = open_loop(&*path, &requests, 2, 10_000.0).await.unwrap();
                     assert_eq!(delays.len(), 100);
                 }
             }

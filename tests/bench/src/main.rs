@@ -1,23 +1,28 @@
 //! `make bench`: what the hot paths cost, against a bare baseline in the same run.
 //!
 //! Prints a table and writes `bench.json`. Nothing here passes or fails by time: a person or a script that
-//! compares runs judges. Load goes to Unix sockets of this program's own making and ends by itself.
+//! compares runs judges. Load goes to sockets of this machine, of programs that this one started, and ends by itself.
 
 mod answer;
 mod density;
 mod documents;
 mod echo;
 mod events;
+mod gateway;
 mod host;
 mod kernel_tracing;
+mod litellm;
 mod load;
 mod machine;
 mod memory;
+mod null_model;
 mod operator;
 mod process_start;
 mod programs;
+mod proxy;
 mod report;
 mod rest;
+mod sdk;
 mod signed;
 mod signing;
 mod start;
@@ -80,6 +85,12 @@ enum Subject {
     Operator,
     /// Telling many what happens.
     Events,
+    /// The gateway at rest, and a turn that is asked through it.
+    Gateway,
+    /// The gateway as a proxy for models.
+    Proxy,
+    /// Syscalls by the SDKs.
+    Sdk,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -97,6 +108,9 @@ enum Part {
         /// Its state.
         home: PathBuf,
     },
+    /// A model that answers at once; prints its port.
+    #[command(hide = true)]
+    NullModel,
     /// A load of system calls.
     #[command(hide = true)]
     Files {
@@ -112,6 +126,7 @@ fn main() -> Result<()> {
         .build()?;
     match &args.part {
         Some(Part::Echo { socket }) => runtime.block_on(echo::run(socket)),
+        Some(Part::NullModel) => runtime.block_on(null_model::run()),
         Some(Part::Files { folder }) => kernel_tracing::files(folder),
         Some(Part::Host { home }) => runtime.block_on(syscalls::host(home)),
         None => {
@@ -132,6 +147,12 @@ fn main() -> Result<()> {
                 Subject::Ebpf => ("following in the kernel", kernel_tracing::measure()),
                 Subject::Density => ("agents at the same time", density::measure(&runtime)),
                 Subject::Verify => ("verifying", verify::measure(&runtime)),
+                Subject::Gateway => ("the gateway", gateway::measure(&runtime)),
+                Subject::Proxy => (
+                    "models by the gateway",
+                    proxy::measure(&runtime, args.rounds),
+                ),
+                Subject::Sdk => ("syscalls by the SDKs", sdk::measure(args.rounds)),
                 Subject::Events => ("telling what happens", events::measure(&runtime)),
                 Subject::Operator => ("the operator", operator::measure(&runtime, args.agents)),
             });

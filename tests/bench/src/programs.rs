@@ -1,7 +1,8 @@
-//! The programs that are measured: found beside this one, whatever cargo's target folder is, and ended
-//! with what measures them.
+//! The programs that are measured, found beside this one, whatever cargo's target folder is, and the parts of this one that run as
+//! processes of their own: all ended with what measures them.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,6 +42,18 @@ pub(crate) fn mib(pid: u32, word: &str) -> Result<f64> {
 /// The most that it ever held, in MiB.
 pub(crate) fn peak_mib(pid: u32) -> Result<f64> {
     mib_of(pid, "status", "VmHWM:")
+}
+
+/// The time that its threads have had of a processor, in seconds (proc_pid_stat(5), `utime` and `stime`).
+pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name of a program may have spaces; what follows it is numbers.
+    let (_, rest) = text.rsplit_once(") ").context("no name")?;
+    let mut ticks = rest.split(' ').skip(11).take(2).map(str::parse::<f64>);
+    let (Some(Ok(user)), Some(Ok(system))) = (ticks.next(), ticks.next()) else {
+        anyhow::bail!("no time");
+    };
+    Ok((user + system) / rustix::param::clock_ticks_per_second() as f64)
 }
 
 fn mib_of(pid: u32, file: &str, word: &str) -> Result<f64> {
@@ -90,5 +103,39 @@ impl Drop for Running {
         }
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// A part of this program as a process, so that client and server do not share a scheduler; killed when dropped.
+pub(crate) struct Part {
+    child: Child,
+}
+
+impl Part {
+    /// Starts it, and waits for its first line: whatever it has to say, it listens then.
+    pub(crate) fn start(arguments: &[&str]) -> Result<(Self, String)> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting a part of the benchmark")?;
+        let out = child.stdout.take().context("a part has no output")?;
+        let part = Self { child };
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line)?;
+        ensure!(
+            !line.is_empty(),
+            "{} of the benchmark did not start; its errors are above",
+            arguments[0]
+        );
+        Ok((part, line.trim_end().to_owned()))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -79,6 +79,12 @@ impl Figure {
 /// The bar of a whole.
 const BAR: &str = "████████████████████";
 
+/// The median.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// The median, in milliseconds.
 pub(crate) fn median_ms(mut delays: Vec<Duration>) -> f64 {
     delays.sort_unstable();

@@ -58,6 +58,8 @@ class Approval:
     cut: bool
     #: None while it waits.
     answered: Said | None
+    #: A tool's server asks this while a call runs: a yes is told to it, and makes no call.
+    question: bool = False
 
     @property
     def waits(self) -> bool:
@@ -103,6 +105,7 @@ def of(it: Mapping[str, Any]) -> Approval:
         shown=shown["text"] if shown else None,
         cut=bool(shown and shown.get("cut")),
         answered=_said(answered) if answered else None,
+        question=it.get("question", False),
     )
 
 

@@ -11,6 +11,7 @@ mod events;
 mod external;
 mod frameworks;
 mod keys;
+mod load;
 mod looks;
 mod mcp;
 mod mcp_approvals;

@@ -41,6 +41,8 @@ export class Approval {
   readonly agent: string;
   /** `family.verb` and its target, such as `tool.call:mail.send`. */
   readonly capability: string;
+  /** A tool's server asks this while a call runs: a yes is told to it, and makes no call. */
+  readonly question: boolean;
   /** The rule that asks. */
   readonly rule: string;
   readonly askedAtMs: number;
@@ -63,6 +65,7 @@ export class Approval {
     this.turn = record['turn'];
     this.agent = record['agent'];
     this.capability = record['capability'];
+    this.question = record['question'] ?? false;
     this.rule = record['rule'];
     this.askedAtMs = record['askedAtMs'];
     this.untilMs = record['untilMs'];
