@@ -46,7 +46,7 @@ fn kubectl_explain_teaches() {
         };
         let spec = explain("agent.spec");
         for words in [
-            "Either this or bundle",
+            "Either this, steps or bundle",
             "What a declarative agent is told before anything else",
             "Policy decides what it gets",
             "enum: realtime, interactive, batch, background",
