@@ -1,15 +1,12 @@
 //! The reader of models' answers: an answer says the same wherever the network cut it.
 #![no_main]
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 #[path = "../../../node-agent/drivers/src/wire/mod.rs"]
 mod wire;
 
-#[path = "../../../node-agent/drivers/src/model/frames.rs"]
-mod frames;
-
-use frames::{Frame, Frames};
 use libfuzzer_sys::fuzz_target;
+use wire::{Frame, Frames};
 
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Result<Frame, String>> {
     let mut frames = Frames::new();

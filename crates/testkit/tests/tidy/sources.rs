@@ -88,6 +88,27 @@ fn every_file_says_first_what_it_is_for() {
     none("a file begins with //! and what the room is for", &broken);
 }
 
+/// Workspaces beside the main one take modules of it by their path, and are not built with it.
+#[test]
+fn a_module_that_is_taken_by_its_path_is_there() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for pair in lines.windows(2) {
+            let named = pair[0].strip_prefix("#[path = \"");
+            let Some(named) = named.and_then(|it| it.strip_suffix("\"]")) else {
+                continue;
+            };
+            let folder = root().join(&source.path);
+            let is_module = pair[1].contains("mod ");
+            if is_module && !folder.parent().unwrap().join(named).exists() {
+                broken.push(format!("{}: {named}", source.path));
+            }
+        }
+    }
+    none("a module's path leads to one", &broken);
+}
+
 #[test]
 fn no_room_is_named_after_nothing() {
     let mut broken = Vec::new();
