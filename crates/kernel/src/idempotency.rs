@@ -17,7 +17,7 @@ use crate::{
     ids::{CallId, Millis, TurnId},
     name::IdempotencyKey,
     outcome::Outcome,
-    syscall::Kind,
+    syscall::{Class, Kind},
 };
 
 /// Ended keys kept per instance.
@@ -277,7 +277,9 @@ impl Entry {
     fn may_run_again(&self) -> bool {
         match self.ended.as_ref().map(|ended| &ended.outcome) {
             Some(Outcome::Cancelled { .. } | Outcome::DeadlineExceeded) => true,
-            Some(Outcome::Unknown) => self.kind.is_of_a_model() || self.kind == Kind::AgentMessage,
+            Some(Outcome::Unknown) => {
+                self.kind.class() == Class::Cost || self.kind == Kind::AgentMessage
+            }
             Some(_) => self.kind == Kind::AgentMessage,
             None => false,
         }

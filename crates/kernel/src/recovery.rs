@@ -92,8 +92,7 @@ impl Kernel {
             let (outcome, usage) = match kind.class() {
                 Class::Observe => (Outcome::Interrupted, Usage::default()),
                 Class::Effect if repeatable => (Outcome::Interrupted, Usage::default()),
-                // It changed nothing but what it cost.
-                Class::Effect if kind.is_of_a_model() => (
+                Class::Cost => (
                     Outcome::Interrupted,
                     presumed_usage(reserve, Usage::default()),
                 ),

@@ -13,6 +13,12 @@ pub enum Class {
     /// Changes nothing. Its outcome is in the page cache before the reply; in
     /// flight at a crash it is given up, and a retry runs it again.
     Observe,
+    /// Changes nothing but what it costs: a model. Intent is in the page cache before the
+    /// driver starts, outcome before the reply, so that the end of the process loses
+    /// neither; the end of the machine loses what the journal synced last, a second at
+    /// most, and with it the charges of that second. In flight at a crash it is charged,
+    /// and a retry runs it again.
+    Cost,
     /// Changes something. Intent is durable before the driver starts, outcome before
     /// the reply; in flight at a crash it ends `outcome-unknown`.
     Effect,
@@ -60,9 +66,9 @@ kinds! {
     /// Does nothing; finished by the kernel itself.
     Null = "sys.null", Observe, 15_000, 60_000;
     /// A chat completion, streamed.
-    ModelChat = "model.chat", Effect, 120_000, 3_600_000;
+    ModelChat = "model.chat", Cost, 120_000, 3_600_000;
     /// Vectors of texts.
-    ModelEmbed = "model.embed", Effect, 120_000, 3_600_000;
+    ModelEmbed = "model.embed", Cost, 120_000, 3_600_000;
     /// The operations of a tool.
     ToolList = "tool.list", Observe, 15_000, 60_000;
     /// One operation of a tool.
@@ -94,14 +100,6 @@ kinds! {
     /// A connection to a host and port, for as long as it is open. Not a request of its own: a program with a network
     /// makes it by connecting.
     NetConnect = "net.connect", Effect, 86_400_000, 86_400_000;
-}
-
-impl Kind {
-    /// Whether a model does it: it changes nothing but what it costs, and may be asked again.
-    #[must_use]
-    pub const fn is_of_a_model(self) -> bool {
-        matches!(self, Self::ModelChat | Self::ModelEmbed)
-    }
 }
 
 /// What a call waits for: concurrency is limited, and shared fairly, for each of these apart.

@@ -75,7 +75,8 @@ const fn same(syscall: Syscall) -> Kind {
             assert!(
                 matches!(
                     (kind.class(), syscall.class()),
-                    (Class::Observe, abi::Class::Observe) | (Class::Effect, abi::Class::Effect)
+                    (Class::Observe, abi::Class::Observe)
+                        | (Class::Cost | Class::Effect, abi::Class::Effect)
                 ),
                 "a syscall is of one class in aion-abi's table and of another in the kernel's"
             );

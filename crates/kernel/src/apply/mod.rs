@@ -200,7 +200,7 @@ impl State {
                     digest: *digest,
                 });
                 let is_step = key.as_ref().is_some_and(|key| key.is_step_of(*turn));
-                if kind.class() == Class::Effect
+                if kind.class() != Class::Observe
                     && *kind != Kind::AgentMessage
                     && !is_step
                     && let Some(row) = self.turns.get_mut(turn)

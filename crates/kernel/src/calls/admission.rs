@@ -33,7 +33,7 @@ pub(super) struct Caller {
 /// How safe an outcome must be before anybody hears of it.
 pub(super) fn reply_barrier(kind: Kind) -> Barrier {
     match kind.class() {
-        Class::Observe => Barrier::Written,
+        Class::Observe | Class::Cost => Barrier::Written,
         Class::Effect => Barrier::Durable,
     }
 }

@@ -16,6 +16,7 @@ use crate::{
 pub(super) fn driver_barrier(kind: Kind) -> Barrier {
     match kind.class() {
         Class::Observe => Barrier::None,
+        Class::Cost => Barrier::Written,
         Class::Effect => Barrier::Durable,
     }
 }

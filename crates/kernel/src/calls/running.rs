@@ -30,7 +30,7 @@ impl Kernel {
             (Finish::Failed(failure), _) => Outcome::Failed(failure.shortened()),
             (Finish::Stopped, _) => told.map_or(Outcome::Interrupted, |by| stopped(live, by)),
             (Finish::Unknown, Class::Observe) => Outcome::Interrupted,
-            (Finish::Unknown, Class::Effect) => Outcome::Unknown,
+            (Finish::Unknown, Class::Cost | Class::Effect) => Outcome::Unknown,
         };
         let usage = if outcome == Outcome::Unknown {
             self.presumed(id, usage)
@@ -144,7 +144,7 @@ impl Kernel {
                     Class::Observe => (stopped(live, by), live.seen),
                     // The turn is the kernel's, and its driver only waits.
                     Class::Effect if kind.begins_a_turn() => (stopped(live, by), live.seen),
-                    Class::Effect => (Outcome::Unknown, self.presumed(id, live.seen)),
+                    Class::Cost | Class::Effect => (Outcome::Unknown, self.presumed(id, live.seen)),
                 };
                 step.release(driver_barrier(kind), Effect::AbortDriver { call: id });
                 self.end_call(id, outcome, usage, step);

@@ -111,7 +111,7 @@ impl World {
             },
             key: key.and_then(|key| IdempotencyKey::new(&key)),
             deadline_ms: self.random.chance(50).then(|| self.random.below(90_000)),
-            reserve_tokens: if kind.is_of_a_model() {
+            reserve_tokens: if kind.class() == Class::Cost {
                 self.random.below(400)
             } else {
                 0
@@ -143,7 +143,7 @@ impl World {
             },
             _ => self.usage(reserve),
         };
-        if kind.is_of_a_model() && self.random.chance(40) {
+        if kind.class() == Class::Cost && self.random.chance(40) {
             return self.feed(Event::Progress {
                 call,
                 usage: Usage {
@@ -159,7 +159,7 @@ impl World {
                 code: "unreachable".into(),
                 detail: "nobody there".into(),
             }),
-            1 if kind.class() == Class::Effect => Finish::Unknown,
+            1 if kind.class() != Class::Observe => Finish::Unknown,
             2 => Finish::Stopped,
             _ => Finish::Ok { body: None },
         };

@@ -35,7 +35,11 @@ impl Model {
                     (row.turn, row.kind, &row.target) == (*turn, *kind, target),
                     "call {call} drives another"
                 );
-                let intent_first = kind.class() == Class::Observe || *barrier == Barrier::Durable;
+                let intent_first = match kind.class() {
+                    Class::Observe => true,
+                    Class::Cost => *barrier >= Barrier::Written,
+                    Class::Effect => *barrier == Barrier::Durable,
+                };
                 ensure!(
                     intent_first,
                     "the driver of call {call} does not wait for its intent"
@@ -151,7 +155,7 @@ impl Model {
                     "call {call}: told {outcome:?}, recorded {recorded:?}"
                 );
                 let needed = match row.kind.class() {
-                    Class::Observe => Barrier::Written,
+                    Class::Observe | Class::Cost => Barrier::Written,
                     Class::Effect => Barrier::Durable,
                 };
                 ensure!(

@@ -219,7 +219,7 @@ impl Model {
                 };
                 let prefix = format!("t{turn}.");
                 let is_step = key.is_some_and(|key| key.as_str().starts_with(&prefix));
-                if kind.class() == Class::Effect && kind != Kind::AgentMessage && !is_step {
+                if kind.class() != Class::Observe && kind != Kind::AgentMessage && !is_step {
                     self.without_step.insert(turn);
                 }
                 self.admit(call, turn, &what, reserve, at, None)?;

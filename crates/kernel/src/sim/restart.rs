@@ -57,7 +57,7 @@ impl World {
                 .and_then(|row| Some((row.kind, &row.ended.as_ref()?.0)));
             // A call that begins a turn finds it again by its key.
             let found = |kind: Kind| kind.begins_a_turn() && self.keys.contains_key(&call);
-            let changes = |kind: Kind| kind.class() == Class::Effect && !kind.is_of_a_model();
+            let changes = |kind: Kind| kind.class() == Class::Effect;
             let expected =
                 settled.is_some_and(|(kind, outcome)| match changes(kind) && !found(kind) {
                     true => *outcome == Outcome::Unknown,

@@ -120,7 +120,7 @@ impl World {
                 kind,
                 ..
             } = fact
-                && kind.class() == Class::Effect
+                && kind.class() != Class::Observe
                 && let Some(turn) = self.model.turns.get(turn)
             {
                 self.keys
