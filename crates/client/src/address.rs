@@ -314,13 +314,21 @@ impl Address {
 /// What most calls send.
 pub(crate) const JSON: &str = "application/json";
 
-/// One that goes where it is told: through no proxy, to no other address, on a connection for each request.
+/// For how long a connection that nobody uses is kept. A node that stops answers on one for longer (`aion-serve`), so
+/// that none is used as it closes.
+const KEPT: Duration = Duration::from_millis(500);
+
+/// So many of them.
+const MOST_KEPT: usize = 64;
+
+/// One that goes where it is told: through no proxy, to no other address.
 fn client(authorities: Vec<Certificate>, socket: Option<&Path>) -> Result<Client, AddressError> {
     let mut builder = Client::builder()
         .no_proxy()
         .redirect(Policy::none())
         .connect_timeout(CONNECT)
-        .pool_max_idle_per_host(0)
+        .pool_idle_timeout(KEPT)
+        .pool_max_idle_per_host(MOST_KEPT)
         .tls_certs_only(authorities);
     if let Some(socket) = socket {
         builder = builder.unix_socket(socket);

@@ -1,11 +1,16 @@
 //! Serving on connections, from the first to the last.
 //!
 //! Whoever reached the listener before it closed is answered. So at the stop it goes on accepting until nobody has
-//! come for a moment, and a connection whose request was not read yet is not closed before it was.
+//! come for a moment, and a connection whose request was not read yet is not closed before it was. Clients that keep
+//! connections hear with the next answer that this one closes.
 
 use std::{io, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    response::Response,
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -15,6 +20,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::MapResponse;
 
 /// How long the head of a request may take.
 const HEADERS: Duration = Duration::from_secs(30);
@@ -25,7 +31,8 @@ const LARGEST_HEAD: usize = 64 << 10;
 const AGAIN: Duration = Duration::from_millis(100);
 /// At the stop: nobody has come for so long, so nobody waits to be accepted.
 const QUIET: Duration = Duration::from_millis(100);
-/// At the stop: how long those are accepted who go on coming, and a request is waited for on a connection.
+/// At the stop: how long those are accepted who go on coming, and a request is waited for on a connection. A client
+/// keeps one that it does not use for less than that.
 const LAST: Duration = Duration::from_secs(1);
 
 /// Where connections come from.
@@ -75,6 +82,14 @@ pub async fn connection<S>(stream: S, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let stops = stop.clone();
+    let router = MapResponse::new(router, move |mut answer: Response| {
+        if stops.is_cancelled() {
+            let closes = HeaderValue::from_static("close");
+            answer.headers_mut().insert(header::CONNECTION, closes);
+        }
+        answer
+    });
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
@@ -130,6 +145,27 @@ mod tests {
         // What comes with one read more is read.
         let large = format!("a: {}\r\n\r\n", "b".repeat(2 * LARGEST_HEAD));
         assert_eq!(status(&large).await, Some(431));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_kept_closes_with_its_first_answer_after_the_stop() {
+        let (mut here, there) = duplex(1 << 10);
+        let router = Router::new().route("/", get(|| async {}));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(connection(there, router, stop.clone()));
+        let mut ask = async || {
+            here.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                .await
+                .unwrap();
+            let mut answer = vec![0; 512];
+            let length = here.read(&mut answer).await.unwrap();
+            String::from_utf8(answer[..length].to_vec()).unwrap()
+        };
+        assert!(!ask().await.contains("connection: close"));
+        stop.cancel();
+        let last = ask().await;
+        assert!(last.starts_with("HTTP/1.1 200") && last.contains("connection: close"));
+        serving.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
