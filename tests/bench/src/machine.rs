@@ -171,9 +171,19 @@ impl Machine {
 
     /// Applies resources, and waits until their agents are ready.
     pub(crate) fn apply(&self, manifest: &str) -> Result<()> {
+        self.applied(manifest, &["--wait", "60"])
+    }
+
+    /// Applies resources, of agents whose program is still to come.
+    pub(crate) fn apply_external(&self, manifest: &str) -> Result<()> {
+        self.applied(manifest, &[])
+    }
+
+    fn applied(&self, manifest: &str, more: &[&str]) -> Result<()> {
         let path = self.folder.path().join("bench.yaml");
         fs::write(&path, manifest)?;
-        self.aionctl(&["apply", "--wait", "60", "-f", &path.to_string_lossy()])?;
+        let path = path.to_string_lossy();
+        self.aionctl(&[&["apply", "-f", &path], more].concat())?;
         Ok(())
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn measure(runtime: &Runtime, rounds: usize) -> Result<Vec<Figure>> {
     };
     let mut node = Machine::new()?;
     node.start()?;
-    node.apply(&world(port))?;
+    node.apply_external(&world(port))?;
     let gateway = Gateway::start(&node)?;
     let ours = Asked {
         address: gateway.address,
@@ -129,8 +129,8 @@ fn world(port: u16) -> String {
     world
         + &format!(
             "---\napiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {{name: lends}}\n\
-             spec:\n  runtime: external\n  model: {{use: {first}, fallbacks: [{rest}]}}\n  replicas: 2\n  \
-             limits: {{callsPerMinute: 10000000, concurrentCalls: 1024, turnSeconds: 3600}}\n"
+             spec:\n  runtime: external\n  model: {{use: {first}, fallback: [{rest}]}}\n  replicas: 2\n  \
+             limits: {{tokensPerHour: 1000000000000, callsPerMinute: 10000000, concurrentCalls: 1024, turnSeconds: 3600}}\n"
         )
 }
 
