@@ -315,7 +315,7 @@ impl Address {
 pub(crate) const JSON: &str = "application/json";
 
 /// For how long a connection that nobody uses is kept. A node that stops answers on one for longer (`aion-serve`), so
-/// that none is used as it closes.
+/// that one which was unused at the stop is not used as it closes.
 const KEPT: Duration = Duration::from_millis(500);
 
 /// So many of them.

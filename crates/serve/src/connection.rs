@@ -8,7 +8,7 @@ use std::{io, time::Duration};
 
 use axum::{
     Router,
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use hyper_util::{
@@ -84,7 +84,8 @@ where
 {
     let stops = stop.clone();
     let router = MapResponse::new(router, move |mut answer: Response| {
-        if stops.is_cancelled() {
+        // What becomes a WebSocket says so in that header, and is told of the stop by itself.
+        if stops.is_cancelled() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let closes = HeaderValue::from_static("close");
             answer.headers_mut().insert(header::CONNECTION, closes);
         }

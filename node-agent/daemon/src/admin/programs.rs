@@ -1,26 +1,22 @@
-//! Programs that run elsewhere, as `aion_abi::external` has it; their syscalls go to the socket of their run.
+//! Programs that run elsewhere, as `aion_abi::external` has it; their syscalls go to the session of their run.
 
-use std::{path::Path as FsPath, sync::Arc};
+use std::sync::Arc;
 
 use aion_abi::{
     admin::TurnRequest,
     code::Code,
     external::{Begin, Begun, End, Given, Holding, Registered, Registration, Run, Told},
-    key,
     problem::Problem,
 };
 use aion_api::program::Runtime;
+use aion_kernel::{Incarnation, TurnId};
 use aion_serve::{Json, Path};
 use axum::{
-    body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Uri, header},
+    http::Uri,
     response::Response,
 };
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::UnixStream;
 
 use super::{
     Admin, agents,
@@ -68,9 +64,7 @@ pub(super) async fn register(
         name => name,
     };
     let text = format!("a program is registered: {name}");
-    admin
-        .logs
-        .add(&agent, aion_kernel::Incarnation(0), "node", &text);
+    admin.logs.add(&agent, Incarnation(0), "node", &text);
     Ok(Json(registered))
 }
 
@@ -176,11 +170,11 @@ pub(super) async fn syscall(
         u32,
         String,
     )>,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Refused> {
     let agent = format!("{namespace}/{agent}");
     let run = Run { turn, incarnation };
-    let socket = admin.externals.socket(&agent, &program, run)?;
+    admin.externals.holds(&agent, &program, run)?;
     let to = format!("/v1/{syscall}");
     let to: Uri = to.parse().map_err(|_| {
         Problem::new(
@@ -188,52 +182,15 @@ pub(super) async fn syscall(
             "the path after /v1 is that of no syscall",
         )
     })?;
-    forward(&socket, to, request).await.map_err(|why| {
+    *request.uri_mut() = to;
+    let answered = async {
+        let door = admin.doors.of(TurnId(turn), Incarnation(incarnation))?;
+        door.answer(request).await
+    };
+    answered.await.map_err(|why| {
         // As where a worker finds its socket gone: nothing is known of the call, and its key tells it from another.
-        Problem::new(
-            Code::Restarting,
-            format!("the run's socket does not answer: {why}"),
-        )
-        .remedy("send the call again under its idempotency key")
-        .into()
+        Problem::new(Code::Restarting, why.to_string())
+            .remedy("send the call again under its idempotency key")
+            .into()
     })
-}
-
-/// What is between the program and this interface, its key above all, is not the run's business.
-fn for_a_run(headers: &mut HeaderMap) {
-    for name in [header::AUTHORIZATION, header::CONNECTION, header::COOKIE] {
-        headers.remove(name);
-    }
-    headers.remove(key::HEADER);
-    headers.insert(header::HOST, HeaderValue::from_static("aion"));
-}
-
-async fn forward(socket: &FsPath, to: Uri, request: Request) -> anyhow::Result<Response> {
-    let stream = UnixStream::connect(socket).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the answer's body, or when that is dropped.
-    tokio::spawn(connection);
-    let (mut head, body) = request.into_parts();
-    head.uri = to;
-    for_a_run(&mut head.headers);
-    let answer = sender.send_request(Request::from_parts(head, body)).await?;
-    Ok(answer.map(Body::new))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_hears_nothing_of_who_asks() {
-        let mut headers = HeaderMap::new();
-        for name in ["authorization", "cookie", key::HEADER, "aion-signature"] {
-            headers.append(name, HeaderValue::from_static("x"));
-            headers.append(name, HeaderValue::from_static("y"));
-        }
-        for_a_run(&mut headers);
-        let mut names: Vec<&str> = headers.keys().map(|it| it.as_str()).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["aion-signature", "host"]);
-    }
 }

@@ -29,6 +29,7 @@ use crate::{
     logs::Logs,
     mounts::Mounts,
     pushes::Pushes,
+    server::Doors,
     shell::Handle,
     telemetry::Telemetry,
     triggers::Triggers,
@@ -62,6 +63,7 @@ pub struct Admin {
     pub(crate) pushes: Pushes,
     /// Programs that run elsewhere.
     pub(crate) externals: Externals,
+    pub(crate) doors: Doors,
     /// What happens.
     pub(crate) feed: Feed,
     /// Logs.

@@ -6,7 +6,7 @@
 
 mod table;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aion_abi::{
     boot::Boot,
@@ -51,8 +51,6 @@ pub(crate) struct Offer {
     pub(crate) agent: String,
     /// The program that begins it itself; any where none does.
     pub(crate) to: Option<String>,
-    /// Where its syscalls are taken.
-    pub(crate) socket: PathBuf,
 }
 
 /// See the module. Clones share them.
@@ -177,7 +175,7 @@ impl Externals {
     /// It is done with a run.
     ///
     /// # Errors
-    /// As [`Externals::socket`].
+    /// As [`Externals::holds`].
     pub(crate) fn end(&self, agent: &str, program: &str, end: &End) -> Result<(), Problem> {
         let ended = self.known(agent, program)?.end(agent, program, end);
         self.tell(Told::Ended(Box::new(ended.ok_or_else(not_held)?)));
@@ -206,13 +204,13 @@ impl Externals {
         Ok(())
     }
 
-    /// Where the syscalls of a run that it holds are taken.
+    /// That it holds a run, and so may make its syscalls.
     ///
     /// # Errors
     /// It does not hold it; or nobody knows it, which passes where it registers again.
-    pub(crate) fn socket(&self, agent: &str, program: &str, run: Run) -> Result<PathBuf, Problem> {
-        let socket = self.known(agent, program)?.socket(agent, program, run);
-        socket.ok_or_else(not_held)
+    pub(crate) fn holds(&self, agent: &str, program: &str, run: Run) -> Result<(), Problem> {
+        let held = self.known(agent, program)?.holds(agent, program, run);
+        held.then_some(()).ok_or_else(not_held)
     }
 
     /// The table, where the program is known. One that is not comes again soon, after a restart of the daemon.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -262,15 +261,15 @@ impl Table {
     }
 
     /// Whoever asks has the run's key, so its answer came.
-    pub(super) fn socket(&mut self, agent: &str, program: &str, run: Run) -> Option<PathBuf> {
-        let held = self
-            .runs
-            .get_mut(&run)
-            .filter(|it| it.is_of(agent, program))?;
+    pub(super) fn holds(&mut self, agent: &str, program: &str, run: Run) -> bool {
+        let held = self.runs.get_mut(&run);
+        let Some(held) = held.filter(|it| it.is_of(agent, program)) else {
+            return false;
+        };
         if let State::Given { named, .. } = &mut held.state {
             *named = true;
         }
-        Some(held.offer.socket.clone())
+        true
     }
 
     /// Whether there is a program to give it to.

@@ -30,7 +30,6 @@ fn offer(turn: u64) -> Offer {
         run: run(turn),
         agent: AGENT.to_owned(),
         to: None,
-        socket: format!("/run/{turn}").into(),
     }
 }
 
@@ -113,12 +112,12 @@ async fn a_run_is_given_once_to_a_program_that_asks_and_ends_as_it_says() {
     externals.open_gate(&id(1));
     assert_eq!(given(&externals, &first.program, &[]).await, Some(1));
     assert_eq!(given(&externals, &second.program, &[]).await, None);
-    let held = externals.socket(AGENT, &first.program, run(1)).unwrap();
+    let held = externals.holds(AGENT, &first.program, run(1)).unwrap();
     assert_eq!(held.as_os_str(), "/run/1");
-    assert!(externals.socket(AGENT, &second.program, run(1)).is_err());
+    assert!(externals.holds(AGENT, &second.program, run(1)).is_err());
     assert!(
         externals
-            .socket("default/other", &first.program, run(1))
+            .holds("default/other", &first.program, run(1))
             .is_err()
     );
     let end = End {
@@ -206,7 +205,7 @@ async fn a_daemon_that_comes_back_waits_for_who_holds_a_run() {
     externals.adopt(offer(2));
     let program = register(&externals, &[run(1)]);
     assert_eq!(program.stop, []);
-    assert!(externals.socket(AGENT, &program.program, run(1)).is_ok());
+    assert!(externals.holds(AGENT, &program.program, run(1)).is_ok());
     pass(&externals, LEASE * 2, Some((&program.program, &[run(1)]))).await;
     assert_eq!(ended(&mut told), [(id(2), ExitStatus::Unknown)]);
 }
@@ -235,11 +234,11 @@ async fn a_program_that_names_itself_is_the_same_when_it_comes_again() {
     assert_eq!(given(&externals, &first.program, &[]).await, Some(1));
     let again = externals.register(AGENT, &registration, None).unwrap();
     assert_eq!(again.program, first.program);
-    assert!(externals.socket(AGENT, &first.program, run(1)).is_ok());
+    assert!(externals.holds(AGENT, &first.program, run(1)).is_ok());
     // After a restart its calls pass once it has registered.
     let (anew, _told) = Externals::new();
     anew.adopt(offer(1));
-    let early = anew.socket(AGENT, &first.program, run(1)).unwrap_err();
+    let early = anew.holds(AGENT, &first.program, run(1)).unwrap_err();
     assert_eq!(early.code, Code::Restarting);
     let holds = vec![run(1)];
     anew.register(
@@ -251,7 +250,7 @@ async fn a_program_that_names_itself_is_the_same_when_it_comes_again() {
         None,
     )
     .unwrap();
-    assert!(anew.socket(AGENT, &first.program, run(1)).is_ok());
+    assert!(anew.holds(AGENT, &first.program, run(1)).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,7 +321,7 @@ async fn what_a_program_named_once_is_not_given_again_and_is_lost_where_it_was_s
     // A syscall says as much as a name.
     offered(&externals, 2);
     assert_eq!(given(&externals, &program, &[]).await, Some(2));
-    externals.socket(AGENT, &program, run(2)).unwrap();
+    externals.holds(AGENT, &program, run(2)).unwrap();
     pass(&externals, Duration::from_secs(20), Some((&program, &[]))).await;
     assert_eq!(given(&externals, &program, &[]).await, None);
     assert_eq!(ended(&mut told), []);

@@ -96,6 +96,7 @@ pub(super) async fn serve(
         triggers: triggers.clone(),
         pushes: pushes.clone(),
         externals: workers.externals,
+        doors: workers.doors,
         feed: base.feed.clone(),
         logs: workers.logs,
         kernel_traces: workers.kernel_traces,

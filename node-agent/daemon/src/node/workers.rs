@@ -27,7 +27,7 @@ use crate::{
     logs::Logs,
     modules::Modules,
     network::Networks,
-    server::Reactors,
+    server::{Doors, Reactors},
     shell::ShellError,
     telemetry::Telemetry,
     workers::{Crew, CrewParts},
@@ -48,6 +48,7 @@ pub(super) struct Workers {
     pub(super) removed: mpsc::UnboundedReceiver<InstanceUid>,
     /// Programs that run elsewhere.
     pub(super) externals: Externals,
+    pub(super) doors: Doors,
     pub(super) reactors: Arc<Reactors>,
     pub(super) shell_task: JoinHandle<Result<(), ShellError>>,
     pub(super) crew_task: JoinHandle<()>,
@@ -75,8 +76,10 @@ pub(super) async fn workers(
     let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&launcher)));
     let reactors = Arc::new(Reactors::start().map_err(NodeError::Reactors)?);
     let (externals, from_externals) = Externals::new();
+    let doors = Doors::default();
     let mut crew = Crew::new(CrewParts {
         externals: externals.clone(),
+        doors: doors.clone(),
         launcher,
         shell: base.shell.clone(),
         instances: instances.clone(),
@@ -114,6 +117,7 @@ pub(super) async fn workers(
         removed,
         shell_task: reactors.first().spawn(shell.run(alive)),
         externals,
+        doors,
         reactors,
         crew_task: tokio::spawn(crew.run(recovered.events, recovered.orders, from_externals)),
     })

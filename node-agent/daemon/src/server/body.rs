@@ -1,6 +1,7 @@
 //! Bodies: how a request's is read within its bounds, and what an answer's looks like.
 
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -12,7 +13,6 @@ use futures::{StreamExt, stream::BoxStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{Admission, chat::Events};
@@ -23,6 +23,10 @@ const ARRIVAL: Duration = Duration::from_secs(30);
 /// What is heard of a body that is of no use, in bytes, and for how long.
 const OF_NO_USE: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A request's body as it comes.
+pub(super) trait Incoming: Body<Data = Bytes, Error: fmt::Display> + Unpin + Send {}
+impl<B: Body<Data = Bytes, Error: fmt::Display> + Unpin + Send> Incoming for B {}
 
 /// A request's body, and the memory it holds.
 pub(super) struct Taken {
@@ -35,7 +39,10 @@ pub(super) struct Taken {
 /// # Errors
 /// `too-large` above [`MAX_BODY`], `overloaded` where the worker's share is used up, `bad-request` for a
 /// body that does not arrive.
-pub(super) async fn take(admission: &Admission, body: &mut Incoming) -> Result<Taken, Problem> {
+pub(super) async fn take(
+    admission: &Admission,
+    body: &mut impl Incoming,
+) -> Result<Taken, Problem> {
     let hint = body.size_hint();
     let announced = match (hint.exact(), usize::try_from(hint.lower())) {
         (Some(_), Ok(size)) => size,
@@ -73,7 +80,7 @@ pub(super) async fn take(admission: &Admission, body: &mut Incoming) -> Result<T
 
 /// Reads what is left of a body whose request is refused, within bounds. Who is still sending it when the connection is
 /// closed has an error of that, and not the reason (RFC 9112, 9.6).
-pub(super) async fn hear_out(body: &mut Incoming) {
+pub(super) async fn hear_out(body: &mut impl Incoming) {
     let mut left = OF_NO_USE;
     let hearing = async {
         while let Some(Ok(frame)) = body.frame().await {
@@ -87,7 +94,7 @@ pub(super) async fn hear_out(body: &mut Incoming) {
     let _ = timeout(PATIENCE, hearing).await;
 }
 
-async fn read(body: &mut Incoming, announced: usize) -> Result<Bytes, Problem> {
+async fn read(body: &mut impl Incoming, announced: usize) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     while let Some(frame) = body.frame().await {

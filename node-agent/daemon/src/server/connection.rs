@@ -1,6 +1,6 @@
 //! One request of one connection: verified, read, handed to the kernel, answered.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use aion_abi::{
     canonical::body_digest,
@@ -12,12 +12,11 @@ use aion_abi::{
 };
 use aion_kernel::{Body, BodyDigest, Call, Event, IdempotencyKey, Kind, Resource, Ticket};
 use http::{HeaderName, HeaderValue, Method, Response, request::Parts};
-use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Session,
-    body::{self, Answer},
+    body::{self, Answer, Incoming},
     chat::{self, Events},
     reactors::beside,
 };
@@ -30,10 +29,10 @@ const JSON: &str = "application/json";
 static CALL: HeaderName = HeaderName::from_static(headers::CALL);
 
 /// Answers one request.
-pub(super) async fn answer(
+pub(super) async fn answer<B: Incoming>(
     session: Arc<Session>,
-    request: hyper::Request<Incoming>,
-) -> Result<Response<Answer>, Infallible> {
+    request: http::Request<B>,
+) -> Response<Answer> {
     let (head, mut incoming) = request.into_parts();
     let answered = match head.uri.path() {
         notice::PATH => listen(&session, &head, &mut incoming).await,
@@ -47,14 +46,14 @@ pub(super) async fn answer(
         }
     };
     session.notices.mark(&mut response);
-    Ok(response)
+    response
 }
 
 /// Verified as a syscall is, and none: nothing is done.
 async fn listen(
     session: &Session,
     head: &Parts,
-    incoming: &mut Incoming,
+    incoming: &mut impl Incoming,
 ) -> Result<Response<Answer>, Problem> {
     if head.method != Method::POST || head.uri.query().is_some() {
         let text = format!("{} takes POST, and no query", notice::PATH);
@@ -73,7 +72,7 @@ async fn listen(
 async fn serve(
     session: Arc<Session>,
     head: &Parts,
-    incoming: &mut Incoming,
+    incoming: &mut impl Incoming,
 ) -> Result<Response<Answer>, Problem> {
     let syscall = syscall(head)?;
     let read = head.headers.iter();

@@ -1,9 +1,10 @@
-//! The socket of a running worker.
+//! Where a running worker's requests come in: its socket, or the way into it where it is elsewhere.
 //!
-//! It lies in a folder of its own, which only the daemon's user may enter; the launcher shows it to the
+//! The socket lies in a folder of its own, which only the daemon's user may enter; the launcher shows it to the
 //! worker. A daemon that starts again binds the same path.
 
 use std::{
+    convert::Infallible,
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -21,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Reactors, Session, connection};
+use super::{Doors, Reactors, Session, connection, doors::Run};
 
 /// The longest path that a Unix socket can have, in bytes.
 const MAX_PATH: usize = 107;
@@ -47,13 +48,18 @@ pub(crate) enum ListenError {
     },
 }
 
-/// A socket that is served. Dropping it closes it and its connections.
+/// A run whose requests are answered. Dropping it ends that, and what is under way.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    path: PathBuf,
+    place: Place,
     session: Arc<Session>,
     stop: CancellationToken,
-    keep: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    Socket { path: PathBuf, keep: bool },
+    Door(Doors, Run),
 }
 
 impl Listener {
@@ -80,12 +86,24 @@ impl Listener {
             reactors,
             stop.clone(),
         ));
+        let (path, keep) = (path.to_owned(), false);
         Ok(Self {
-            path: path.to_owned(),
+            place: Place::Socket { path, keep },
             session,
             stop,
-            keep: false,
         })
+    }
+
+    /// Opens a way into a run that is elsewhere.
+    pub(crate) fn door(doors: &Doors, session: Arc<Session>) -> Self {
+        let run = (session.caller.turn, session.incarnation);
+        let stop = CancellationToken::new();
+        doors.open(run, Arc::clone(&session), stop.clone());
+        Self {
+            place: Place::Door(doors.clone(), run),
+            session,
+            stop,
+        }
     }
 
     /// Tells the program what it should know.
@@ -95,18 +113,24 @@ impl Listener {
 
     /// Closes it, but leaves its place for the next daemon, which the worker is waiting for.
     pub(crate) fn leave(mut self) {
-        self.keep = true;
+        if let Place::Socket { keep, .. } = &mut self.place {
+            *keep = true;
+        }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         self.stop.cancel();
-        if !self.keep {
-            let _ = fs::remove_file(&self.path);
-            if let Some(folder) = self.path.parent() {
-                let _ = fs::remove_dir(folder);
+        match &self.place {
+            Place::Socket { path, keep: false } => {
+                let _ = fs::remove_file(path);
+                if let Some(folder) = path.parent() {
+                    let _ = fs::remove_dir(folder);
+                }
             }
+            Place::Socket { .. } => {}
+            Place::Door(doors, run) => doors.close(*run),
         }
     }
 }
@@ -169,7 +193,10 @@ async fn serve(
             return;
         }
     };
-    let service = service_fn(move |request| connection::answer(Arc::clone(&session), request));
+    let service = service_fn(move |request| {
+        let answered = connection::answer(Arc::clone(&session), request);
+        async { Ok::<_, Infallible>(answered.await) }
+    });
     // No time-out on heads: a worker that is slow or silent holds up only its own few connections.
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A connection that breaks is the worker's business; its calls were given up by their tickets.

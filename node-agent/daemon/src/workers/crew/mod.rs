@@ -35,7 +35,7 @@ use crate::{
     modules::Modules,
     mounts::Mounts,
     network::{Network, Networks},
-    server::{Listener, Reactors},
+    server::{Doors, Listener, Reactors},
     shell::{Handle, WorkerOrder},
     telemetry::Telemetry,
     turns::{Checkpoints, Turns},
@@ -63,6 +63,8 @@ pub(crate) struct CrewParts {
     pub checkpoints: Checkpoints,
     /// Programs that run elsewhere.
     pub externals: Externals,
+    /// The ways into their runs.
+    pub doors: Doors,
     /// Is told what happens.
     pub feed: Feed,
     /// The logs.
@@ -167,7 +169,10 @@ impl Crew {
             .parts
             .session(turn, incarnation, &instance)
             .taken_over();
-        let listener = self.parts.listen(session)?;
+        let listener = match member.outside {
+            true => Listener::door(&self.parts.doors, Arc::new(session)),
+            false => self.parts.listen(session)?,
+        };
         member.listener = Some(listener);
         if member.outside {
             let offer = self.parts.offered(turn, incarnation, &instance);

@@ -15,6 +15,7 @@ use crate::{
     external::{Offer, Told},
     instance::{Instance, Prepared, SeenOf},
     launching::Launched,
+    server::Listener,
 };
 
 impl CrewParts {
@@ -34,9 +35,8 @@ impl CrewParts {
         let internal = |why: String| failure("internal", why);
         let boot = serde_json::to_vec(&boot).map_err(|why| internal(why.to_string()))?;
         let boot = Zeroizing::new(boot);
-        let listener = self
-            .listen(self.session(turn, incarnation, instance))
-            .map_err(internal)?;
+        let session = self.session(turn, incarnation, instance);
+        let listener = Listener::door(&self.doors, Arc::new(session));
         let _ = beside.send(Beside::Ready {
             id: id(instance.uid, incarnation),
             listener,
@@ -72,7 +72,6 @@ impl CrewParts {
             },
             agent: instance.agent(),
             to: None,
-            socket: self.socket(turn, incarnation),
         }
     }
 }
