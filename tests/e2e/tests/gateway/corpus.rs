@@ -179,6 +179,10 @@ fn is_right(heard: &Heard, right: &Value, what: &str) {
     };
     assert_eq!(heard.finish, finish, "{what}");
     let used = |of: &str| heard.usage[of].as_u64().unwrap_or_default();
+    if let Some(counted) = right.get("usage") {
+        let told = json!([used("prompt_tokens"), used("completion_tokens")]);
+        assert_eq!(*counted, told, "{what}");
+    }
     let total = used("prompt_tokens") + used("completion_tokens");
     assert!(
         total > 0 && used("total_tokens") == total,
