@@ -59,6 +59,8 @@ pub(crate) fn router(guard: Guard) -> Router {
         .route(MCP, any(mcp))
         .route("/v1/a2a/jwks.json", get(a2a::keys))
         .route("/v1/a2a/{namespace}/{agent}", any(a2a::rpc))
+        // As clients have it that put a path behind a base.
+        .route("/v1/a2a/{namespace}/{agent}/", any(a2a::rpc))
         .route("/v1/a2a/{namespace}/{agent}/{*below}", any(a2a::rest));
     for endpoint in endpoints() {
         router = router.route(endpoint.path, endpoint.handler);

@@ -199,6 +199,9 @@ pub struct Input {
     /// Files the caller named, as `mount/path`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<InputFile>,
+    /// What the caller calls this question, where it says so, as in A2A. It is the caller's own word, and no model is given it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
 }
 
 /// A file of the input.

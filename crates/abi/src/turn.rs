@@ -6,6 +6,8 @@ use crate::{admin::TurnOutcome, caller::TurnCaller, date::UnixMillis, steps::Ste
 
 /// The longest context of a turn, in bytes.
 pub const MAX_CONTEXT: usize = 128;
+/// The longest name of a question, in bytes.
+pub const MAX_MESSAGE_ID: usize = 128;
 /// The most bytes of a question where turns are listed; the rest is in each turn's own record.
 pub const LISTED_INPUT: usize = 1024;
 /// The most bytes of a page of turns; the first of a page is whole in any case.
@@ -29,6 +31,11 @@ pub struct TurnRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schemars", schemars(length(min = 1, max = 128)))]
     pub context: Option<String>,
+    /// What its caller calls this question: 1 to 128 bytes without control characters. The agent's program is told it, and no
+    /// model is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schemars", schemars(length(min = 1, max = 128)))]
+    pub message_id: Option<String>,
 }
 
 impl TurnRequest {
@@ -37,6 +44,12 @@ impl TurnRequest {
     pub fn is_context(context: &str) -> bool {
         let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"-._~".contains(&it);
         (1..=MAX_CONTEXT).contains(&context.len()) && context.bytes().all(is_plain)
+    }
+
+    /// Whether `message_id` may be one.
+    #[must_use]
+    pub fn is_message_id(id: &str) -> bool {
+        (1..=MAX_MESSAGE_ID).contains(&id.len()) && !id.contains(char::is_control)
     }
 }
 

@@ -6,6 +6,7 @@
 mod card;
 mod fault;
 mod list;
+mod media;
 mod push;
 mod question;
 mod rest;
@@ -129,6 +130,24 @@ fn version(headers: &HeaderMap, query: Option<&str>) -> Result<(), Fault> {
 
 fn is_version(name: &str) -> bool {
     name.eq_ignore_ascii_case(SAYS_VERSION)
+}
+
+/// Whether the body is said to be JSON, or nothing is said of it; `usual` is the type that is asked for.
+fn is_json(headers: &HeaderMap, usual: &str) -> Result<(), Fault> {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let kind = kind.to_str().unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let is_json = ["application/json", JSON];
+    match is_json.iter().any(|it| essence.eq_ignore_ascii_case(it)) {
+        true => Ok(()),
+        false => {
+            let what = format!("the body is {kind:?}, not JSON");
+            let remedy = format!("send it with Content-Type: {usual}");
+            Err(Fault::new(Kind::ContentTypeNotSupported, what, remedy))
+        }
+    }
 }
 
 /// JSON as a type, with the field that is wrong.

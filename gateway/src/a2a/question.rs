@@ -1,7 +1,7 @@
 //! What a client says, as the question to an agent: its texts are the question, its files are uploads. What an agent is not asked
 //! is refused by name.
 
-use aion_abi::admin::TurnRequest;
+use aion_abi::turn::{MAX_MESSAGE_ID, TurnRequest};
 use base64::{
     Engine as _,
     alphabet::STANDARD,
@@ -33,6 +33,8 @@ pub(super) struct Question {
     pub(super) key: String,
     /// The context that the client named.
     pub(super) context: Option<String>,
+    /// What the client calls the message.
+    message_id: String,
     /// The task that it speaks of.
     pub(super) task: Option<String>,
     /// It does not wait for the answer.
@@ -65,6 +67,7 @@ impl Question {
             input,
             files,
             context,
+            message_id: message.message_id,
             task: message.task_id.filter(|it| !it.is_empty()),
             returns,
             push,
@@ -76,6 +79,7 @@ impl Question {
         let mut request = TurnRequest {
             input: self.input,
             context: self.context,
+            message_id: Some(self.message_id),
             ..TurnRequest::default()
         };
         for (name, content) in self.files {
@@ -103,6 +107,12 @@ fn checked(message: &Message) -> Result<(), Fault> {
     if message.message_id.is_empty() {
         let remedy = "give a UUID, the same for each try of one message";
         return Err(Fault::params("message.messageId is empty", remedy));
+    }
+    if !TurnRequest::is_message_id(&message.message_id) {
+        let what = format!(
+            "message.messageId is longer than {MAX_MESSAGE_ID} bytes, or has control characters"
+        );
+        return Err(Fault::params(what, "give a UUID"));
     }
     if message.role != "ROLE_USER" {
         return Err(Fault::params(
@@ -248,6 +258,18 @@ mod tests {
             (
                 text.clone(),
                 json!({"messageId": ""}),
+                -32602,
+                "message.messageId",
+            ),
+            (
+                text.clone(),
+                json!({"messageId": "m".repeat(129)}),
+                -32602,
+                "message.messageId",
+            ),
+            (
+                text.clone(),
+                json!({"messageId": "m\n"}),
                 -32602,
                 "message.messageId",
             ),

@@ -15,19 +15,27 @@ use serde_json::{Value, json};
 use super::{
     JSON, Target, Told, failed,
     fault::{Fault, Kind},
-    list, no_extended_card, push, read, version,
+    is_json, list, no_extended_card, push, read, version,
     wire::{Named, NamedPush, PushConfig, Wanted},
 };
 use crate::{reading, tagged::tagged};
 
 const CARD: &str = ".well-known/agent-card.json";
+/// Whoever read a card reads it again after this time, in seconds.
+const CARD_IS_KEPT: &str = "private, max-age=60";
 
 pub(super) async fn answer(target: &Target, below: &str, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let answered = match (&parts.method, below) {
         (&Method::GET, CARD) => {
             let card = target.card().await;
-            card.map(|card| tagged(&parts.headers, &card))
+            card.map(|card| {
+                let mut card = tagged(&parts.headers, &card);
+                let for_a_while = HeaderValue::from_static(CARD_IS_KEPT);
+                card.headers_mut()
+                    .insert(header::CACHE_CONTROL, for_a_while);
+                card
+            })
         }
         _ => {
             let body = reading::whole(body).await;
@@ -133,15 +141,7 @@ impl<'a> Operation<'a> {
 }
 
 fn json_of<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Fault> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    let is_json = ["application/json", JSON];
-    if !is_json.iter().any(|it| essence.eq_ignore_ascii_case(it)) {
-        let what = format!("the body is {kind:?}, not JSON");
-        let remedy = format!("send it with Content-Type: {JSON}");
-        return Err(Fault::new(Kind::InvalidRequest, what, remedy));
-    }
+    is_json(headers, JSON)?;
     let body: Value = serde_json::from_slice(body).map_err(|error| {
         let what = format!("the body is no JSON: {error}");
         Fault::new(Kind::Parse, what, "send JSON")

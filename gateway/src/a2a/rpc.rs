@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Target, Told,
     fault::{Fault, Kind},
-    list, no_extended_card, push, read, version,
+    is_json, list, no_extended_card, push, read, version,
 };
 use crate::reading;
 
@@ -34,6 +34,9 @@ pub(super) async fn answer(target: &Target, request: Request) -> Response {
         Ok(body) => body,
         Err(problem) => return Json(failure(&Value::Null, &problem.into())).into_response(),
     };
+    if let Err(fault) = is_json(&parts.headers, "application/json") {
+        return Json(failure(&Value::Null, &fault)).into_response();
+    }
     let (id, called) = match called(&body) {
         Ok((id, method, params)) => (id, Ok((method, params))),
         Err((id, fault)) => (id, Err(fault)),

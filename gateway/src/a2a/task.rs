@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     fault::{Fault, told},
+    media,
     wire::{Artifact, Said, State, Status, Task},
 };
 use crate::notes;
@@ -80,12 +81,13 @@ pub(super) fn of(id: &Id, record: &TurnRecord, base: &str) -> Task {
     let mut artifacts = Vec::new();
     let outcome = record.outcome.as_ref();
     let notes = outcome.map(notes::after).unwrap_or_default();
-    if record.answer.is_some() || !notes.is_empty() {
-        let text = record.answer.as_deref().unwrap_or_default();
-        artifacts.push(answer(&format!("{text}{notes}")));
-    }
-    let files = outcome.into_iter().flat_map(|it| &it.files);
-    artifacts.extend(files.map(|it| file(id.turn, it, base)));
+    let files = outcome.map(|it| &*it.files).unwrap_or_default();
+    let text = record.answer.as_ref().map(|it| format!("{it}{notes}"));
+    let text = text.or(Some(notes).filter(|it| !it.is_empty()));
+    // Where files are all of the answer there is no text beside them.
+    let text = text.filter(|it| files.is_empty() || !it.trim().is_empty());
+    artifacts.extend(text.map(|it| answer(&it)));
+    artifacts.extend(files.iter().map(|it| file(id.turn, it, base)));
     Task {
         id: id.to_string(),
         context_id: id.context(),
@@ -150,7 +152,7 @@ pub(super) fn file(turn: u64, file: &OutputFile, base: &str) -> Artifact {
     let path = utf8_percent_encode(&file.path, PLAIN);
     let part = json!({
         "url": format!("{base}/v1/turns/{turn}/files/{path}"), "filename": file.path,
-        "mediaType": "application/octet-stream", "metadata": {"size": file.size},
+        "mediaType": media::of(&file.path), "metadata": {"size": file.size},
     });
     Artifact {
         artifact_id: format!("files/{}", file.path),
@@ -232,6 +234,20 @@ mod tests {
             url,
             "http://127.0.0.1:8421/v1/turns/7/files/a%20b/%C3%BC.csv"
         );
+    }
+
+    #[test]
+    fn a_file_has_its_type_and_no_empty_text_before_it() {
+        let more = json!({"answer": "\n", "outcome": {"ok": true, "files": [{"path": "output.txt", "size": 3}]}});
+        let task = of(&Id::new(7, None), &record(&more), "http://localhost");
+        let task = serde_json::to_value(task).unwrap();
+        let part = &task["artifacts"][0]["parts"][0];
+        assert_eq!(part["mediaType"], "text/plain", "{task}");
+        assert_eq!(part["filename"], "output.txt", "{task}");
+        // An empty answer alone is an answer.
+        let more = json!({"answer": "", "outcome": {"ok": true}});
+        let task = of(&Id::new(7, None), &record(&more), "http://localhost");
+        assert_eq!(task.artifacts.len(), 1);
     }
 
     #[test]

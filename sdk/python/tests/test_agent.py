@@ -42,6 +42,8 @@ def test_a_function_answers():
         assert (asked.ok, asked.text) == (True, "You said Hi")
         agent = answering(lambda turn: turn.files.read_text("input", turn.given[0].path))
         assert kernel.ask(agent, "", files={"a": b"b"}).text == "b"
+        named = answering(lambda turn: str(turn.message_id))
+        assert [kernel.ask(named, "", message_id=it).text for it in ("m1", None)] == ["m1", "None"]
 
 
 def parts(turn: Turn):

@@ -108,6 +108,9 @@ pub struct Asked {
     /// What its caller calls the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// What its caller calls the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
     /// The trigger that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<ByTrigger>,
@@ -131,6 +134,7 @@ impl Asked {
             program: None,
             key: None,
             context: None,
+            message_id: None,
             trigger: None,
             caller: None,
             above: None,
@@ -163,10 +167,10 @@ impl Asked {
         self
     }
 
-    /// The same, in a conversation of its caller's.
+    /// The same, as its caller calls the conversation and the question.
     #[must_use]
-    pub(super) fn in_context(mut self, context: Option<String>) -> Self {
-        self.context = context;
+    pub(super) fn called(mut self, context: Option<String>, message_id: Option<String>) -> Self {
+        (self.context, self.message_id) = (context, message_id);
         self
     }
 

@@ -5,7 +5,11 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use aion_abi::{code::Code, problem::Problem, turn::TurnRequest};
+use aion_abi::{
+    code::Code,
+    problem::Problem,
+    turn::{MAX_MESSAGE_ID, TurnRequest},
+};
 use aion_kernel::{IdempotencyKey, TurnId};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -17,11 +21,17 @@ use super::table::Table;
 /// The longest question, in bytes.
 const MAX_INPUT: usize = 256 * 1024;
 
-/// Whether a question is as long as one may be, and its context is one.
+/// Whether a question is as long as one may be, and its context and name are such.
 pub(super) fn fits(request: &TurnRequest) -> Result<(), Problem> {
     let wrong = |it: &&String| !TurnRequest::is_context(it);
     if request.context.as_ref().filter(wrong).is_some() {
         let what = "context is not 1 to 128 of A-Z a-z 0-9 - . _ ~";
+        return Err(Problem::new(Code::BadRequest, what).remedy("leave it out, or give a UUID"));
+    }
+    let wrong = |it: &&String| !TurnRequest::is_message_id(it);
+    if request.message_id.as_ref().filter(wrong).is_some() {
+        let what =
+            format!("messageId is not 1 to {MAX_MESSAGE_ID} bytes without control characters");
         return Err(Problem::new(Code::BadRequest, what).remedy("leave it out, or give a UUID"));
     }
     match request.input.len() > MAX_INPUT {

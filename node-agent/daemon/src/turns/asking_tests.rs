@@ -85,6 +85,22 @@ async fn files_of_a_question_that_is_asked_again_wait_for_nobody(turns: &Turns) 
 }
 
 #[test]
+fn what_is_no_name_of_a_question_is_a_bad_request() {
+    let named = |id: &str| TurnRequest {
+        message_id: Some(id.to_owned()),
+        ..request("q")
+    };
+    for wrong in ["", "a\nb", &"m".repeat(129)] {
+        let refused = super::fits(&named(wrong)).unwrap_err();
+        assert_eq!(refused.code, Code::BadRequest, "{refused}");
+        assert!(refused.detail.contains("messageId"), "{refused}");
+    }
+    for right in ["tck-complete-task", "a b/ü", &"m".repeat(128)] {
+        super::fits(&named(right)).unwrap();
+    }
+}
+
+#[test]
 fn what_is_no_key_is_a_bad_request() {
     for text in [&b""[..], &[0xff], &[b'k'; 129]] {
         let refused = QuestionKey::parse(text, None).unwrap_err();

@@ -193,7 +193,8 @@ impl Turns {
         let (why, now) = (cause.name(), self.shared.clock.read());
         let payer = cause.payer();
         let asked = Asked::new(agent, request.input, names, now);
-        let asked = asked.under(key).by(cause).in_context(request.context);
+        let asked = asked.under(key).by(cause);
+        let asked = asked.called(request.context, request.message_id);
         let root = self.shared.root.clone();
         let made = blocking(move || {
             TurnFolder::make(&root, &asked, |input| {

@@ -39,6 +39,7 @@ pub(super) fn document(
                     path: path.clone(),
                 })
                 .collect(),
+            message_id: asked.message_id.clone(),
         },
         checkpoint,
         turn_ms,

@@ -167,8 +167,21 @@ fn counted(usage: &Value, bytes: usize, texts: usize) -> Option<u64> {
     (counted <= (bytes + 16 * texts) as u64).then_some(counted)
 }
 
+/// Says where the one vector is that has no index beside others that have theirs: servers leave out a nought.
+fn placed(data: &mut [Datum], wanted: usize) {
+    let mut bare = data.iter().enumerate().filter(|(_, it)| it.index.is_none());
+    let (Some((at, _)), None) = (bare.next(), bare.next()) else {
+        return;
+    };
+    let mut left = (0..wanted).filter(|at| data.iter().all(|it| it.index != Some(*at)));
+    if let (Some(place), None) = (left.next(), left.next()) {
+        data[at].index = Some(place);
+    }
+}
+
 /// In the order of the texts; servers may answer in another.
-fn vectors(data: Vec<Datum>, wanted: usize) -> Option<Vec<Vec<f32>>> {
+fn vectors(mut data: Vec<Datum>, wanted: usize) -> Option<Vec<Vec<f32>>> {
+    placed(&mut data, wanted);
     let mut ordered: Vec<Option<Vec<f32>>> = vec![None; wanted];
     // Where all are said to be at one place, or some nowhere, they are in the order of the texts.
     let first = data.first()?.index;

@@ -31,12 +31,14 @@ struct Case {
 enum Outcome {
     /// A problem that says this.
     Broken { broken: String },
-    /// Its text and its calls (name and arguments), and why it ended.
+    /// Its text and its calls (name and arguments), why it ended, and tokens in and out where the server counts them.
     Good {
         text: String,
         #[serde(default)]
         calls: Vec<(String, String)>,
         finish: Finish,
+        #[serde(default)]
+        usage: Option<(u64, u64)>,
     },
 }
 
@@ -110,9 +112,18 @@ fn outcome_is(events: &[ChatEvent], outcome: &Outcome, what: &str) {
                 text: said,
                 calls: called,
                 finish: why,
+                usage: counted,
             },
-            Some(ChatEvent::End { finish, .. }),
+            Some(ChatEvent::End { finish, usage }),
         ) => {
+            if let Some(counted) = counted {
+                assert_eq!(
+                    (usage.input_tokens, usage.output_tokens),
+                    *counted,
+                    "{what}"
+                );
+                assert!(!usage.estimated, "{what}");
+            }
             assert_eq!((&text, &calls, finish), (said, called, why), "{what}");
         }
         (Outcome::Broken { broken }, Some(ChatEvent::Error(problem))) => {

@@ -40,6 +40,8 @@ pub(super) fn learned(known: Quirks, said: &str) -> Option<Quirks> {
         now.completion_tokens = true;
     } else if said.contains("stream_options") || said.contains("include_usage") {
         now.no_stream_options = true;
+    } else if refuses_null(&said) {
+        now.wants_text = true;
     } else if unknown && (said.contains("max_tokens") || said.contains("max_completion_tokens")) {
         now.no_max_tokens = true;
     } else if said.contains("temperature") {
@@ -55,6 +57,15 @@ pub(super) fn learned(known: Quirks, said: &str) -> Option<Quirks> {
         now.no_tools = true;
     }
     (now != known).then_some(now)
+}
+
+/// Whether it is the text of a message that is missing: null, as Go and Python write it, too.
+fn refuses_null(said: &str) -> bool {
+    let nothing = ["<nil>", "null", "nonetype", "none is not"];
+    let needs = ["string", "text", "invalid", "required"];
+    said.contains("content")
+        && nothing.iter().any(|it| said.contains(it))
+        && needs.iter().any(|it| said.contains(it))
 }
 
 /// Not where it only finds fault with the messages of tools.
@@ -74,7 +85,7 @@ mod tests {
     use super::*;
 
     /// Shapes of refusals of servers in use, in words of our own.
-    const REFUSALS: [(&str, &str); 18] = [
+    const REFUSALS: [(&str, &str); 22] = [
         ("reed:latest does not support tools", "tools"),
         ("tools param requires --jinja flag", "tools"),
         (
@@ -111,6 +122,16 @@ mod tests {
             "temperature",
         ),
         ("System role not supported", "system"),
+        ("invalid message content type: <nil>", "text"),
+        (
+            "Invalid value for 'content': expected a string, got null.",
+            "text",
+        ),
+        (
+            "messages[2].content: Input should be a valid string, got NoneType",
+            "text",
+        ),
+        ("content is null in your heart", ""),
         ("your prompt is odd", ""),
         (
             "An assistant message with 'tool_calls' must be followed by a message for each 'tool_call_id'",
@@ -140,6 +161,7 @@ mod tests {
                 "max_tokens" => wanted.no_max_tokens = true,
                 "temperature" => wanted.no_temperature = true,
                 "system" => wanted.no_system = true,
+                "text" => wanted.wants_text = true,
                 _ => {}
             }
             let now = learned(known, said);

@@ -18,6 +18,8 @@ pub(super) struct Quirks {
     pub(super) no_temperature: bool,
     /// It takes no tools.
     pub(super) no_tools: bool,
+    /// It takes no message without a text, as one is that only calls tools.
+    pub(super) wants_text: bool,
     /// It has no role for instructions: they stand before what the user says first.
     pub(super) no_system: bool,
     /// It thinks aloud without saying that it begins to.
@@ -155,7 +157,7 @@ fn conversation(messages: &[&Message], names: &Names, quirks: Quirks) -> Value {
         let mut said = if quirks.no_tools {
             without_tools(message)
         } else {
-            said(message, names)
+            said(message, names, quirks)
         };
         if message.role == Role::User && !instructions.is_empty() {
             said["content"] = format!("{instructions}{}", message.content).into();
@@ -183,7 +185,7 @@ fn without_tools(message: &Message) -> Value {
     }
 }
 
-fn said(message: &Message, names: &Names) -> Value {
+fn said(message: &Message, names: &Names, quirks: Quirks) -> Value {
     let role = match message.role {
         Role::System => "system",
         Role::User => "user",
@@ -199,7 +201,7 @@ fn said(message: &Message, names: &Names) -> Value {
             }})
         });
         said["tool_calls"] = calls.collect();
-        if message.content.is_empty() {
+        if message.content.is_empty() && !quirks.wants_text {
             said["content"] = Value::Null;
         }
     }
@@ -299,6 +301,23 @@ mod tests {
                 ],
             })
         );
+    }
+
+    #[test]
+    fn a_call_without_words_has_an_empty_text_where_one_is_wanted() {
+        let request = ChatRequest {
+            messages: asked("What is on?", "calendar.read", "nothing").into(),
+            ..ChatRequest::default()
+        };
+        let messages: Vec<_> = request.messages.iter().collect();
+        for (wants_text, content) in [(false, Value::Null), (true, json!(""))] {
+            let quirks = Quirks {
+                wants_text,
+                ..Quirks::default()
+            };
+            let body = body(&request, &messages, "reed", &Names::of(&request), quirks);
+            assert_eq!(body["messages"][1]["content"], content);
+        }
     }
 
     #[test]

@@ -162,7 +162,7 @@ mod tests {
         };
         let input = Input {
             text: "hello".to_owned(),
-            files: Vec::new(),
+            ..Input::default()
         };
         Conversation::new(&program, vec![tool], &[], &input)
     }

@@ -143,7 +143,7 @@ impl Node {
         };
         let input = Input {
             text: question.to_owned(),
-            files: Vec::new(),
+            ..Input::default()
         };
         run(&program, &input, self).await.unwrap();
         let said = self.said.borrow();

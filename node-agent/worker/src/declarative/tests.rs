@@ -305,7 +305,7 @@ fn librarian_of_two() -> Declarative {
 fn ask(text: &str) -> Input {
     Input {
         text: text.to_owned(),
-        files: Vec::new(),
+        ..Input::default()
     }
 }
 

@@ -135,7 +135,7 @@ fn turn(steps: Value, kernel: &Kernel) -> Result<(), Problem> {
     };
     let input = Input {
         text: "a question".to_owned(),
-        files: Vec::new(),
+        ..Input::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -35,6 +35,7 @@ class Boot:
     incarnation: int = 0
     text: str = ""
     files: tuple[InputFile, ...] = ()
+    message_id: str | None = None
     checkpoint: str | None = None
     turn_ms: int | None = None
 
@@ -50,6 +51,7 @@ class Boot:
             incarnation=document.get("incarnation", 0),
             text=given.get("text", ""),
             files=tuple(InputFile(it["mount"], it["path"]) for it in given.get("files", ())),
+            message_id=given.get("messageId"),
             checkpoint=document.get("checkpoint"),
             turn_ms=document.get("turnMs"),
         )

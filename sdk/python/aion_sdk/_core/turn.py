@@ -50,6 +50,11 @@ class Given:
         return self._boot.files
 
     @property
+    def message_id(self) -> str | None:
+        """What the caller calls this question, where it says so, as in A2A. It is the caller's own word."""
+        return self._boot.message_id
+
+    @property
     def state(self) -> str | None:
         """What the last `checkpoint` kept, in an earlier turn."""
         return self._boot.checkpoint

@@ -117,10 +117,17 @@ class FakeKernel:
         self._folder.cleanup()
 
     def ask(
-        self, agent: Agent, text: str, *, files: Mapping[str, bytes] | None = None, turn: int | None = None
+        self,
+        agent: Agent,
+        text: str,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        turn: int | None = None,
+        message_id: str | None = None,
     ) -> Asked:
-        """Has an agent answer in this process. With `turn`, one that was begun runs again: its steps are not redone."""
-        run, boot = self._begin(text, files or {}, turn)
+        """Has an agent answer in this process. With `turn`, one that was begun runs again: its steps are not redone.
+        `message_id` is what the caller calls the question."""
+        run, boot = self._begin(text, files or {}, turn, message_id)
         status = agent.answer(Boot.of(boot), self.socket)
         return self._end(run, status)
 
@@ -161,7 +168,9 @@ class FakeKernel:
         """Loses the next answers, after what was asked for is done."""
         self._faults.setdefault(syscall, deque()).extend([_HANG_UP] * times)
 
-    def _begin(self, text: str, files: Mapping[str, bytes], turn: int | None) -> tuple[_Run, dict[str, Any]]:
+    def _begin(
+        self, text: str, files: Mapping[str, bytes], turn: int | None, message_id: str | None = None
+    ) -> tuple[_Run, dict[str, Any]]:
         for name, data in files.items():
             (self._mounts["input"].folder / name).write_bytes(data)
         with self._lock:
@@ -178,6 +187,8 @@ class FakeKernel:
             "input": {"text": text, "files": given},
             "turnMs": 300_000,
         }
+        if message_id is not None:
+            boot["input"]["messageId"] = message_id
         if self.checkpoint is not None:
             boot["checkpoint"] = self.checkpoint
         return run, boot

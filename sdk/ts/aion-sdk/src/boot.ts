@@ -19,6 +19,7 @@ export class Boot {
   readonly agent: string;
   readonly text: string;
   readonly files: readonly GivenFile[];
+  readonly messageId: string | undefined;
   readonly checkpoint: string | undefined;
   readonly turnMs: number | undefined;
 
@@ -32,6 +33,7 @@ export class Boot {
     this.agent = read['agent'];
     this.text = read['input']?.text ?? '';
     this.files = read['input']?.files ?? [];
+    this.messageId = read['input']?.messageId;
     this.checkpoint = read['checkpoint'];
     this.turnMs = read['turnMs'];
   }

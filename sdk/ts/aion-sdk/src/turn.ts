@@ -11,6 +11,8 @@ export class Turn extends KernelClient {
   readonly agent: string;
   /** The turn's number, as `aionctl why` shows it. */
   readonly number: number;
+  /** What the caller calls this question, where it says so, as in A2A. It is the caller's own word. */
+  readonly messageId: string | undefined;
   /** What the last `checkpoint` kept, in an earlier turn. */
   readonly state: string | undefined;
   /** How long the turn may take, from the start of the program. */
@@ -22,6 +24,7 @@ export class Turn extends KernelClient {
     this.given = boot.files;
     this.agent = boot.agent;
     this.number = boot.turn;
+    this.messageId = boot.messageId;
     this.state = boot.checkpoint;
     this.turnMs = boot.turnMs;
   }

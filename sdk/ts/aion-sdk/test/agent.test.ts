@@ -31,6 +31,13 @@ test('a model uses the methods of a class, and the tools of the node', async () 
   assert.deepEqual(last.messages.slice(-3).map((it: any) => it.content), ['{"city":"Ulm","degrees":21}', '', 'warm']);
 });
 
+test('a program is told what its caller calls the question', async () => {
+  await using kernel = await FakeKernel.start();
+  const named = agent({ turn: async (turn: Turn) => String(turn.messageId) });
+  assert.equal((await kernel.ask(named, '', { messageId: 'm1' })).text, 'm1');
+  assert.equal((await kernel.ask(named, '')).text, 'undefined');
+});
+
 test('a model that asks for tools without end is stopped, and told what goes wrong', async () => {
   const replies = Array(3).fill({ name: 'broken', arguments: {} });
   await using kernel = await FakeKernel.start({ replies });

@@ -170,6 +170,10 @@ fn a_card_is_kept_by_its_tag_and_what_is_no_request_is_refused_in_the_words_of_a
     let card = format!("{JARVIS}/.well-known/agent-card.json");
     let (status, answer) = door.get(&card)?;
     assert_eq!(status, 200, "{answer}");
+    assert!(
+        answer.contains("cache-control: private, max-age=60"),
+        "{answer}"
+    );
     let tag = answer.lines().find_map(|it| it.strip_prefix("etag: "));
     let same = format!("\r\nif-none-match: {}", tag.unwrap());
     let (status, _) = door.exchange(&door.head(&format!("GET {card}"), &same), "")?;
@@ -180,6 +184,12 @@ fn a_card_is_kept_by_its_tag_and_what_is_no_request_is_refused_in_the_words_of_a
     assert_eq!(secret.len(), 32);
 
     let version = "\r\na2a-version: 1.0";
+    let (_, slash) = door.post(
+        &format!("{JARVIS}/"),
+        version,
+        &call("GetTask", &json!({"id": "4711"})),
+    )?;
+    assert_eq!(body(&slash)["error"]["code"], -32001, "{slash}");
     let rest = |path: &str, more: &str, asked: &Value| {
         let (status, answer) = door.post(&format!("{JARVIS}{path}"), more, asked)?;
         let error = body(&answer)["error"].clone();
@@ -195,6 +205,18 @@ fn a_card_is_kept_by_its_tag_and_what_is_no_request_is_refused_in_the_words_of_a
     assert_eq!(kind, "NOT_FOUND");
     let (status, reason, _) = rest("/message:send", version, &json!({"message": {}}))?;
     assert_eq!((status, &*reason), (400, "INVALID_PARAMS"));
+
+    let form = |path: &str, more: &str| {
+        let kind = "\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 2";
+        let head = door.head(&format!("POST {JARVIS}{path}"), &format!("{more}{kind}"));
+        anyhow::Ok(body(&door.exchange(&head, "{}")?.1)["error"].clone())
+    };
+    assert_eq!(form("", version)?["code"], -32005);
+    let error = form("/message:send", version)?;
+    assert_eq!(
+        error["details"][0]["reason"], "CONTENT_TYPE_NOT_SUPPORTED",
+        "{error}"
+    );
 
     let rpc = |more: &str, asked: &Value| {
         let (status, answer) = door.post(JARVIS, more, asked)?;

@@ -46,6 +46,58 @@ assert "truncate" in refused(openai.BadRequestError, "bad-request", extra_body={
 print("all of it")
 "#;
 
+/// LangChain's class, as it comes and as it has to be told.
+const LANGCHAIN: &str = r#"
+import sys, openai, tiktoken
+from langchain_openai import OpenAIEmbeddings
+# What it splits texts into tokens with is fetched where it is missing: one of bytes takes its place.
+bytes_alone = {"pat_str": r"[\s\S]", "mergeable_ranks": {bytes([n]): n for n in range(256)}, "special_tokens": {}}
+tiktoken.registry.ENCODINGS["cl100k_base"] = tiktoken.Encoding("cl100k_base", **bytes_alone)
+def embeddings(**more):
+    return OpenAIEmbeddings(model="editor:auto", base_url=sys.argv[1], api_key=sys.argv[2], max_retries=0, **more)
+texts = ["a dog barks", "a cat sleeps", "a dog barks"]
+# It sends token ids by itself, of a tokenizer that the model need not have.
+for asked in [lambda it: it.embed_query("a dog barks"), lambda it: it.embed_documents(texts)]:
+    try:
+        asked(embeddings())
+    except openai.BadRequestError as why:
+        assert why.code == "bad-request" and why.param == "input", why.body
+        assert "check_embedding_ctx_length=False" in str(why), why
+    else:
+        raise AssertionError("tokens were taken")
+told = embeddings(check_embedding_ctx_length=False, chunk_size=2)
+made = told.embed_documents(texts)
+assert made[0] == made[2] != made[1] and {len(it) for it in made} == {64}, made
+near = zip(told.embed_query("a dog barks"), made[0])
+assert max(abs(a - b) for a, b in near) < 1e-6, made
+import asyncio
+assert asyncio.run(told.aembed_query("a dog barks")) == told.embed_query("a dog barks")
+print("all of it")
+"#;
+
+/// LlamaIndex's classes, for OpenAI and for what is like it.
+const LLAMA_INDEX: &str = r#"
+import asyncio, sys
+from llama_index.embeddings.openai import OpenAIEmbedding
+from llama_index.embeddings.openai_like import OpenAILikeEmbedding
+more = {"model_name": "editor:auto", "api_base": sys.argv[1], "api_key": sys.argv[2], "max_retries": 0}
+texts = ["a dog barks", "a cat sleeps", "a dog barks"]
+for kind in [OpenAIEmbedding, OpenAILikeEmbedding]:
+    asked = kind(embed_batch_size=2, **more)
+    made = asked.get_text_embedding_batch(texts)
+    assert made[0] == made[2] != made[1] and {len(it) for it in made} == {64}, made
+    near = zip(asked.get_query_embedding("a dog barks"), made[0])
+    assert max(abs(a - b) for a, b in near) < 1e-6, made
+    assert asyncio.run(asked.aget_text_embedding("a dog barks")) == asked.get_text_embedding("a dog barks")
+    try:
+        kind(dimensions=8, **more).get_text_embedding("a dog barks")
+    except Exception as why:
+        assert "gave 64" in str(why), why
+    else:
+        raise AssertionError("vectors of another length were taken")
+print("all of it")
+"#;
+
 /// A gateway to a node whose agent for programs has an embedding model, within `limits`.
 pub(crate) fn open(model: &FakeModel, limits: &str) -> anyhow::Result<Door> {
     let door = Door::open(model)?;
@@ -95,6 +147,34 @@ fn openais_client_gets_vectors_of_an_agents_model_and_is_refused_by_name() -> an
     let most = model.requests().iter().map(shown).max();
     assert_eq!(most, Some(256));
     Ok(())
+}
+
+/// Runs a program of a framework's, at the place of its packages.
+fn framework(component: &'static str, script: &str) -> anyhow::Result<()> {
+    let Some(site) = or_skip(python_package(component)) else {
+        return Ok(());
+    };
+    let model = FakeModel::answering(|_| Reply::text("Felix."))?;
+    let door = open(&model, "{turnSeconds: 3600}")?;
+    assert_eq!(embed(&door, &json!("a")).0, 200);
+    let mut client = Command::new("python3");
+    client.args(["-c", script]).env("PYTHONPATH", &site);
+    client.args([&format!("http://127.0.0.1:{}/v1", door.port), &door.token]);
+    let output = client.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all of it");
+    Ok(())
+}
+
+#[test]
+fn langchain_gets_vectors_of_texts_and_is_told_why_not_of_tokens() -> anyhow::Result<()> {
+    framework("langgraph", LANGCHAIN)
+}
+
+#[test]
+fn llama_index_gets_vectors_by_both_of_its_classes() -> anyhow::Result<()> {
+    framework("llama_index", LLAMA_INDEX)
 }
 
 #[test]

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod a2a;
+mod a2a_kit;
+mod a2a_scripts;
 mod budgets;
+mod corpus;
 mod described;
 mod door;
 mod embeddings;
@@ -18,6 +21,7 @@ mod mcp_approvals;
 mod mcp_resources;
 mod models;
 mod openai;
+mod openai_js;
 mod push;
 mod quirks;
 mod sdk;

@@ -40,7 +40,7 @@ pub(crate) fn lend(door: &Door, changed: impl Fn(&str) -> String) -> anyhow::Res
     Ok(())
 }
 
-const LIMITS: &str = "{tokensPerHour: 500000, turnSeconds: 3600}";
+pub(crate) const LIMITS: &str = "{tokensPerHour: 500000, turnSeconds: 3600}";
 
 fn asked(more: &Value) -> Value {
     let mut asked = json!({"model": "editor:auto", "messages": [{"role": "user", "content": "A name for a cat?"}]});
@@ -133,7 +133,7 @@ print("all of it")
 "#;
 
 /// Answers as [`CHAT`] wants it.
-fn model() -> anyhow::Result<FakeModel> {
+pub(crate) fn model() -> anyhow::Result<FakeModel> {
     Ok(FakeModel::answering(|request| {
         let body = request.body.to_string();
         match () {

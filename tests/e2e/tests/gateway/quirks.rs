@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     thread,
 };
 
@@ -65,7 +65,23 @@ fn answer(request: &Value) -> (u16, String) {
     }
 }
 
-fn serve(mut stream: TcpStream) -> anyhow::Result<()> {
+/// What a server answers to a request: a status and a body.
+type Answers = fn(&Value) -> (u16, String);
+
+/// Listens as a model server that answers so, for as long as the test runs.
+pub(crate) fn listen(answers: Answers) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // Who asks something else is not answered.
+            thread::spawn(move || serve(stream, answers));
+        }
+    });
+    Ok(address)
+}
+
+fn serve(mut stream: TcpStream, answers: Answers) -> anyhow::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut length, mut line) = (0, String::new());
     while reader.read_line(&mut line)? > 2 {
@@ -77,7 +93,7 @@ fn serve(mut stream: TcpStream) -> anyhow::Result<()> {
     }
     let mut sent = vec![0; length];
     reader.read_exact(&mut sent)?;
-    let (status, body) = answer(&serde_json::from_slice(&sent)?);
+    let (status, body) = answers(&serde_json::from_slice(&sent)?);
     let kind = if status == 200 {
         "text/event-stream"
     } else {
@@ -91,39 +107,44 @@ fn serve(mut stream: TcpStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[test]
-fn servers_with_habits_of_their_own_are_understood_through_the_gateway() -> anyhow::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            // Who asks something else is not answered.
-            thread::spawn(move || serve(stream));
-        }
-    });
-    let model = FakeModel::answering(|_| Reply::text("Nobody asks me."))?;
-    let door = Door::open(&model)?;
+/// Makes the endpoint `odd` of the server at `address`, with these models.
+pub(crate) fn endpoint(door: &Door, address: SocketAddr, models: &[&str]) -> anyhow::Result<()> {
+    let models: Vec<Value> = models.iter().map(|it| json!({"name": it})).collect();
     let odd = json!({
         "apiVersion": "aion.dev/v1alpha1", "kind": "ModelEndpoint", "metadata": {"name": "odd"},
-        "spec": {"baseUrl": format!("http://{address}/v1"), "models": [{"name": "oak"}]},
+        "spec": {"baseUrl": format!("http://{address}/v1"), "models": models},
     });
     let path = door.node.path("odd.yaml");
     fs::write(&path, odd.to_string())?;
     door.node
         .aionctl(&["apply", "-f", &path.to_string_lossy()])?;
+    Ok(())
+}
+
+/// Asks until an instance takes a turn.
+pub(crate) fn asked(door: &Door, asked: &Value) -> (u16, String) {
+    let ask = || door.post("/v1/chat/completions", "", asked).unwrap();
+    until("an instance to take a turn", BOUND, || match ask() {
+        (409, answer) => Err(answer),
+        answered => Ok(answered),
+    })
+    .unwrap()
+}
+
+#[test]
+fn servers_with_habits_of_their_own_are_understood_through_the_gateway() -> anyhow::Result<()> {
+    let address = listen(answer)?;
+    let model = FakeModel::answering(|_| Reply::text("Nobody asks me."))?;
+    let door = Door::open(&model)?;
+    endpoint(&door, address, &["oak"])?;
     lend(&door, |text| text.replace("{use: local}", "{use: odd/oak}"))?;
     let ask = |question: &str, more: &Value| {
         let messages = json!([{"role": "user", "content": question}]);
-        let mut asked = json!({"model": "editor:odd/oak", "messages": messages});
+        let mut request = json!({"model": "editor:odd/oak", "messages": messages});
         for (name, value) in more.as_object().into_iter().flatten() {
-            asked[name] = value.clone();
+            request[name] = value.clone();
         }
-        let asked = || door.post("/v1/chat/completions", "", &asked).unwrap();
-        until("an instance to take a turn", BOUND, || match asked() {
-            (409, answer) => Err(answer),
-            answered => Ok(answered),
-        })
-        .unwrap()
+        asked(&door, &request)
     };
     let tool = json!({"type": "function", "function": {"name": "level", "parameters": {"type": "object"}}});
     let tools = json!({"tools": [tool]});

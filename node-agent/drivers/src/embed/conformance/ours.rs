@@ -89,6 +89,11 @@ async fn embeddings(
             data.iter_mut().for_each(|it| it["index"] = 0.into());
             Json(json!({"data": data, "usage": {"prompt_tokens": u64::MAX}})).into_response()
         }
+        // The other way round, without the index that is nought.
+        "bare" => {
+            data[texts.len() - 1]["index"] = Value::Null;
+            Json(json!({"data": data})).into_response()
+        }
         "loading" => Json(json!({"error": {"message": "loading for sk-hunter2"}})).into_response(),
         _ => Json(json!({"data": data, "usage": {"prompt_tokens": 1}})).into_response(),
     }
@@ -207,8 +212,8 @@ async fn what_servers_make_of_the_form_is_read_right_or_told_in_their_words() {
         ..embedding.clone()
     };
     let whole = http.embed(&embedding, &texts, None).await.unwrap();
-    // In base64, and all said to be at the first place; with figures that are none.
-    for odd in ["packed", "zero"] {
+    // In base64, all said to be at the first place, and without that place; with figures that are none.
+    for odd in ["packed", "zero", "bare"] {
         let made = http.embed(&of(odd), &texts, None).await.unwrap();
         assert_eq!(made.vectors, whole.vectors, "{odd}");
         assert_eq!(made.input_tokens, None, "{odd}");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aion_abi::{
     code::Code,
-    syscall::model::{ChatEvent, ChatRequest, ToolChoice},
+    syscall::model::{ChatEvent, ChatRequest, Message, Role, ToolChoice, ToolUse},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -63,6 +63,50 @@ async fn what_an_endpoint_refuses_is_left_out_from_then_on_and_said() {
         }
         println!("corpus models/refusals/{name} ... ok");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_text_in_each_message_is_given_an_empty_one_from_then_on() {
+    let server = Server::start().await;
+    let driver = openai(impatient());
+    let why = json!({"error": {"message": "invalid message content type: <nil>"}});
+    let good = || Reply::Raw(case(NORM).bytes);
+    server.replies("m", [Reply::Status(400, vec![], why), good(), good()]);
+    let call = ToolUse {
+        id: "1".into(),
+        name: "weir.height".into(),
+        arguments: "{}".into(),
+    };
+    let message = |role, content: &str| Message {
+        role,
+        content: content.into(),
+        tool_calls: vec![],
+        tool_call_id: None,
+    };
+    let mut request = asked();
+    request.messages.extend([
+        Message {
+            tool_calls: vec![call],
+            ..message(Role::Assistant, "")
+        },
+        Message {
+            tool_call_id: Some("1".into()),
+            ..message(Role::Tool, "two feet")
+        },
+    ]);
+    let models = [candidate(&server.url, "m")];
+    for _ in 0..2 {
+        let (events, _) = heard(&driver, &models, request.clone()).await;
+        outcome_is(&events, &case(NORM).outcome, "asked with a text");
+        let ChatEvent::Start { left_out, .. } = &events[0] else {
+            panic!("{events:?}")
+        };
+        assert!(left_out.is_empty(), "nothing is left out: {left_out:?}");
+    }
+    let said = server.asked();
+    let said = said.iter().map(|(_, it)| &it["messages"][1]["content"]);
+    let said: Vec<_> = said.collect();
+    assert_eq!(said, [&Value::Null, &json!(""), &json!("")], "learned once");
 }
 
 #[tokio::test]

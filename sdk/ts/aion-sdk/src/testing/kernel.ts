@@ -43,6 +43,8 @@ export interface AskOptions {
   files?: Record<string, string | Uint8Array>;
   /** A turn that was begun before and runs again: its steps are not done a second time. */
   turn?: number;
+  /** What the caller calls the question. */
+  messageId?: string;
 }
 
 /** What became of a turn, as its caller sees it. */
@@ -183,7 +185,7 @@ export class FakeKernel implements AsyncDisposable {
     return found;
   }
 
-  #begin(text: string, { files = {}, turn }: AskOptions): { run: Run; boot: string } {
+  #begin(text: string, { files = {}, turn, messageId }: AskOptions): { run: Run; boot: string } {
     for (const [name, data] of Object.entries(files)) fs.writeFileSync(path.join(this.#folder, 'input', name), data);
     const number = turn ?? this.#turns + 1;
     this.#turns = Math.max(this.#turns, number);
@@ -201,7 +203,7 @@ export class FakeKernel implements AsyncDisposable {
     };
     const run = { asked, key: new Key(secret), used: new Set<bigint>() };
     this.#run = run;
-    const input = { text, files: Object.keys(files).map((name) => ({ mount: 'input', path: name })) };
+    const input = { text, files: Object.keys(files).map((name) => ({ mount: 'input', path: name })), messageId };
     const boot = {
       instance: '00000000-0000-0000-0000-000000000000',
       incarnation: this.#turns,
