@@ -35,7 +35,7 @@ pub(super) struct Question {
     key: String,
     /// A node may have taken it.
     taken: bool,
-    /// A node answered.
+    /// A node answered, or was there and broke off.
     reached: bool,
 }
 
@@ -94,14 +94,14 @@ impl Question {
                 Err(error) => error,
             };
             let failed = failed(&error, self.reached);
-            self.reached |= matches!(error, ClientError::Refused(_));
+            self.reached |= was_reached(&error);
             self.taken |= failed == Failed::Unknown;
             let patience = if self.reached { PATIENCE } else { FIRST };
             if failed == Failed::ForGood || waited >= patience {
                 return Err(gone(error, asked, shown.turn));
             }
             shown.waits(&format!(
-                "the node agent at {} is away, perhaps to be replaced; waiting for it to come back",
+                "the node at {} does not answer; waiting for it to come back",
                 asked.node.address
             ));
             tokio::time::sleep(PAUSE).await;
@@ -127,6 +127,15 @@ fn failed(error: &ClientError, reached: bool) -> Failed {
         ClientError::Unreachable { .. } => Failed::NotTaken,
         ClientError::Broken { .. } => Failed::Unknown,
         _ => Failed::ForGood,
+    }
+}
+
+/// Whether a node was there. One on this machine that breaks a connection off was, and is being started again.
+fn was_reached(error: &ClientError) -> bool {
+    match error {
+        ClientError::Refused(_) => true,
+        ClientError::Broken { at, .. } => at.starts_with('/'),
+        _ => false,
     }
 }
 
@@ -157,11 +166,14 @@ mod tests {
             why: io::Error::from(io::ErrorKind::ConnectionRefused),
         };
         let refused = |code| ClientError::Refused(Box::new(Problem::new(code, "no")));
-        let broken = ClientError::Broken {
-            at: "10.0.0.1:1".to_owned(),
+        let broken = |at: &str| ClientError::Broken {
+            at: at.to_owned(),
             why: "reset".to_owned(),
         };
-        assert_eq!(failed(&broken, false), Failed::Unknown);
+        assert_eq!(failed(&broken("10.0.0.1:1"), false), Failed::Unknown);
+        assert!(!was_reached(&broken("10.0.0.1:1")));
+        assert!(was_reached(&broken("/run/a.sock")), "it was killed");
+        assert!(!was_reached(&unreachable("/run/a.sock")));
         assert_eq!(failed(&unreachable("10.0.0.1:1"), false), Failed::NotTaken);
         assert_eq!(failed(&unreachable("/run/a.sock"), false), Failed::ForGood);
         assert_eq!(failed(&unreachable("/run/a.sock"), true), Failed::NotTaken);
