@@ -143,7 +143,7 @@ fn json_of<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, F
         return Err(Fault::new(Kind::InvalidRequest, what, remedy));
     }
     let body: Value = serde_json::from_slice(body).map_err(|error| {
-        let what = format!("the body is no JSON: {error}");
+        let what = format!("the body is not JSON: {error}");
         Fault::new(Kind::Parse, what, "send JSON")
     })?;
     read(body)
@@ -170,7 +170,7 @@ fn pushed(task: &str, id: Option<&str>) -> NamedPush {
 fn wanted(uri: &Uri) -> Result<Wanted, Fault> {
     let wanted = Query::<Wanted>::try_from_uri(uri);
     wanted.map(|Query(wanted)| wanted).map_err(|error| {
-        let remedy = "see ListTasksRequest of A2A 1.0 for what is asked for";
+        let remedy = "see ListTasksRequest of A2A 1.0 for its fields";
         Fault::params(error.body_text(), remedy)
     })
 }

@@ -127,7 +127,7 @@ pub(super) fn page(
             None => tracing::warn!(
                 namespace = agent.namespace,
                 agent = agent.name,
-                "is no tool: its name is longer than {LONGEST} characters"
+                "is not a tool: its name is longer than {LONGEST} characters"
             ),
         }
     }

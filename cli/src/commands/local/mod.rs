@@ -122,7 +122,7 @@ pub(super) fn gateway_url(context: &Context) -> Result<String, Failure> {
     is_ones_own(&home)?;
     let found = gateway::Gateway::find(&home, &service::Standing::find(&home));
     found.url().ok_or_else(|| {
-        Failure::new("the gateway of this machine's node does not serve")
+        Failure::new("the gateway of this machine's node is not running")
             .status(Status::Unreachable)
             .remedy("start it: aionctl local start; or see why not: aionctl local status")
     })

@@ -308,7 +308,7 @@ fn told(screen: &Screen, status: &NodeStatus) -> String {
     );
     if status.approvals_pending > 0 {
         let waits = format!(
-            "{} wait for a word: aionctl approvals",
+            "{} waiting for approval: aionctl approvals",
             status.approvals_pending
         );
         fact("approvals", waits);

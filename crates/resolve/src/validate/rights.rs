@@ -220,7 +220,7 @@ impl Weighed {
         }
         if effect == GrantEffect::Ask {
             findings.notes.push(problem(format!(
-                "{right} waits for a person's word: aionctl approvals ({})",
+                "{right} needs a person's approval: aionctl approvals ({})",
                 decided.rules.join("; ")
             )));
         }

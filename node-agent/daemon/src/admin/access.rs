@@ -148,7 +148,7 @@ fn approves(token: &str, headers: &HeaderMap) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(Problem::new(
             Code::Denied,
-            "the right to ask agents is none to answer approvals",
+            "the right to ask agents does not include answering approvals",
         )
         .remedy("send the token of config/approver.token of the node, or use aionctl approvals")),
     }
