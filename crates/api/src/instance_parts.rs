@@ -218,7 +218,7 @@ pub struct Grant {
     /// FAMILY.VERB or FAMILY.VERB:TARGET, such as tool.call:calendar.read.
     #[schemars(length(min = 3, max = 512))]
     pub capability: String,
-    /// allow, or ask for a right that needs a person's word each time.
+    /// allow, or ask for a right that needs a person's approval each time.
     #[serde(default)]
     pub effect: GrantEffect,
 }
@@ -243,7 +243,7 @@ pub enum GrantEffect {
     /// It holds.
     #[default]
     Allow,
-    /// It needs a person's word each time.
+    /// It needs a person's approval each time.
     Ask,
     /// It does not hold, whatever another grant says: an exception from TOOL.*.
     Deny,
