@@ -19,7 +19,7 @@ use crate::{
     failure::{Failure, Status},
 };
 
-use super::shown::Shown;
+use super::{local, shown::Shown};
 
 /// How long a node that went away is waited for: a pod is replaced in a minute, and on a busy machine in some.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -44,6 +44,8 @@ pub(super) struct Question {
 enum Failed {
     /// The node did not take the question, and soon takes it.
     NotTaken,
+    /// No node runs on this machine.
+    Absent,
     /// It may have.
     Unknown,
     /// For good.
@@ -93,7 +95,11 @@ impl Question {
                 }
                 Err(error) => error,
             };
-            let failed = failed(&error, self.reached);
+            let failed = match failed(&error, self.reached) {
+                Failed::Absent if local::is_started_again(context) => Failed::NotTaken,
+                Failed::Absent => Failed::ForGood,
+                failed => failed,
+            };
             self.reached |= was_reached(&error);
             self.taken |= failed == Failed::Unknown;
             let patience = if self.reached { PATIENCE } else { FIRST };
@@ -122,8 +128,8 @@ impl Question {
 fn failed(error: &ClientError, reached: bool) -> Failed {
     match error {
         ClientError::Refused(problem) if problem.code == Code::Restarting => Failed::NotTaken,
-        // On this machine there is a socket where a node runs: without one somebody has to start it.
-        ClientError::Unreachable { at, .. } if !reached && at.starts_with('/') => Failed::ForGood,
+        // On this machine there is a socket where a node runs: without one it ended, or nobody started it.
+        ClientError::Unreachable { at, .. } if !reached && at.starts_with('/') => Failed::Absent,
         ClientError::Unreachable { .. } => Failed::NotTaken,
         ClientError::Broken { .. } => Failed::Unknown,
         _ => Failed::ForGood,
@@ -175,7 +181,7 @@ mod tests {
         assert!(was_reached(&broken("/run/a.sock")), "it was killed");
         assert!(!was_reached(&unreachable("/run/a.sock")));
         assert_eq!(failed(&unreachable("10.0.0.1:1"), false), Failed::NotTaken);
-        assert_eq!(failed(&unreachable("/run/a.sock"), false), Failed::ForGood);
+        assert_eq!(failed(&unreachable("/run/a.sock"), false), Failed::Absent);
         assert_eq!(failed(&unreachable("/run/a.sock"), true), Failed::NotTaken);
         assert_eq!(failed(&refused(Code::Restarting), false), Failed::NotTaken);
         assert_eq!(failed(&refused(Code::Denied), true), Failed::ForGood);

@@ -39,6 +39,9 @@ fn what_is_killed_is_started_again_and_what_is_stopped_is_not() -> anyhow::Resul
         assert_eq!(of_node(&status)["restarts"], 0);
 
         let before = local.kill("aion-node")?;
+        // Who asks now waits for it.
+        let asked = local.try_aionctl(&["ask", "nobody", "Who is there?"])?;
+        assert_eq!(asked.status.code(), Some(4), "{}", said(&asked));
         local.back("aion-node", before)?;
         let status = local.status()?;
         assert_eq!(of_node(&status)["restarts"], 1);

@@ -128,6 +128,14 @@ pub(super) fn gateway_url(context: &Context) -> Result<String, Failure> {
     })
 }
 
+/// Whether this machine's node, which does not answer, is started again without anybody's doing.
+pub(super) fn is_started_again(context: &Context) -> bool {
+    let home = context.home();
+    home.is_ok_and(|home| {
+        is_ones_own(&home).is_ok() && service::Standing::find(&home).by.starts_again()
+    })
+}
+
 /// Root believes no pid file of another user's: it would end what that user names.
 fn is_ones_own(home: &Home) -> Result<(), Failure> {
     if home.trust() == Trust::Own || !home.root().exists() {
