@@ -90,8 +90,8 @@ impl Context {
         #[cfg(feature = "kubernetes")]
         if self.cluster.is_some() {
             return Err(
-                Failure::usage("that is done on one machine, not in a cluster").remedy(
-                    "leave --cluster, --context and --kubeconfig out, and AION_CLUSTER unset",
+                Failure::usage("this works on one machine, not in a cluster").remedy(
+                    "leave out --cluster, --context and --kubeconfig, and unset AION_CLUSTER",
                 ),
             );
         }
@@ -201,13 +201,13 @@ impl From<ClientError> for Failure {
             ClientError::Unreachable { at, why } if is_remote(&at) => {
                 Self::new(format!("the node agent does not answer: {why}"))
                     .at(at)
-                    .remedy("see how its node is: aionctl --cluster get nodes")
+                    .remedy("check its node: aionctl --cluster get nodes")
                     .status(Status::Unreachable)
             }
             ClientError::Broken { at, why } if is_remote(&at) => {
                 Self::new(format!("the connection to the node agent broke: {why}"))
                     .at(at)
-                    .remedy("see how its node is: aionctl --cluster get nodes")
+                    .remedy("check its node: aionctl --cluster get nodes")
                     .status(Status::Unreachable)
             }
             ClientError::Unreachable { at, why } => Self::new(format!(
@@ -230,7 +230,7 @@ impl From<ClientError> for Failure {
             ClientError::Broken { at, why } => {
                 Self::new(format!("the connection to the node broke: {why}"))
                     .at(at)
-                    .remedy("see how it is: aionctl local status")
+                    .remedy("check it: aionctl local status")
                     .status(Status::Unreachable)
             }
             ClientError::Unexpected { at, .. } => Self::new(what)

@@ -107,7 +107,19 @@ fn help_fits_a_terminal_and_shows_an_example_for_every_command() {
 #[test]
 fn what_the_readme_tells_to_type_is_understood() {
     let home = tempfile::tempdir().unwrap();
-    for page in ["README.md", "docs/agents.md", "docs/cli.md"].map(page) {
+    for page in [
+        "README.md",
+        "docs/agents.md",
+        "docs/approvals.md",
+        "docs/cli.md",
+        "docs/gateway.md",
+        "docs/sdk-python.md",
+        "docs/sdk-typescript.md",
+        "docs/triggers.md",
+        "docs/workflows.md",
+    ]
+    .map(page)
+    {
         let blocks = page
             .split("```sh\n")
             .skip(1)
@@ -119,11 +131,20 @@ fn what_the_readme_tells_to_type_is_understood() {
             let line = line.split(['#', '|']).next().unwrap();
             let mut words: Vec<_> = words(line);
             words.retain(|word| !word.is_empty());
-            let ran = ran(command(home.path()).args(&words));
+            let ran = ran(command(home.path()).args(&words).current_dir(home.path()));
             // Nothing runs here: understood means that it is not the arguments that are wrong.
             assert!(!ran.err.contains("Usage:"), "aionctl {line}\n{}", ran.err);
         }
     }
+}
+
+#[test]
+fn whoever_a_key_is_for_is_said_by_name_or_by_label() {
+    let home = tempfile::tempdir().unwrap();
+    let ran = ran(command(home.path()).args(["key", "create", "editor"]));
+    assert_eq!(ran.status, 2, "{ran:?}");
+    let both = "<--agent <AGENT>|--label <KEY=VALUE>>";
+    assert!(ran.err.contains(both), "{ran:?}");
 }
 
 fn words(line: &str) -> Vec<String> {

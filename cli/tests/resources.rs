@@ -154,6 +154,24 @@ fn apply_waits_until_an_agent_is_ready() {
     );
 }
 
+/// A machine of its own that has no pool, no policy and no mount.
+fn stand_alone(node: &Node) {
+    let none = Answer::json(&json!({"items": []}));
+    for kind in ["agentpolicies", "memorypools", "modelendpoints", "tools"] {
+        let route = format!("GET /api/v1/resources/{kind}?namespace=default");
+        node.on(&route, none.clone());
+    }
+    for kind in ["clusteragentpolicies", "trustpolicies"] {
+        node.on(&format!("GET /api/v1/resources/{kind}"), none.clone());
+    }
+    let status = json!({
+        "version": "0", "node": "n", "mode": "standalone", "startedAtMs": 0, "offline": false, "agents": 0,
+        "agentsReady": 0, "turnsWaiting": 0, "turnsRunning": 0, "layers": [], "launcher": "ready", "home": "/",
+    });
+    node.on("GET /api/v1/status", Answer::json(&status))
+        .on("GET /api/v1/mounts", Answer::json(&json!({})));
+}
+
 /// A manifest of an agent with a mount and a tool.
 const AGENT: &str = "# mine\napiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {name: a}\nspec:\n  \
     instructions: Reads.\n  tools: [{name: calendar}]\n  permissions: {files: [{mount: notes, mode: read}]}\n";
@@ -170,24 +188,11 @@ fn what_an_applied_agent_lacks_is_a_warning_with_its_file_and_line() {
     assert!(
         unlooked
             .err
-            .contains("whether the agents can run was not looked at"),
+            .contains("whether the agents can run was not checked"),
         "{unlooked:?}"
     );
 
-    let none = Answer::json(&json!({"items": []}));
-    for kind in ["agentpolicies", "memorypools", "modelendpoints", "tools"] {
-        let route = format!("GET /api/v1/resources/{kind}?namespace=default");
-        node.on(&route, none.clone());
-    }
-    for kind in ["clusteragentpolicies", "trustpolicies"] {
-        node.on(&format!("GET /api/v1/resources/{kind}"), none.clone());
-    }
-    let status = json!({
-        "version": "0", "node": "n", "mode": "standalone", "startedAtMs": 0, "offline": false, "agents": 0,
-        "agentsReady": 0, "turnsWaiting": 0, "turnsRunning": 0, "layers": [], "launcher": "ready", "home": "/",
-    });
-    node.on("GET /api/v1/status", Answer::json(&status))
-        .on("GET /api/v1/mounts", Answer::json(&json!({})));
+    stand_alone(&node);
     let ran = node.aionctl_in(folder.path(), &["apply", "-f", "a.yaml"]);
     assert_eq!((ran.out.as_str(), ran.status), ("agent/a created\n", 0));
     let warnings: Vec<_> = ran.err.lines().collect();
@@ -313,6 +318,30 @@ fn a_manifest_is_explained_without_a_node() {
         ran.out
     );
     assert!(ran.err.contains("no node was asked"), "{}", ran.err);
+}
+
+#[test]
+fn an_agent_that_asks_another_is_explained_with_those_of_the_node() {
+    let node = Node::start();
+    stand_alone(&node);
+    let folder = tempfile::tempdir().unwrap();
+    let chief = "apiVersion: aion.dev/v1alpha1\nkind: Agent\nmetadata: {name: chief}\nspec:\n  \
+        instructions: Ask.\n  tools: [{agent: librarian}]\n";
+    std::fs::write(folder.path().join("chief.yaml"), chief).unwrap();
+    let route = "GET /api/v1/resources/agents?namespace=default";
+    let none = Answer::json(&json!({"items": []}));
+    let missing = "there is no Agent librarian";
+    node.on(route, none);
+    let ran = node.aionctl_in(folder.path(), &["explain", "chief.yaml"]);
+    assert!(ran.out.contains(missing), "{ran:?}");
+    let there = Node::start();
+    stand_alone(&there);
+    let mut librarian = agent("librarian", "True");
+    librarian.as_object_mut().unwrap().remove("status");
+    there.on(route, Answer::json(&json!({"items": [librarian]})));
+    let ran = there.aionctl_in(folder.path(), &["explain", "chief.yaml"]);
+    assert!(ran.out.starts_with("Agent chief"), "{ran:?}");
+    assert!(!ran.out.contains(missing), "{ran:?}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Guard {
         match form(shown) {
             Form::Key => {}
             Form::Mistyped => {
-                let what = "the API key is mistyped or cut: its checksum does not fit";
+                let what = "the API key is mistyped or cut: its checksum does not match";
                 return Err(Problem::new(Code::BadSignature, what)
                     .remedy("copy it whole, from aion_ to its last letter"));
             }
@@ -130,7 +130,7 @@ impl Guard {
             Form::Other if is_token(shown) => {}
             Form::Other => return Err(wrong()),
         }
-        let beside = "API keys are not taken";
+        let beside = "API keys are not accepted";
         let own = self
             .gateway
             .own
@@ -165,7 +165,7 @@ fn wrong() -> Problem {
 /// Keys are a node's, and no node has those of another.
 #[cfg(feature = "kubernetes")]
 fn no_token() -> Problem {
-    let what = "there is no token of the cluster: keys of aionctl key create and tokens of other issuers are those of a single node";
+    let what = "a token of the cluster is needed: keys of aionctl key create and tokens of other issuers belong to a single node";
     Problem::new(Code::BadSignature, what).remedy(
         "send a token of a service account as Authorization: Bearer: kubectl -n NAMESPACE create token aion-invoke --audience=aion.dev/node-agent",
     )

@@ -16,7 +16,7 @@ pub(crate) const APPROVER: &str = "aion-approver";
 /// Neither is shown, or there are several nodes.
 pub(crate) fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Node, Problem> {
     let node = gateway.nodes.one(
-        "approvals are not answered",
+        "approvals cannot be answered",
         "answer them with aionctl --cluster approvals",
     )?;
     let token = headers.get(APPROVER).and_then(|it| it.to_str().ok());
@@ -26,7 +26,7 @@ pub(crate) fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Node, P
         None => None,
     };
     let address = address.ok_or_else(|| {
-        Problem::new(Code::Denied, "the right to ask agents is none to answer approvals").remedy(
+        Problem::new(Code::Denied, "the right to ask agents does not include answering approvals").remedy(
             "send the token of config/approver.token of the node as Aion-Approver, or use aionctl approvals",
         )
     })?;

@@ -270,7 +270,7 @@ impl Asking {
         };
         let what = format!("the node agent went away during turn {turn}: {error}");
         Problem::new(Code::OutcomeUnknown, what)
-            .remedy("the turn goes on when the node agent is back: look with aionctl why AGENT")
+            .remedy("the turn goes on when the node agent is back: see aionctl why AGENT")
     }
 }
 

@@ -146,7 +146,13 @@ impl Gateway {
     /// # Errors
     /// There are several nodes.
     pub(crate) fn by(&self) -> Result<By<'_>, Problem> {
-        let of = |nodes| Nodes::one(nodes, "models of agents are not for programs", NO_PROGRAMS);
+        let of = |nodes| {
+            Nodes::one(
+                nodes,
+                "models of agents are not offered to programs",
+                NO_PROGRAMS,
+            )
+        };
         Ok(By {
             node: of(&self.nodes)?,
             own: of(&self.own)?,

@@ -42,18 +42,18 @@ pub(crate) async fn deliver(
     body: Body,
 ) -> Result<Response, Refused> {
     let node = gateway.nodes.one(
-        "deliveries of webhooks are not taken",
+        "deliveries of webhooks are not accepted",
         "have its sender send it to a program that asks the agent with a token",
     )?;
     let signed = signed(&headers)?;
     let Ok(_place) = PLACES.try_acquire() else {
-        let what = format!("{AT_ONCE} deliveries are under way");
+        let what = format!("{AT_ONCE} deliveries are being handled, as many as may be at once");
         let problem = Problem::new(Code::Overloaded, what);
         return Err(problem.retry_after_ms(1_000).into());
     };
     let body = reading::within(body, MAX_DELIVERY, BODY).await;
     let body = body.map_err(|problem| match problem.code {
-        Code::TooLarge => problem.remedy("have its sender send less"),
+        Code::TooLarge => problem.remedy("have its sender slow down"),
         _ => problem,
     })?;
     let agent = (&*namespace, &*agent);
@@ -81,11 +81,11 @@ fn signed(headers: &HeaderMap) -> Result<HeaderMap, Problem> {
     });
     let signed: HeaderMap = signed.collect();
     if headers.contains_key(header::ORIGIN) {
-        let what = "a delivery comes from no web page, and this has an Origin";
+        let what = "a web page cannot make a delivery, and this has an Origin header";
         return Err(Problem::new(Code::Denied, what).remedy("send it from a server"));
     }
     if !SIGNATURES.iter().any(|name| signed.contains_key(*name)) {
-        let what = "there is no such hook, or the delivery is signed with none of its secrets";
+        let what = "there is no such hook, or none of its secrets signed the delivery";
         return Err(Problem::new(Code::BadSignature, what)
             .remedy("compare address and secret with the agent's trigger: aionctl trigger list"));
     }

@@ -74,7 +74,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    let filter = aion_telemetry::log::wanted("info")?;
+    let filter = aion_telemetry::log::wanted(aion_telemetry::log::USUAL)?;
     aion_telemetry::log::start(&filter, aion_telemetry::Form::Text)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
@@ -180,7 +180,7 @@ fn unserved(args: &Args, why: ServeError) -> anyhow::Error {
     match &why {
         ServeError::Tcp { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
             anyhow::anyhow!(
-                "port {} is taken by another program; say another address: {LISTEN}=127.0.0.1:PORT aionctl local start, \
+                "port {} is in use by another program; choose another: {LISTEN}=127.0.0.1:PORT aionctl local start, \
                  after aionctl local stop",
                 args.listen.port()
             )

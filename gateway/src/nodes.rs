@@ -52,7 +52,7 @@ impl Nodes {
     /// There are several.
     pub(crate) fn keeper(&self) -> Result<&Node, Problem> {
         self.one(
-            "what agents remember, have, did and used is not told",
+            "memory, tools, audit and usage of agents are not available",
             "ask the agent's node with aionctl",
         )
     }

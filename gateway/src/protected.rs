@@ -67,7 +67,7 @@ async fn metadata(gateway: &Gateway, path: &str) -> Result<Metadata, Problem> {
     let all = issuers.iter().filter(wanted);
     let authorization_servers: Vec<String> = all.map(|it| it.issuer.clone()).collect();
     if authorization_servers.is_empty() {
-        let what = "no authorization server gives tokens for what is here";
+        let what = "no authorization server issues tokens for this gateway";
         let remedy =
             "show a key of aionctl key create, or name an issuer in issuers.yaml of the node";
         return Err(Problem::new(Code::NotFound, what).remedy(remedy));
@@ -82,7 +82,7 @@ async fn metadata(gateway: &Gateway, path: &str) -> Result<Metadata, Problem> {
 
 async fn issuers(gateway: &Gateway) -> Result<Arc<[Issuer]>, Problem> {
     let node = gateway.own.one(
-        "tokens of issuers are not taken",
+        "tokens of issuers are not accepted",
         "show a token of a service account",
     )?;
     gateway.issuers.of(node).await.map_err(problem)

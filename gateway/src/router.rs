@@ -92,7 +92,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::GET,
             "/v1/agents",
             get(rest::agents::list),
-            rest("listAgents", "Which agents there are")
+            rest("listAgents", "The agents")
                 .query::<Within>()
                 .query::<rest::agents::Page>()
                 .answers::<rest::agents::List>()
@@ -122,7 +122,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::POST,
             "/v1/agents/{agent}/uploads",
             post(turns::upload),
-            rest("upload", "Give an agent a file for a turn to come")
+            rest("upload", "Give an agent a file for its next turn")
                 .query::<turns::Named>()
                 .reads_bytes()
                 .answers::<Upload>(),
@@ -140,7 +140,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::DELETE,
             "/v1/agents/{agent}/programs/{program}",
             delete(rest::programs::leave),
-            rest("leaveProgram", "The program goes; what it holds is lost")
+            rest("leaveProgram", "Unregister the program; the runs that it holds are lost")
                 .query::<Within>()
                 .answers::<Value>(),
         ),
@@ -148,7 +148,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::POST,
             "/v1/agents/{agent}/programs/{program}/turn",
             rest::programs::said("turn"),
-            rest("takeTurn", "Wait for a turn for the program, and say what it holds")
+            rest("takeTurn", "Wait for a turn for the program, and name the runs that it holds")
                 .query::<Within>()
                 .reads::<Holding>()
                 .answers::<Given>(),
@@ -157,7 +157,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::POST,
             "/v1/agents/{agent}/programs/{program}/heartbeat",
             rest::programs::said("heartbeat"),
-            rest("keepProgram", "Say that the program is there still, and what it holds")
+            rest("keepProgram", "A heartbeat of the program, with the runs that it holds")
                 .query::<Within>()
                 .reads::<Holding>()
                 .answers::<Told>(),
@@ -166,7 +166,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::POST,
             "/v1/agents/{agent}/programs/{program}/begin",
             rest::programs::said("begin"),
-            rest("beginTurn", "Begin a turn that only the program is given")
+            rest("beginTurn", "Begin a turn that only this program is given")
                 .query::<Within>()
                 .reads::<Begin>()
                 .answers::<Begun>(),
@@ -175,7 +175,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::POST,
             "/v1/agents/{agent}/programs/{program}/end",
             rest::programs::said("end"),
-            rest("endRun", "Say that the program is done with a run of a turn")
+            rest("endRun", "End a run of a turn")
                 .query::<Within>()
                 .reads::<End>()
                 .answers::<Value>(),
@@ -195,21 +195,21 @@ fn endpoints() -> Vec<Endpoint> {
             Method::GET,
             "/v1/approvals",
             get(rest::approvals::list),
-            rest("listApprovals", "What agents ask people; needs the header Aion-Approver")
+            rest("listApprovals", "List what agents want approved; needs the header Aion-Approver")
                 .answers::<Approvals>(),
         ),
         on(
             Method::GET,
             "/v1/approvals/{approval}",
             get(rest::approvals::get),
-            rest("getApproval", "What an agent asks people, or asked; needs the header Aion-Approver")
+            rest("getApproval", "One approval, waiting or answered; needs the header Aion-Approver")
                 .answers::<Approval>(),
         ),
         on(
             Method::POST,
             "/v1/approvals/{approval}",
             post(rest::approvals::answer),
-            rest("answerApproval", "Say yes or no to what was shown: its turn and digest say which it is; needs the header Aion-Approver")
+            rest("answerApproval", "Approve or deny what was shown, named by its turn and digest; needs the header Aion-Approver")
                 .reads::<Answer>()
                 .answers::<Approval>(),
         ),
@@ -217,7 +217,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::DELETE,
             "/v1/approvals/{approval}",
             delete(rest::approvals::revoke),
-            rest("revokeApproval", "Take a word back that stands; needs the header Aion-Approver")
+            rest("revokeApproval", "End a standing approval; needs the header Aion-Approver")
                 .answers::<Value>(),
         ),
         on(
@@ -416,7 +416,7 @@ async fn nothing(request: Request) -> Response {
     let what = format!("there is nothing at {method} {path}");
     refused(
         path,
-        Problem::new(Code::NotFound, what).remedy("see docs/gateway.md for what there is"),
+        Problem::new(Code::NotFound, what).remedy("docs/gateway.md lists the paths"),
     )
 }
 

@@ -42,8 +42,9 @@ impl Gateway {
         let namespace = &self.namespace;
         let resources = self.resources(namespace).await?;
         if resources.iter().any(|it| it["metadata"]["name"] == AUTO) {
-            let what =
-                format!("{AUTO} is an agent of {namespace}, and the choice among all of them");
+            let what = format!(
+                "{AUTO} is the name of an agent of {namespace}, and also means the choice among all agents"
+            );
             let remedy = format!("name it {namespace}/{AUTO}, or another agent");
             return Err(Problem::new(Code::Undecided, what).remedy(remedy));
         }

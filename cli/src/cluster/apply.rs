@@ -45,14 +45,14 @@ impl Cluster {
         for one in &wanted {
             let before = self.api(one.plural, one.namespace.as_deref())?;
             let before = before.get_opt(&one.name).await;
-            let before = before.map_err(|why| self.failure("look at what is there", &why))?;
+            let before = before.map_err(|why| self.failure("read what exists", &why))?;
             let after = match self.patch(one, request.dry_run).await? {
                 Ok(after) => after,
                 // Somebody changed something since it was tried.
                 Err(fault) => {
                     return Err(Failure::new(fault.message)
                         .at(&one.file)
-                        .remedy("apply again: what stands before it in the files was taken in"));
+                        .remedy("apply again: what comes before it in the files was applied"));
                 }
             };
             let before = before.map(|it| serde_json::to_value(it).unwrap_or_default());

@@ -70,9 +70,11 @@ impl Cluster {
         let node: KernelNode = serde_json::from_value(node)
             .map_err(|why| Failure::new(format!("KernelNode {name} cannot be read: {why}")))?;
         let Some(api) = node.status.and_then(|status| status.api) else {
-            return Err(Failure::new(format!("node {name} can be asked by nobody"))
-                .remedy("have its aion-node started with --listen")
-                .status(Status::Unreachable));
+            return Err(
+                Failure::new(format!("node {name} cannot be asked from here"))
+                    .remedy("start its aion-node with --listen")
+                    .status(Status::Unreachable),
+            );
         };
         let token = self.token(namespace).await?;
         Ok(Asked {
@@ -137,7 +139,7 @@ fn why_not(agent: &Value) -> String {
         .find(|it| it["type"] == "Ready");
     let message = ready.and_then(|it| it["message"].as_str());
     message
-        .unwrap_or("the operator has not looked at it yet")
+        .unwrap_or("the operator has not processed it yet")
         .to_owned()
 }
 

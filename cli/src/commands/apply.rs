@@ -16,7 +16,7 @@ use super::{explain, manifests, wait};
 /// Take in agents and what belongs to them from YAML
 #[derive(Debug, Args)]
 #[command(after_help = "\
-All of the manifests are taken in, or none: where one is wrong, every fault is shown with its line, and nothing changes.
+All of the manifests are applied, or none. If one is wrong, every fault is shown with its line and nothing changes.
 
 Examples:
   aionctl apply -f my-agent.yaml
@@ -87,7 +87,7 @@ async fn warn(context: &Context, manifests: &[Manifest]) {
             }
         }
         Err(why) => context.note(&format!(
-            "whether the agents can run was not looked at: {}",
+            "whether the agents can run was not checked: {}",
             why.what
         )),
     }

@@ -16,7 +16,7 @@ const MAX_INPUT: u64 = 256 << 10;
 /// Ask an agent; its answer streams
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The answer goes to standard output, progress to standard error. Ctrl-C cancels. Where the node restarts meanwhile, aionctl comes back to the same turn.
+The answer goes to standard output, progress to standard error. Ctrl-C cancels. If the node restarts meanwhile, aionctl goes on with the same turn.
 
 Examples:
   aionctl ask librarian \"How do I map a mount?\"
@@ -59,7 +59,7 @@ pub(crate) enum AnswerForm {
 
 pub(crate) async fn run(context: &Context, args: AskArgs) -> Result<(), Failure> {
     let input = input(&args.text)?.ok_or_else(|| {
-        Failure::usage("there is nothing to ask")
+        Failure::usage("there is no question")
             .remedy(format!("aionctl ask {} \"your question\"", args.agent))
     })?;
     let request = TurnRequest {

@@ -24,7 +24,7 @@ use crate::{
 /// Show the syscalls that an agent made, allowed and refused
 #[derive(Debug, Args)]
 #[command(after_help = "\
-From the node's journal, newest first: those of the agent's turns that are kept (50 of each agent, 30 days at most), as far back as the journal reaches. What was given to a syscall is not in it, nor what a driver said where it failed.
+From the node's journal, newest first, of the agent's turns that are kept (50 of each agent, 30 days at most), as far back as the journal reaches. Arguments and answers of syscalls are not in it, nor what a driver said when it failed.
 
 Examples:
   aionctl audit librarian
@@ -60,7 +60,7 @@ pub(crate) async fn run(context: &Context, args: AuditArgs) -> Result<(), Failur
         });
     }
     if items.is_empty() {
-        context.note("no syscall was made that is still known");
+        context.note("no syscall is recorded");
         return Ok(());
     }
     let zone = TimeZone::system();

@@ -99,7 +99,5 @@ pub(crate) async fn run(context: &Context, args: EventsArgs) -> Result<(), Failu
         };
         context.print(&format!("{line}\n"))?;
     }
-    Err(Failure::new(
-        "the node ends its streams: it is being stopped",
-    ))
+    Err(Failure::new("the node is being stopped"))
 }

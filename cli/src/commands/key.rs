@@ -6,7 +6,7 @@ use aion_abi::{
     date::UnixMillis,
     key::{Door, Key, MAX_TOKENS, NewKey, Right, Scope},
 };
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ const DAY_MS: u64 = 24 * 3_600_000;
 /// Make, show and revoke keys for programs that ask through the gateway
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-A key is for agents of one namespace (--namespace) and for nothing else of this node. It is shown once, when it is made, and sent as Authorization: Bearer KEY or x-api-key: KEY. What a program begins with a key that program sees, and no other's.
+A key is for agents of one namespace (--namespace) and for nothing else of this node. It is shown once, when it is made, and sent as Authorization: Bearer KEY or x-api-key: KEY. A program sees the turns that it began with its key, and no others.
 
 Examples:
   aionctl key create editor --agent librarian --agent jarvis
@@ -37,11 +37,11 @@ Examples:
   aionctl key create phone --agent '*' --door openai --expires 2027-01-31
   OPENAI_API_KEY=$(aionctl key create notebook --agent jarvis)
   aionctl key list
-  aionctl key revoke editor                 from now on it counts no longer")]
+  aionctl key revoke editor                 it is refused from now on")]
 pub(crate) enum KeyCommand {
-    /// Make a key, and print it this once
+    /// Make a key, and print it, only this once
     Create(Create),
-    /// List the keys that there are, and when each was used last
+    /// List the keys, and when each was used last
     List {
         #[command(flatten)]
         how: How,
@@ -53,7 +53,7 @@ pub(crate) enum KeyCommand {
         #[command(flatten)]
         how: How,
     },
-    /// Have a key count no longer, from now on
+    /// Revoke a key: it is refused from now on
     Revoke {
         /// The key's name
         name: String,
@@ -61,32 +61,29 @@ pub(crate) enum KeyCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("whom").args(["agents", "label"]).required(true).multiple(true))]
 pub(crate) struct Create {
-    /// What it is called
+    /// The key's name
     name: String,
-    /// An agent that it is for, or '*' for all of the namespace
-    #[arg(
-        long = "agent",
-        value_name = "AGENT",
-        required_unless_present = "label"
-    )]
+    /// An agent that the key is for, or '*' for all of the namespace
+    #[arg(long = "agent", value_name = "AGENT")]
     agents: Vec<String>,
-    /// It is also for agents that have this label, or all of these
+    /// Also for agents that have this label (all of them, where several are given)
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
-    /// The protocol that it is for: rest, openai, mcp or a2a [default: all]
+    /// A protocol that the key is for: rest, openai, mcp or a2a [default: all]
     #[arg(long = "door", value_name = "PROTOCOL", value_parser = door)]
     doors: Vec<Door>,
-    /// What it may do besides asking: approve (say a person's word for its agents), serve (be their program, with all their rights and models), memory (see what they remember, and have them forget, but for pools that agents share)
+    /// What it may do besides asking: approve (answer approvals of its agents), serve (be their program, with all their rights and models), memory (see what they remember, and have them forget, except in pools that agents share)
     #[arg(long, value_name = "RIGHT", value_parser = right)]
     may: Vec<Right>,
-    /// For how long it counts (12h, 90d), or until which date (2027-01-31, or with a time) [default: 90d]
+    /// How long it is valid (12h, 90d), or until which date (2027-01-31, or with a time) [default: 90d]
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
-    /// Requests in a minute, at most
+    /// At most so many requests in a minute
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     requests_per_minute: Option<u32>,
-    /// Tokens of models in any 60 minutes, at most: of all that is begun by it, over all of its agents and those that they ask [default: what its agents may]
+    /// At most so many tokens of models in any 60 minutes, for all that the key begins: by its agents and by those that they ask [default: what its agents may]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_TOKENS))]
     tokens_per_hour: Option<u64>,
     #[command(flatten)]
@@ -102,7 +99,7 @@ pub(crate) async fn run(context: &Context, command: KeyCommand) -> Result<(), Fa
                 return context.print_json(&json!(keys));
             }
             if keys.items.is_empty() {
-                context.note("there is no key yet: aionctl key create NAME --agent AGENT");
+                context.note("there are no keys yet: aionctl key create NAME --agent AGENT");
                 return Ok(());
             }
             context.print(&listed(context, &keys.items))
@@ -117,7 +114,7 @@ pub(crate) async fn run(context: &Context, command: KeyCommand) -> Result<(), Fa
         KeyCommand::Revoke { name } => {
             let was = context.node()?.revoke_key(&name).await?;
             let name = exact(&was.made.name);
-            context.print(&format!("the key {name} counts no longer\n"))
+            context.print(&format!("the key {name} is revoked\n"))
         }
     }
 }
@@ -146,7 +143,7 @@ async fn create(context: &Context, args: Create) -> Result<(), Failure> {
     };
     let name = exact(&made.key.made.name);
     context.note(&format!(
-        "the key {name} counts until {until}{usual}; it is shown this once"
+        "the key {name} is valid until {until}{usual}; it is shown only this once"
     ));
     match args.how.is_json() {
         true => context.print_json(&Value::from_iter([
@@ -253,7 +250,7 @@ fn until(text: Option<&str>, now: UnixMillis) -> Result<UnixMillis, String> {
         .or_else(|| Some(day()?.timestamp()));
     let at = at.and_then(|it| u64::try_from(it.as_millisecond()).ok());
     at.map(UnixMillis).ok_or_else(|| {
-        format!("{text} is no time: say 12h, 90d, 2027-01-31 or 2027-01-31T12:00:00Z")
+        format!("{text} is not a time: say 12h, 90d, 2027-01-31 or 2027-01-31T12:00:00Z")
     })
 }
 
@@ -266,13 +263,13 @@ fn label(text: &str) -> Result<(String, String), String> {
 fn door(text: &str) -> Result<Door, String> {
     let mut all = Door::ALL.into_iter();
     all.find(|it| it.as_str() == text)
-        .ok_or_else(|| "it is one of rest, openai, mcp and a2a".to_owned())
+        .ok_or_else(|| "say rest, openai, mcp or a2a".to_owned())
 }
 
 fn right(text: &str) -> Result<Right, String> {
     let mut all = Right::ALL.into_iter();
     all.find(|it| it.as_str() == text)
-        .ok_or_else(|| "it is one of approve, serve and memory".to_owned())
+        .ok_or_else(|| "say approve, serve or memory".to_owned())
 }
 
 #[cfg(test)]

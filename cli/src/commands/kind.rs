@@ -74,8 +74,10 @@ pub(crate) fn named(first: &str, second: Option<&str>) -> Result<(Known, String)
     match (first.split_once('/'), second) {
         (Some((kind, name)), None) if !name.is_empty() => Ok((find(kind)?, name.to_owned())),
         (None, Some(name)) => Ok((find(first)?, name.to_owned())),
-        _ => Err(Failure::usage(format!("`{first}` names no resource"))
-            .remedy("say KIND NAME or KIND/NAME, such as agent/librarian")),
+        _ => Err(
+            Failure::usage(format!("`{first}` does not name a resource"))
+                .remedy("say KIND NAME or KIND/NAME, such as agent/librarian"),
+        ),
     }
 }
 

@@ -102,7 +102,7 @@ async fn list(context: &Context, how: &How) -> Result<(), Failure> {
         })
         .collect();
     if rows.is_empty() && matches!(mounts, Value::Object(_)) {
-        context.note("no mount is mapped yet: aionctl mount add NAME FOLDER");
+        context.note("there are no mounts yet: aionctl mount add NAME FOLDER");
         return Ok(());
     }
     context.print(&table(&context.screen, &["mount", "mode", "folder"], &rows))

@@ -7,7 +7,7 @@ use crate::{context::Context, failure::Failure};
 /// Give up a node of a cluster
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-A node that is silent keeps its agents and its pools' memory, since it may come back. Whoever knows that it will not says so here: its agents are placed anew, and what its pools held there is lost, which their status records. A node that lives after all registers again, as one that holds nothing.
+A silent node keeps its agents and its pools' memory, since it may come back. If it will not, forget it: its agents are placed anew, and what its pools held there is lost, which their status records. A node that is alive after all registers again, as one that holds nothing.
 
 Examples:
   aionctl --cluster node forget worker-7
@@ -90,9 +90,9 @@ fn confirmed(name: &str) -> Result<bool, Failure> {
     use std::io::{self, BufRead, IsTerminal, Write};
     if !io::stdin().is_terminal() {
         return Err(
-            Failure::usage("nobody can be asked whether to go on").remedy(format!(
-                "say so: aionctl --cluster node forget {name} --yes"
-            )),
+            Failure::usage("this asks for a confirmation, and there is no terminal").remedy(
+                format!("confirm it: aionctl --cluster node forget {name} --yes"),
+            ),
         );
     }
     eprint!("forget node {name}? [y/N] ");

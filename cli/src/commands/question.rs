@@ -19,7 +19,7 @@ use crate::{
     failure::{Failure, Status},
 };
 
-use super::shown::Shown;
+use super::{local, shown::Shown};
 
 /// How long a node that went away is waited for: a pod is replaced in a minute, and on a busy machine in some.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -35,7 +35,7 @@ pub(super) struct Question {
     key: String,
     /// A node may have taken it.
     taken: bool,
-    /// A node answered.
+    /// A node answered, or was there and broke off.
     reached: bool,
 }
 
@@ -44,6 +44,8 @@ pub(super) struct Question {
 enum Failed {
     /// The node did not take the question, and soon takes it.
     NotTaken,
+    /// No node runs on this machine.
+    Absent,
     /// It may have.
     Unknown,
     /// For good.
@@ -93,15 +95,19 @@ impl Question {
                 }
                 Err(error) => error,
             };
-            let failed = failed(&error, self.reached);
-            self.reached |= matches!(error, ClientError::Refused(_));
+            let failed = match failed(&error, self.reached) {
+                Failed::Absent if local::is_started_again(context) => Failed::NotTaken,
+                Failed::Absent => Failed::ForGood,
+                failed => failed,
+            };
+            self.reached |= was_reached(&error);
             self.taken |= failed == Failed::Unknown;
             let patience = if self.reached { PATIENCE } else { FIRST };
             if failed == Failed::ForGood || waited >= patience {
                 return Err(gone(error, asked, shown.turn));
             }
             shown.waits(&format!(
-                "the node agent at {} is away, perhaps to be replaced; waiting for it to come back",
+                "the node at {} does not answer; waiting for it to come back",
                 asked.node.address
             ));
             tokio::time::sleep(PAUSE).await;
@@ -122,11 +128,20 @@ impl Question {
 fn failed(error: &ClientError, reached: bool) -> Failed {
     match error {
         ClientError::Refused(problem) if problem.code == Code::Restarting => Failed::NotTaken,
-        // On this machine there is a socket where a node runs: without one somebody has to start it.
-        ClientError::Unreachable { at, .. } if !reached && at.starts_with('/') => Failed::ForGood,
+        // On this machine there is a socket where a node runs: without one it ended, or nobody started it.
+        ClientError::Unreachable { at, .. } if !reached && at.starts_with('/') => Failed::Absent,
         ClientError::Unreachable { .. } => Failed::NotTaken,
         ClientError::Broken { .. } => Failed::Unknown,
         _ => Failed::ForGood,
+    }
+}
+
+/// Whether a node was there. One on this machine that breaks a connection off was, and is being started again.
+fn was_reached(error: &ClientError) -> bool {
+    match error {
+        ClientError::Refused(_) => true,
+        ClientError::Broken { at, .. } => at.starts_with('/'),
+        _ => false,
     }
 }
 
@@ -157,13 +172,16 @@ mod tests {
             why: io::Error::from(io::ErrorKind::ConnectionRefused),
         };
         let refused = |code| ClientError::Refused(Box::new(Problem::new(code, "no")));
-        let broken = ClientError::Broken {
-            at: "10.0.0.1:1".to_owned(),
+        let broken = |at: &str| ClientError::Broken {
+            at: at.to_owned(),
             why: "reset".to_owned(),
         };
-        assert_eq!(failed(&broken, false), Failed::Unknown);
+        assert_eq!(failed(&broken("10.0.0.1:1"), false), Failed::Unknown);
+        assert!(!was_reached(&broken("10.0.0.1:1")));
+        assert!(was_reached(&broken("/run/a.sock")), "it was killed");
+        assert!(!was_reached(&unreachable("/run/a.sock")));
         assert_eq!(failed(&unreachable("10.0.0.1:1"), false), Failed::NotTaken);
-        assert_eq!(failed(&unreachable("/run/a.sock"), false), Failed::ForGood);
+        assert_eq!(failed(&unreachable("/run/a.sock"), false), Failed::Absent);
         assert_eq!(failed(&unreachable("/run/a.sock"), true), Failed::NotTaken);
         assert_eq!(failed(&refused(Code::Restarting), false), Failed::NotTaken);
         assert_eq!(failed(&refused(Code::Denied), true), Failed::ForGood);

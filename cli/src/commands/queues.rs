@@ -20,7 +20,7 @@ use crate::{
 /// Show what waits in the kernel
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Workers, which turns wait for, and each model, tool, memory pool, mount and relay that a call waits for or has: how many may have it at once, how many have it, and how many wait, by lane and by namespace.
+For workers, and for each model, tool, memory pool, mount and relay in use: how many may use it at once, how many do, and how many wait, by lane and by namespace.
 
 Examples:
   aionctl queues

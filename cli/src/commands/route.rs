@@ -15,7 +15,7 @@ use super::ask::{AnswerForm, input};
 /// Show which agent a question would go to, and why
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Chosen by the words of the question, among the agents that are ready: by their names, descriptions, examples, labels and tools. The gateway chooses so too, for the model auto and at /v1/ask. Nobody is asked.
+The words of the question are compared with the names, descriptions, examples, labels and tools of the agents that are ready, as the gateway does for the model auto and at /v1/ask. No agent is asked.
 
 Examples:
   aionctl route \"Which outliers are in this table?\"
@@ -37,7 +37,7 @@ pub(crate) struct RouteArgs {
 
 pub(crate) async fn run(context: &Context, args: RouteArgs) -> Result<(), Failure> {
     let question = input(&args.text)?.ok_or_else(|| {
-        Failure::usage("there is nothing to ask").remedy("aionctl route \"your question\"")
+        Failure::usage("there is no question").remedy("aionctl route \"your question\"")
     })?;
     let resources = context.resources()?;
     let resources = resources.list("agents", Some(&context.namespace)).await?;

@@ -52,10 +52,12 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<(), Failure>
         false => ask::input(&args.text)?.unwrap_or_default(),
     };
     if input.is_empty() && args.file.is_empty() {
-        return Err(Failure::usage("there is nothing to do").remedy(format!(
-            "aionctl run {} --file FILE \"what to do with it\"",
-            args.agent
-        )));
+        return Err(
+            Failure::usage("there is neither a file nor a text").remedy(format!(
+                "aionctl run {} --file FILE \"what to do with it\"",
+                args.agent
+            )),
+        );
     }
     let asked = context.node_of(&args.agent).await?;
     let mut request = TurnRequest {
@@ -177,7 +179,7 @@ async fn download(node: &Node, turn: u64, file: &OutputFile, path: &Path) -> Res
     if size != file.size {
         let _ = fs::remove_file(&part);
         return Err(Failure::new(format!(
-            "{size} of {} bytes of {} came",
+            "only {size} of {} bytes of {} came",
             file.size, file.path
         ))
         .at(&node.address));

@@ -97,7 +97,7 @@ impl<'a> Shown<'a> {
                 ..
             } => {
                 let how = self.how(approval);
-                self.notice(format!("it waits for a word about {capability}: {how}"));
+                self.notice(format!("waits for approval of {capability}: {how}"));
                 Ok(())
             }
             TurnEvent::Answered {

@@ -20,7 +20,7 @@ use crate::{
 /// Show the tools that an agent has
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Operations that its rights offer it, as its servers describe them, and whether a person is asked before one is called. With -o json also the schema of their arguments.
+The operations that the agent may use, as the tools' servers describe them, and whether a person is asked before one is called. With -o json also the schemas of their arguments.
 
 Examples:
   aionctl tools librarian
@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &Context, args: ToolsArgs) -> Result<(), Failur
         context.warn(&format!("{}: {}", it.tool, it.reason));
     }
     if items.is_empty() {
-        context.note("it has no tools that it may use");
+        context.note("it may use no tools");
         return Ok(());
     }
     let rows: Vec<_> = items.iter().map(row).collect();

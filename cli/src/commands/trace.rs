@@ -9,7 +9,7 @@ use crate::{context::Context, failure::Failure, render::kernel};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Programs, files outside what the agent is shown, connections, refused calls, and ends by a signal or for want of memory, with
-the turn that they belong to: the last ones, and those to come, until Ctrl-C. What is lost is said with its number.
+the turn that they belong to: the last ones, and those to come, until Ctrl-C. Lost events are reported with their number.
 
 Examples:
   aionctl trace analyst --kernel

@@ -17,7 +17,7 @@ use crate::{
 /// Show what starts turns of agents, and start one by hand
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-An agent's triggers start turns that nobody asks for: by a schedule, for a signed delivery, when a turn of another agent ended.
+An agent's triggers start turns on their own: by a schedule, for a signed delivery, or when a turn of another agent has ended.
 
 Examples:
   aionctl trigger list
@@ -51,7 +51,7 @@ pub(crate) async fn run(context: &Context, command: TriggerCommand) -> Result<()
                 .await?;
             context.print(&match fired.turn {
                 Some(turn) => format!("turn {turn} was started: aionctl why {agent}\n"),
-                None => "it waits: aionctl trigger list says for what\n".to_owned(),
+                None => "it waits; for what: aionctl trigger list\n".to_owned(),
             })
         }
     }
@@ -74,7 +74,7 @@ async fn list(context: &Context, agent: Option<&str>, how: &How) -> Result<(), F
         return context.print_json(&value);
     }
     if triggers.items.is_empty() {
-        context.note("nothing starts turns here but asking: see spec.triggers of an Agent");
+        context.note("there are no triggers: see spec.triggers of an Agent");
         return Ok(());
     }
     let zone = TimeZone::system();

@@ -21,7 +21,7 @@ use crate::{
 /// Show what agents used of their quotas
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Calls of the last minute and tokens of the last hour, of how many may be, and what it came to since the agent is on this node; CPU of its turns that are kept. NAMESPACE/* is all agents of a namespace together; below are API keys with a budget, of whatever agents were asked by them.
+Calls of the last minute and tokens of the last hour, with their quotas, and totals since the agent came to this node; CPU time of its kept turns. NAMESPACE/* is all agents of a namespace together. Below are API keys with a budget, whichever agents were asked with them.
 
 Examples:
   aionctl usage

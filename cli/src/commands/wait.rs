@@ -86,7 +86,7 @@ pub(super) fn waits_for(agent: &Value) -> Option<String> {
         .filter_map(find)
         .find(|condition| condition["status"] != "True");
     Some(blamed.map_or_else(
-        || "it was not looked at yet".to_owned(),
+        || "it is not processed yet".to_owned(),
         |condition| {
             let (kind, message) = (text(condition, "type"), text(condition, "message"));
             if message.is_empty() {

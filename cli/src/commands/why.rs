@@ -9,7 +9,7 @@ use crate::{context::Context, failure::Failure, render::why};
 /// Show why an agent is ready, or is not
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The causal chain: references, signature, policy, placement, sandbox, refusals. Each link rests on the one above it: the first that is not well is the cause, and its message says what to do.
+The causal chain: references, signature, policy, placement, sandbox, refusals. Each link depends on the one above it: the first that failed is the cause, and its message says what to do.
 
 Examples:
   aionctl why librarian

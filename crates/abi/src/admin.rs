@@ -74,7 +74,7 @@ pub struct NodeStatus {
     pub turns_waiting: u32,
     /// Turns running now.
     pub turns_running: u32,
-    /// Calls that wait for a person's word.
+    /// Calls that wait for a person's approval.
     #[serde(default)]
     pub approvals_pending: u32,
     /// What the launcher can enforce here.

@@ -57,7 +57,7 @@ codes! {
     /// A person was asked, and nobody answered in time.
     ApprovalExpired = "approval-expired", 403, "ask again when somebody is there to answer: aionctl approvals";
     /// Somebody answered before, or the time was over.
-    AlreadyAnswered = "already-answered", 409, "see what was said: aionctl approvals";
+    AlreadyAnswered = "already-answered", 409, "see the answer: aionctl approvals --all";
     /// The agent that is called stands above in the chain of callers already, or the two would wait for each other.
     AgentCycle = "agent-cycle", 409, "answer without it: an agent that is asked cannot ask back";
     /// As many turns stand above the one that is called, or were begun by its caller, as may.

@@ -391,7 +391,7 @@ pub struct Queue {
     pub calls_waiting: u64,
     /// Calls whose driver works.
     pub calls_running: u64,
-    /// Calls that wait for a person's word.
+    /// Calls that wait for a person's approval.
     pub approvals_pending: u64,
 }
 

@@ -126,8 +126,8 @@ pub struct Permissions {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub allow: Vec<String>,
-    /// Capabilities it wants with a person's word each time. This release has nobody to ask yet, so they
-    /// are refused, with that as the reason.
+    /// Capabilities it wants with a person's approval each time: the call waits until somebody approves or denies it
+    /// (aionctl approvals), and is refused after a day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 128),

@@ -9,7 +9,7 @@ use crate::agent_request::{FileMode, MemoryShare};
 use crate::memory_pool::Tiers;
 use crate::model_endpoint::Provider;
 use crate::program::{SecretKey, WithoutModel};
-use crate::tool::{McpServer, McpStdio, RemoteAgent, ToolOperation};
+use crate::tool::{AsksPeople, McpServer, McpStdio, RemoteAgent, ToolOperation};
 
 /// The Agent an instance belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -130,9 +130,9 @@ pub struct ResolvedTool {
     /// Seconds a call may take.
     #[schemars(range(min = 1))]
     pub timeout_seconds: i32,
-    /// Its server may have a person asked while a call of it runs.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub asks_people: bool,
+    /// What its server may have a person asked while a call of it runs: never or yesOrNo.
+    #[serde(default, skip_serializing_if = "AsksPeople::is_never")]
+    pub asks_people: AsksPeople,
 }
 
 impl ResolvedTool {
@@ -218,7 +218,7 @@ pub struct Grant {
     /// FAMILY.VERB or FAMILY.VERB:TARGET, such as tool.call:calendar.read.
     #[schemars(length(min = 3, max = 512))]
     pub capability: String,
-    /// allow, or ask for a right that needs a person's word each time.
+    /// allow, or ask for a right that needs a person's approval each time.
     #[serde(default)]
     pub effect: GrantEffect,
 }
@@ -243,7 +243,7 @@ pub enum GrantEffect {
     /// It holds.
     #[default]
     Allow,
-    /// It needs a person's word each time.
+    /// It needs a person's approval each time.
     Ask,
     /// It does not hold, whatever another grant says: an exception from TOOL.*.
     Deny,

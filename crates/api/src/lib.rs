@@ -105,7 +105,9 @@ pub use readable::{Placed, Readable, Unreadable};
 pub use required_attestation::{
     ProvenanceRule, RequiredAttestation, SbomFormat, SbomRule, Severity, VulnerabilitiesRule,
 };
-pub use tool::{McpHttp, McpServer, McpStdio, RemoteAgent, Retry, Tool, ToolOperation, ToolSpec};
+pub use tool::{
+    AsksPeople, McpHttp, McpServer, McpStdio, RemoteAgent, Retry, Tool, ToolOperation, ToolSpec,
+};
 pub use trigger::{Busy, EventTrigger, Missed, Signed, Trigger, TriggerBudget, TurnEnds, Webhook};
 pub use trust_policy::{
     KeyPurpose, OnRevoked, Revoked, RevokedIdentity, TrustPolicy, TrustPolicySpec, TrustRoot,

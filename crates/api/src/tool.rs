@@ -76,10 +76,10 @@ pub struct ToolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: Option<i32>,
-    /// Whether the server may have a person asked for a yes or a no while a call of it runs, as whoever approves what the agent asks. Not
-    /// unless said so: it is then declined.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub asks_people: bool,
+    /// Whether the server may have a person asked while a call of it runs, as whoever approves what the agent asks: never (the default: its
+    /// question is declined) or yesOrNo.
+    #[serde(default, skip_serializing_if = "AsksPeople::is_never")]
+    pub asks_people: AsksPeople,
 }
 
 /// An MCP server: exactly one of `http` and `stdio`.
@@ -161,6 +161,25 @@ pub struct ToolOperation {
     /// asked for the task that it has of the call first).
     #[serde(default)]
     pub retry: Retry,
+}
+
+/// What a tool's server may have a person asked while a call of it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AsksPeople {
+    /// Nothing: what it asks is declined.
+    #[default]
+    Never,
+    /// A yes or a no.
+    YesOrNo,
+}
+
+impl AsksPeople {
+    /// Whether nobody is asked.
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
 }
 
 /// Whether a call may be made a second time.

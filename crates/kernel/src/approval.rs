@@ -61,7 +61,7 @@ pub enum Word {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unheard {
     /// Nobody asks that.
-    #[error("there is no such approval, or what it was for is over long since")]
+    #[error("there is no such approval, or it is no longer kept")]
     Unknown,
     /// Somebody was first, or the time was over.
     #[error("it was answered before")]

@@ -139,11 +139,17 @@ impl KeyTable {
         let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.call == call) else {
             return gone;
         };
-        if *outcome == Outcome::Interrupted {
+        let kind = entry.kind;
+        // What changed nothing, and what was perhaps said: the same again is a new call.
+        let free = match outcome {
+            Outcome::Interrupted => true,
+            Outcome::Unknown => kind == Kind::AgentMessage,
+            _ => false,
+        };
+        if free {
             self.entries.remove(key);
             return gone;
         }
-        let kind = entry.kind;
         entry.ended = Some(Ended {
             at,
             outcome: outcome.clone(),
@@ -302,6 +308,19 @@ mod tests {
 
     fn key(n: usize) -> IdempotencyKey {
         IdempotencyKey::new(&format!("k{n}")).unwrap()
+    }
+
+    #[test]
+    fn what_was_perhaps_said_is_said_again() {
+        let at = Millis(5);
+        let after = |kind| {
+            let mut table = KeyTable::default();
+            table.begin(key(1), CallId(7), kind, DIGEST);
+            table.end(&key(1), CallId(7), &Outcome::Unknown, at);
+            table.lookup(&key(1), kind, DIGEST, at) == Lookup::New
+        };
+        assert!(after(Kind::AgentMessage));
+        assert!(!after(Kind::MemoryRemember), "it may have happened");
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub struct Load {
     pub waiting_turns: usize,
     /// Turns that wait for a person's word.
     pub parked_turns: usize,
-    /// Calls that wait for a person's word.
+    /// Calls that wait for a person's approval.
     pub pending_approvals: usize,
     /// Calls whose driver works.
     pub running_calls: usize,

@@ -94,7 +94,7 @@ impl Host {
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner.strip_suffix(']').unwrap_or_default();
             let six: Result<Ipv6Addr, _> = inner.parse();
-            let six = six.map_err(|_| "has an address in brackets that is none of IPv6")?;
+            let six = six.map_err(|_| "has an address in brackets that is not IPv6")?;
             // What stands for an address of version four is granted as that.
             return Ok(Self::Address(IpAddr::V6(six).to_canonical()));
         }
@@ -116,7 +116,7 @@ impl Host {
         // With the label that a wildcard stands for.
         let most = if below { MOST - 2 } else { MOST };
         if name.len() > most || !name.split('.').all(label) {
-            return Err("has a host that is no name in lower case, and no address");
+            return Err("has a host that is neither a name in lower case nor an address");
         }
         let last = name.rsplit('.').next().unwrap_or_default();
         let number = last.bytes().all(|it| it.is_ascii_digit()) || last.starts_with("0x");

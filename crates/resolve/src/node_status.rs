@@ -105,7 +105,7 @@ pub fn told_state(node: &KernelNode) -> NodeState {
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
     match condition::find(conditions, READY) {
-        None => NodeState::NotReady("nobody has judged yet whether it is alive".into()),
+        None => NodeState::NotReady("it is not known yet whether it is alive".into()),
         Some(ready) if ready.status == "True" => NodeState::Ready,
         Some(ready) if ready.reason == reason::NODE_GONE => NodeState::Gone,
         Some(ready) if ready.reason == reason::NODE_OUT_OF_SERVICE => NodeState::OutOfService,

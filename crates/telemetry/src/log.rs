@@ -7,6 +7,10 @@ use tracing_subscriber::EnvFilter;
 /// The environment variable that says what is logged.
 pub const FILTER: &str = "AION_LOG";
 
+/// What is logged where nothing says what. The library that speaks MCP writes whole messages of the other side, which
+/// are of any size and may hold anything.
+pub const USUAL: &str = "info,rmcp=off";
+
 /// What a line of the log looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {

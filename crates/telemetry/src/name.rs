@@ -27,8 +27,8 @@ metrics! {
     TURNS_ASKED = "aion_turns_asked_total", "Turns that were taken in.";
     TURNS_RUNNING = "aion_turns_running", "Turns that have a worker.";
     TURNS_WAITING = "aion_turns_waiting", "Turns that wait for a worker.";
-    TURNS_PARKED = "aion_turns_parked", "Turns that wait for a person's word, without a worker.";
-    APPROVALS_PENDING = "aion_approvals_pending", "Calls that wait for a person's word.";
+    TURNS_PARKED = "aion_turns_parked", "Turns that wait for a person's approval, without a worker.";
+    APPROVALS_PENDING = "aion_approvals_pending", "Calls that wait for a person's approval.";
     CALLS_RUNNING = "aion_calls_running", "Syscalls whose driver works.";
     CALLS_WAITING = "aion_calls_waiting", "Syscalls that wait.";
     TRIGGER_TURNS = "aion_trigger_turns_total", "Turns that triggers started, by kind (cron, webhook, event).";

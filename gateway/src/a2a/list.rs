@@ -89,7 +89,7 @@ impl Filter {
         let said = |text: &Option<String>| text.clone().filter(|it| !it.is_empty());
         if said(&wanted.tenant).is_some() {
             let remedy = "leave it out: the path says which agent is meant";
-            return Err(Fault::params("tenant is none of this agent's", remedy));
+            return Err(Fault::params("this agent has no tenant", remedy));
         }
         let size = usize::try_from(wanted.page_size.unwrap_or(USUAL as i32)).unwrap_or_default();
         if !(1..=MOST).contains(&size) {
@@ -126,7 +126,7 @@ fn state(name: &str) -> Result<Option<State>, Fault> {
     let found = serde_json::from_value(name.into());
     found.map(Some).map_err(|_| {
         let what = format!(
-            "status {:?} is no state of a task",
+            "status {:?} is not a state of a task",
             name.chars().take(80).collect::<String>()
         );
         Fault::params(
@@ -140,7 +140,7 @@ fn since(date: &str) -> Result<u64, Fault> {
     let read: Result<jiff::Timestamp, _> = date.parse();
     let read = read.map_err(|_| {
         let remedy = "say a date such as 2026-01-31T12:00:00Z";
-        Fault::params("statusTimestampAfter is no date", remedy)
+        Fault::params("statusTimestampAfter is not a date", remedy)
     })?;
     Ok(u64::try_from(read.as_millisecond()).unwrap_or_default())
 }
@@ -150,7 +150,7 @@ fn token(token: &str) -> Result<(u64, u64), Fault> {
     let read = read.and_then(|(at, turn)| Some((at.parse().ok()?, turn.parse().ok()?)));
     read.ok_or_else(|| {
         let remedy = "send the nextPageToken of the page before, or leave it out for the first";
-        Fault::params("pageToken is of no page", remedy)
+        Fault::params("pageToken is not that of a page", remedy)
     })
 }
 

@@ -167,7 +167,7 @@ fn unsupported(what: &str, remedy: &str) -> Fault {
 }
 
 fn no_extended_card() -> Fault {
-    let remedy = "the card says all there is";
+    let remedy = "the agent's card is complete";
     unsupported("there is no extended card", remedy)
 }
 
@@ -253,7 +253,7 @@ impl Target {
     async fn subscribe(&self, named: &Named) -> Result<Told, Fault> {
         let (id, record) = self.turn(&named.id).await?;
         if record.outcome.is_some() {
-            let what = format!("task {id} has ended: nothing more is told of it");
+            let what = format!("task {id} has ended: there is nothing to follow");
             return Err(unsupported(&what, "ask for it with GetTask"));
         }
         let state = at_work(&record);

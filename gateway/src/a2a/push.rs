@@ -21,7 +21,7 @@ fn not_supported() -> Fault {
     let remedy = "ask for the task with GetTask, or follow it with SubscribeToTask; whoever runs the node lets hosts be called by pushHosts in node.yaml";
     Fault::new(
         Kind::PushNotificationNotSupported,
-        "nobody is notified by this agent",
+        "this agent sends no push notifications",
         remedy,
     )
 }
@@ -65,7 +65,7 @@ pub(super) async fn add(target: &Target, turn: u64, push: &Push) -> Result<Push,
     added.map_err(|problem| match problem.code {
         Code::NotRunning => Fault::new(
             Kind::UnsupportedOperation,
-            "the task has ended: nothing more is told of it",
+            "the task has ended: there is nothing to follow",
             "ask for it with GetTask",
         ),
         _ => problem.into(),
@@ -86,7 +86,7 @@ pub(super) async fn get(target: &Target, named: &NamedPush) -> Result<Value, Fau
     let found = all.into_iter().find(|it| it.id == wanted);
     let found = found.ok_or_else(|| {
         let what = format!("task {id} has no push notification {wanted:?}");
-        let remedy = "list them: one that was told or given up is there no more";
+        let remedy = "list them: one that was delivered or given up is removed";
         Fault::new(Kind::TaskNotFound, what, remedy)
     })?;
     Ok(said(&id, found))
@@ -106,7 +106,7 @@ pub(super) async fn remove(target: &Target, named: &NamedPush) -> Result<Value, 
         .as_deref()
         .filter(|it| (1..=MAX_ID).contains(&it.len()));
     let push =
-        push.ok_or_else(|| Fault::params("id is none of a push notification", "list them"))?;
+        push.ok_or_else(|| Fault::params("id is not that of a push notification", "list them"))?;
     node.remove_push(id.turn, push).await.map_err(problem)?;
     Ok(json!({}))
 }
@@ -123,7 +123,7 @@ fn read(wanted: PushConfig) -> Result<Push, Fault> {
     let said = |text: Option<String>| text.filter(|it| !it.is_empty());
     if said(wanted.tenant).is_some() {
         let remedy = "leave it out: the path says which agent is meant";
-        return Err(Fault::params("tenant is none of this agent's", remedy));
+        return Err(Fault::params("this agent has no tenant", remedy));
     }
     let (scheme, credentials) = match wanted.authentication {
         Some(it) => (said(Some(it.scheme)), said(it.credentials)),

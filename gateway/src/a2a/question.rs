@@ -47,7 +47,7 @@ impl Question {
     pub(super) fn of(asked: SendMessage) -> Result<Self, Fault> {
         if asked.tenant.is_some_and(|it| !it.is_empty()) {
             let remedy = "leave it out: the path says which agent is meant";
-            return Err(Fault::params("tenant is none of this agent's", remedy));
+            return Err(Fault::params("this agent has no tenant", remedy));
         }
         let mut configuration = asked.configuration;
         let push = configuration
@@ -153,10 +153,12 @@ fn content(parts: Vec<Part>) -> Result<(String, Vec<File>), Fault> {
                 files.push((name, content));
             }
             (None, None, Some(_), None) => {
-                return Err(refused(".url: nothing is fetched for a question"));
+                return Err(refused(
+                    ".url is not taken: nothing is fetched for a question",
+                ));
             }
             (None, None, None, Some(_)) => {
-                return Err(refused(".data: an agent is asked in words"));
+                return Err(refused(".data is not taken: an agent is asked with text"));
             }
             _ => return Err(Fault::params(wrong(" is not one of text and raw"), remedy)),
         }

@@ -26,7 +26,7 @@ enum Answer {
 pub(super) async fn answer(target: &Target, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     if parts.method != Method::POST {
-        let what = format!("{} is not asked here", parts.method);
+        let what = format!("there is no {} here", parts.method);
         let remedy = "send JSON-RPC by POST";
         return super::failed(&Fault::new(Kind::MethodNotFound, what, remedy));
     }
@@ -68,7 +68,7 @@ fn called(body: &[u8]) -> Result<Called, (Value, Fault)> {
         (id, Fault::new(Kind::InvalidRequest, what, remedy))
     };
     let mut request: Value = serde_json::from_slice(body).map_err(|error| {
-        let what = format!("the body is no JSON: {error}");
+        let what = format!("the body is not JSON: {error}");
         (Value::Null, Fault::new(Kind::Parse, what, "send JSON"))
     })?;
     if !request.is_object() {

@@ -68,7 +68,7 @@ pub(super) fn context(named: &str) -> Result<String, Fault> {
     match TurnRequest::is_context(named) {
         true => Ok(named.to_owned()),
         false => Err(Fault::params(
-            "message.contextId is not a name of a context here",
+            "message.contextId cannot be used",
             format!(
                 "give up to {MAX_CONTEXT} letters, digits and -._~, such as a UUID, or leave it out"
             ),

@@ -75,12 +75,9 @@ impl Caller {
     }
 
     fn who(&self) -> Result<&Who, Problem> {
-        self.who.as_deref().ok_or_else(|| {
-            Problem::new(
-                Code::BadSignature,
-                "nobody says in whose name this is asked",
-            )
-        })
+        self.who
+            .as_deref()
+            .ok_or_else(|| Problem::new(Code::BadSignature, "the request names no caller"))
     }
 
     /// The same place, asked as whoever this is.
@@ -163,7 +160,7 @@ impl Caller {
                     .flatten()
                     .find(|it| it["type"] == "Ready");
                 let why = ready.and_then(|it| it["message"].as_str());
-                let why = why.unwrap_or("the operator has not looked at it yet");
+                let why = why.unwrap_or("the operator has not processed it yet");
                 let what = format!("agent {name} runs nowhere: {why}");
                 Problem::new(Code::NotRunning, what).remedy(remedy)
             }

@@ -58,9 +58,9 @@ impl Caller {
     /// The agents of a namespace that this one may see and ask.
     pub(crate) async fn agents(&self, namespace: &str) -> Result<Vec<Value>, ClientError> {
         if !is_label(namespace) {
-            let what = "this is no name of a namespace";
+            let what = "this is not the name of a namespace";
             return Err(Problem::new(Code::BadRequest, what)
-                .remedy("say one as ?namespace=NAME, or none")
+                .remedy("use ?namespace=NAME, or leave it out")
                 .into());
         }
         let sees_all = self.sees((namespace, "")).await?;

@@ -176,7 +176,7 @@ fn take_node(table: &RwLock<Table>, event: Event<Reached>, plain: bool) {
 /// By the authority that the KernelNode names, as `aionctl` does. Without TLS a node is its own machine's, and what listens at that address
 /// where a gateway is would be somebody else; only tests have both in one place.
 fn address(api: Option<&NodeApi>, plain: bool) -> Result<Address, Arc<str>> {
-    let api = api.ok_or("have its aion-node started with --listen")?;
+    let api = api.ok_or("start its aion-node with --listen")?;
     if !plain && !api.url.starts_with("https://") {
         let remedy = "have it started with a certificate: nodeAgent.tlsSecretName of the chart";
         return Err(format!("its aion-node serves its own machine alone; {remedy}").into());

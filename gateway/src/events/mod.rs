@@ -130,7 +130,7 @@ impl Events {
     fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let place = Arc::clone(&self.room).try_acquire_owned();
         place.map_err(|_| {
-            let what = "as many listen to what happens as the gateway has room for";
+            let what = "as many listen to events as the gateway has room for";
             Problem::new(Code::Overloaded, what)
                 .remedy("have one connection with more subscriptions, or close others")
                 .retry_after_ms(5_000)

@@ -134,7 +134,7 @@ impl Socket {
                 Came::Said(said) => {
                     unanswered = 0;
                     if pace.is_flood() {
-                        let why = "more messages in a second than a client has reason for";
+                        let why = "too many messages in one second";
                         return Err(End::Closed(close_code::POLICY, why.to_owned()));
                     }
                     self.hear(said).await?;
@@ -333,10 +333,10 @@ fn broken(error: axum::Error) -> End {
             End::Closed(close_code::SIZE, why)
         }
         Some(tungstenite::Error::Capacity(_)) => {
-            closed(close_code::SIZE, "there is too much of it")
+            closed(close_code::SIZE, "the message is too large")
         }
         Some(tungstenite::Error::Utf8(_)) => {
-            closed(close_code::INVALID, "a message is text and not UTF-8")
+            closed(close_code::INVALID, "a text message is not UTF-8")
         }
         Some(tungstenite::Error::Protocol(why)) => {
             let why: String = why.to_string().chars().take(100).collect();

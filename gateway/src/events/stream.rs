@@ -177,7 +177,7 @@ impl Wanted {
             found.ok_or_else(|| {
                 refused(
                     &format!(
-                        "kinds: there are no events {:?}",
+                        "kinds: {:?} is not a kind of event",
                         named.chars().take(QUOTED).collect::<String>()
                     ),
                     "name some of agent, turn, syscall, queue and log",

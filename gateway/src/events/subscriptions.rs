@@ -97,7 +97,9 @@ impl Subscriptions {
             false => self.all.len(),
         };
         if others + to_come >= MOST {
-            let what = format!("there are {MOST} subscriptions already");
+            let what = format!(
+                "there are {MOST} subscriptions already, as many as one connection may have"
+            );
             return Err(refused(
                 &what,
                 "unsubscribe from one, or name more in one: kinds and agents are lists",

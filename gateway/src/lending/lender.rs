@@ -136,7 +136,7 @@ impl Lender {
                 // It was let go of before this one came to it.
                 None if again && sitting.is_closed() => again = false,
                 None => {
-                    let what = format!("a turn of agent {} has no time at all", self.agent);
+                    let what = format!("a turn of agent {} has too little time", self.agent);
                     return Err(Problem::new(Code::DeadlineExceeded, what)
                         .remedy("raise limits.turnSeconds of the Agent"));
                 }

@@ -54,10 +54,8 @@ impl Progress {
 impl Progress {
     /// A person's word is waited for, whoever says it.
     async fn waits(&mut self, approval: u64, capability: Option<&str>) {
-        let about = capability.map_or_else(String::new, |it| format!(" about {it}"));
-        let text = format!(
-            "It waits for a person's word{about}: approval {approval} (aionctl approvals show {approval})"
-        );
+        let about = capability.map_or_else(String::new, |it| format!(" of {it}"));
+        let text = format!("waits for approval{about}: aionctl approvals show {approval}");
         self.tell(text).await;
     }
 }
@@ -145,8 +143,8 @@ pub(super) async fn go_on(
             approval::answered(node, &state, verdict).await?;
         }
         (Said::Word(_), _) => {
-            let what = "whoever calls now may say no person's word, or answers no forms";
-            let remedy = "call with the key that was asked, or answer with aionctl approvals";
+            let what = "this caller may not approve, or its client does not support forms";
+            let remedy = "call with the key that was asked, or use aionctl approvals";
             return Err(Problem::new(Code::Denied, what).remedy(remedy));
         }
         // What is missing is asked for again.
@@ -226,7 +224,7 @@ impl<'a> Call<'a> {
             }
         }
         let what = "the node did not say how the turn ended";
-        Err(Problem::new(Code::OutcomeUnknown, what).remedy("look with aionctl why AGENT"))
+        Err(Problem::new(Code::OutcomeUnknown, what).remedy("see aionctl why AGENT"))
     }
 
     /// Asks the client in its stream; or gives the approval that it is to be asked about by a result.

@@ -155,7 +155,7 @@ fn session(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn unread(error: &serde_json::Error) -> Response {
-    let error = ErrorData::parse_error(format!("the body is no JSON: {error}"), None);
+    let error = ErrorData::parse_error(format!("the body is not JSON: {error}"), None);
     let error = JsonRpcError::new(None, error);
     (StatusCode::BAD_REQUEST, Json(error)).into_response()
 }

@@ -94,9 +94,9 @@ impl Questions {
         let answer = message.get("result").cloned();
         let answer = answer.map(serde_json::from_value).transpose();
         let answer = answer.map_err(|why| {
-            let what = format!("that is no answer to {id}: {why}");
+            let what = format!("that is not an answer to {id}: {why}");
             Problem::new(Code::BadRequest, what)
-                .remedy("send accept, decline or cancel as its action; the question is open still")
+                .remedy("send accept, decline or cancel as its action; the question is still open")
         })?;
         let by = by()?;
         // Who waited may have gone this moment.

@@ -82,10 +82,22 @@ fn schema<T: JsonSchema>(contract: Contract) -> Arc<JsonObject> {
     });
     let plain = RecursiveTransform(|schema: &mut Schema| {
         schema.remove("format");
+        without_null(schema);
     });
     let generator = settings.with_transform(plain).into_generator();
     let schema = generator.into_root_schema_for::<T>();
     Arc::new(schema.as_object().cloned().unwrap_or_default())
+}
+
+/// A type beside `null` alone: what is left out is never given as `null`, and dialects of some models know one type only.
+fn without_null(schema: &mut Schema) {
+    let Some(Value::Array(types)) = schema.get("type") else {
+        return;
+    };
+    let mut types: Vec<_> = types.iter().filter(|it| *it != "null").cloned().collect();
+    if let (Some(only), true) = (types.pop(), types.is_empty()) {
+        schema.insert("type".to_owned(), only);
+    }
 }
 
 /// What the agent is called as a tool; `None` where its name is too long.
@@ -127,7 +139,7 @@ pub(super) fn page(
             None => tracing::warn!(
                 namespace = agent.namespace,
                 agent = agent.name,
-                "is no tool: its name is longer than {LONGEST} characters"
+                "is not a tool: its name is longer than {LONGEST} characters"
             ),
         }
     }
@@ -167,4 +179,19 @@ fn described(name: String, description: String) -> Tool {
     Tool::new(name, description, Arc::clone(&TAKES))
         .with_raw_output_schema(Arc::clone(&GIVES))
         .with_annotations(hints)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_of_an_answer_is_one() {
+        let whole = serde_json::to_string(&*GIVES).unwrap_or_default();
+        assert!(whole.contains("\"routed\":{"), "{whole}");
+        assert!(
+            !whole.contains("\"type\":[") && !whole.contains("null"),
+            "{whole}"
+        );
+    }
 }

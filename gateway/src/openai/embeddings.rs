@@ -213,7 +213,7 @@ fn texts(input: Value) -> Result<Vec<String>, Problem> {
     let list = match input {
         Value::String(text) => return Ok(vec![text]),
         Value::Array(list) => list,
-        _ => return wrong("is no text", "send a text, or a list of texts"),
+        _ => return wrong("is not text", "send a text, or a list of texts"),
     };
     let mut texts = Vec::with_capacity(list.len());
     for (at, it) in list.into_iter().enumerate() {
@@ -227,7 +227,7 @@ fn texts(input: Value) -> Result<Vec<String>, Problem> {
                 );
             }
             _ => {
-                let what = format!("has at {at} what is no text");
+                let what = format!("is not text at {at}");
                 return wrong(&what, "send a text, or a list of texts");
             }
         }
@@ -288,7 +288,12 @@ impl Object {
 }
 
 fn numbers(vector: &str) -> Result<Vec<f32>, Problem> {
-    let odd = || Problem::new(Code::Internal, "the node gave a vector that is none");
+    let odd = || {
+        Problem::new(
+            Code::Internal,
+            "the node answered with something that is not a vector",
+        )
+    };
     let bytes = STANDARD.decode(vector).map_err(|_| odd())?;
     let (numbers, rest) = bytes.as_chunks();
     match rest.is_empty() {

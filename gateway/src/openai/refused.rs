@@ -40,7 +40,11 @@ pub(super) fn tools(field: &str, tools: Option<&Vec<Value>>) -> Result<(), Probl
     if tools.is_none_or(Vec::is_empty) {
         return Ok(());
     }
-    Err(refused(field, "are the client's", OWN_TOOLS))
+    Err(refused(
+        field,
+        "are tools of the client, which an agent does not call",
+        OWN_TOOLS,
+    ))
 }
 
 /// Which of them are to be called. Clients that have none still say `auto`.

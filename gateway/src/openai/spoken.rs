@@ -246,5 +246,5 @@ fn unended() -> Problem {
         Code::OutcomeUnknown,
         "the node did not say how the turn ended",
     )
-    .remedy("look with aionctl why AGENT")
+    .remedy("see aionctl why AGENT")
 }

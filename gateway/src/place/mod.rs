@@ -283,7 +283,7 @@ impl Places {
         match error {
             ClientError::Refused(it) if self.moves && it.code == Code::NotFound => {
                 let what = format!(
-                    "agent {} is where it was no more: {}",
+                    "agent {} is no longer where it was: {}",
                     self.agent, it.detail
                 );
                 Problem::new(Code::NotRunning, what)

@@ -61,10 +61,7 @@ impl Page {
         let wrong = |what: &str, remedy: &str| Problem::new(Code::BadRequest, what).remedy(remedy);
         if let Some(after) = &self.after {
             let after = after.split_once('/').ok_or_else(|| {
-                wrong(
-                    "after is not NAMESPACE/NAME",
-                    "take it from next of the page before",
-                )
+                wrong("after is not NAMESPACE/NAME", "use next of the page before")
             })?;
             items.retain(|it| (it.namespace.as_str(), it.name.as_str()) > after);
         }

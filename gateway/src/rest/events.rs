@@ -10,7 +10,7 @@ pub(crate) async fn listen(Asked(gateway): Asked, request: Request) -> Result<Re
     match &gateway.events {
         Some(events) => Ok(events.listen(request).await?),
         None => {
-            let what = "what happens is not told at a gateway of a cluster";
+            let what = "there are no events at a gateway of a cluster";
             let remedy = "watch the agents: kubectl get agents --watch, kubectl get events";
             Err(Problem::new(Code::NotFound, what).remedy(remedy).into())
         }

@@ -9,10 +9,6 @@ use aion_telemetry::{
     MetricsError, log, name,
 };
 
-/// What is logged where nothing says what. The library that speaks MCP writes whole messages of a tool's
-/// server, which are of any size and may hold anything; what fails there is in the answer to the call.
-const DEFAULT: &str = "info,rmcp=off";
-
 /// The daemon's metrics.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -217,7 +213,7 @@ fn added(counters: &IntCounterVec, before: &BTreeMap<String, u64>, now: &BTreeMa
 /// What it says cannot be read.
 pub(crate) fn log(json: bool) -> Result<(), LogError> {
     let form = if json { Form::Json } else { Form::Text };
-    log::start(&log::wanted(DEFAULT)?, form)
+    log::start(&log::wanted(log::USUAL)?, form)
 }
 
 #[cfg(test)]
@@ -259,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_a_tools_server_sends_is_not_logged() {
-        let log = tracing_subscriber::registry().with(EnvFilter::new(DEFAULT));
+        let log = tracing_subscriber::registry().with(EnvFilter::new(log::USUAL));
         tracing::subscriber::with_default(log, || {
             assert!(tracing::enabled!(tracing::Level::INFO));
             assert!(!tracing::enabled!(target: "rmcp::service", tracing::Level::INFO));

@@ -141,11 +141,11 @@ def test_an_answer_whose_try_was_lost_is_the_one_that_is_recorded(door, gateway)
 
 
 def test_a_word_that_is_taken_back_by_a_lost_try_is_taken_back(door, gateway):
-    none = {"code": "not-found", "detail": "no word stands"}
+    none = {"code": "not-found", "detail": "there is no standing approval"}
     door.answers += [(None, None), (404, none)]
     gateway.revoke(4)
     door.answers += [(404, none)]
-    with pytest.raises(Refused, match="no word stands"):
+    with pytest.raises(Refused, match="there is no standing approval"):
         gateway.revoke(4)
 
 

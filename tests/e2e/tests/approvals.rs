@@ -148,7 +148,7 @@ fn a_turn_waits_for_a_word_through_a_daemon_that_is_killed_and_acts_once() -> an
     let id = office.waits()?;
     let why = office.node.aionctl(&["why", "clerk"])?;
     assert!(
-        why.contains("waits for a word about tool.call:probe.echo"),
+        why.contains("waits for approval of tool.call:probe.echo"),
         "{why}"
     );
     let table = office.node.aionctl(&["approvals"])?;

@@ -1,5 +1,5 @@
-//! A project that is tried on this machine's node (`aionctl dev`): it runs, it is started again when a file changes, and nothing
-//! of it stays but what it remembers.
+//! A project that is tried on this machine's node (`aionctl dev`): it runs, it is started again when a file changes, and
+//! what it remembered is there when it is tried again.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -137,8 +137,16 @@ fn a_project_is_run_and_run_again_as_it_changes() -> anyhow::Result<()> {
     dev.signal(Signal::SIGINT);
     assert_eq!(dev.wait(BOUND)?, 0, "{}", dev.log());
     assert!(!lives(last));
+    let ended = dev.log();
+    assert!(ended.contains("aionctl delete agent notekeeper"), "{ended}");
+
+    // What it remembered is there the next time.
+    let mut dev = tried.dev("next.log")?;
+    tried.answers(&dev, "The key is under the mat", known)?;
+    dev.signal(Signal::SIGINT);
+    assert_eq!(dev.wait(BOUND)?, 0, "{}", dev.log());
+    tried.local.aionctl(&["delete", "agent", "notekeeper"])?;
     assert!(!tried.is_there("agent")?);
-    assert!(tried.is_there("pool")?, "what it remembered");
     Ok(())
 }
 

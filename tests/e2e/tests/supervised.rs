@@ -39,6 +39,9 @@ fn what_is_killed_is_started_again_and_what_is_stopped_is_not() -> anyhow::Resul
         assert_eq!(of_node(&status)["restarts"], 0);
 
         let before = local.kill("aion-node")?;
+        // Who asks now waits for it.
+        let asked = local.try_aionctl(&["ask", "nobody", "Who is there?"])?;
+        assert_eq!(asked.status.code(), Some(4), "{}", said(&asked));
         local.back("aion-node", before)?;
         let status = local.status()?;
         assert_eq!(of_node(&status)["restarts"], 1);
@@ -89,7 +92,7 @@ fn a_node_that_does_not_stay_is_started_more_rarely_and_that_is_told() -> anyhow
         assert!(told.contains("times in a row without staying"), "{told}");
         // Who starts it by hand is told what the node says, and not that it is waited for.
         let refused = said(&local.try_aionctl(&START)?);
-        assert!(refused.contains("aion-node does not stay"), "{refused}");
+        assert!(refused.contains("aion-node keeps ending"), "{refused}");
         assert!(refused.contains("node.yaml"), "{refused}");
 
         fs::write(&settings, "workers: 3\n")?;
@@ -149,7 +152,7 @@ fn a_port_that_is_taken_is_told_by_number_and_the_node_is_there_without_it() -> 
             for words in [
                 "is ready",
                 "the node runs without its gateway",
-                &format!("port {} is taken", address.port()),
+                &format!("port {} is in use", address.port()),
                 "AION_GATEWAY_LISTEN=127.0.0.1:PORT",
             ] {
                 assert!(told.contains(words), "{words}: {told}");

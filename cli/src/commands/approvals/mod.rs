@@ -18,24 +18,24 @@ use crate::{
     render::screen::{Tone, exact},
 };
 
-/// What agents ask people, and the answers
+/// List what agents want approved, and approve or deny it
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-An agent whose permissions.ask names what it does waits for a person's word before it does that. Its turn has no process meanwhile, and goes on when somebody has answered.
+A call that an agent lists under permissions.ask waits until a person approves or denies it. Meanwhile its turn has no process; it goes on when somebody has answered.
 
 Examples:
-  aionctl approvals                              what waits, and which words stand
+  aionctl approvals                              what waits, and standing approvals
   aionctl approvals show 3                       the whole request
   aionctl approvals approve 3                    this call, once
   aionctl approvals approve 3 --turn             and others of its kind, until the turn ends
   aionctl approvals approve 3 --always 8h        and in every turn of the agent, for 8 hours
   aionctl approvals deny 3
-  aionctl approvals revoke 3                     a word that stands counts no longer
-  aionctl --cluster approvals --agent clerk      in a cluster the agent is named
+  aionctl approvals revoke 3                     end a standing approval
+  aionctl --cluster approvals --agent clerk      in a cluster, name the agent
   aionctl --cluster approvals approve node-a/3 --agent clerk
-                                                 and the node, which counts its approvals itself"
+                                                 and the node: each numbers its own"
 )]
 pub(crate) struct ApprovalsArgs {
     #[command(subcommand)]
@@ -48,7 +48,7 @@ pub(crate) struct ApprovalsArgs {
 struct List {
     #[command(flatten)]
     of: Of,
-    /// With those that were answered
+    /// Also list those that were answered
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -57,43 +57,43 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Of {
-    /// Of this agent; needed in a cluster
+    /// Only approvals of this agent; needed in a cluster
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 enum ApprovalsCommand {
-    /// Show what an agent asks, whole
+    /// Show an approval with its whole request
     Show {
         /// The approval's number; in a cluster NODE/NUMBER
         id: Id,
         #[command(flatten)]
         of: Of,
     },
-    /// Say yes
+    /// Approve a call: it is made
     Approve {
         /// The approval's number; in a cluster NODE/NUMBER
         id: Id,
-        /// To calls of its kind, whatever they are given, until the turn ends
+        /// Also approve calls of its kind, with any arguments, until the turn ends
         #[arg(long, conflicts_with = "always")]
         turn: bool,
-        /// To calls of its kind in every turn of the agent, for so long: 30m, 8h, 7d
+        /// Also approve calls of its kind in every turn of the agent, for this long: 30m, 8h, 7d
         #[arg(long, value_name = "TIME", value_parser = milliseconds)]
         always: Option<u64>,
         #[command(flatten)]
         of: Of,
     },
-    /// Say no
+    /// Deny a call: it is refused
     Deny {
         /// The approval's number; in a cluster NODE/NUMBER
         id: Id,
         #[command(flatten)]
         of: Of,
     },
-    /// Take a word back that stands
+    /// End a standing approval
     Revoke {
-        /// The number of the approval that it was given for; in a cluster NODE/NUMBER
+        /// The approval's number; in a cluster NODE/NUMBER
         id: Id,
         #[command(flatten)]
         of: Of,
@@ -140,12 +140,12 @@ async fn list(context: &Context, args: &List) -> Result<(), Failure> {
         return context.print_json(&whole(&listed)?);
     }
     if listed.iter().all(|place| place.all.items.is_empty()) {
-        context.note("nobody waits for a word");
+        context.note("nothing waits for approval");
     } else {
         context.print(&told::asked(context, &listed))?;
     }
     if listed.iter().any(|place| !place.all.standing.is_empty()) {
-        let title = context.screen.paint("words that stand", Tone::Strong);
+        let title = context.screen.paint("standing approvals", Tone::Strong);
         let words = told::standing(context, &listed);
         context.print(&format!("\n{title}\n{words}"))?;
     }
@@ -212,14 +212,14 @@ async fn revoke(context: &Context, id: &Id, of: &Of) -> Result<(), Failure> {
     let listed = place.list(context, of.agent.as_deref()).await?;
     let mut words = listed.all.standing.iter();
     let word = words.find(|it| it.approval == id.number).ok_or_else(|| {
-        Failure::new(format!("no word stands that was given for approval {id}"))
-            .remedy("aionctl approvals lists those that stand")
+        Failure::new(format!("there is no standing approval {id}"))
+            .remedy("see those that stand: aionctl approvals")
             .status(Status::NotFound)
     })?;
     let (namespace, agent) = named(&word.agent);
     node.revoke_word(namespace, agent, id.number).await?;
     context.print(&format!(
-        "the word for approval {id} counts no longer: {} {}\n",
+        "standing approval {id} is revoked: {} {}\n",
         exact(&word.agent),
         exact(&word.capability)
     ))

@@ -139,19 +139,17 @@ pub(super) async fn of(
         named(agent)?;
         let Some(node) = &id.node else {
             return Err(
-                Failure::usage("each node of a cluster counts its approvals itself").remedy(
-                    format!(
-                        "name its node too: NODE/{}, as aionctl --cluster approvals lists it",
-                        id.number
-                    ),
-                ),
+                Failure::usage("each node of a cluster numbers its own approvals").remedy(format!(
+                    "name its node too: NODE/{}, as aionctl --cluster approvals lists it",
+                    id.number
+                )),
             );
         };
         return at(context, node).await;
     }
     if id.node.is_some() {
         return Err(
-            Failure::usage("on one machine an approval has a number alone")
+            Failure::usage("on one machine an approval is a number, without a node")
                 .remedy(format!("name it as {}, or add --cluster", id.number)),
         );
     }
@@ -164,7 +162,7 @@ pub(super) async fn of(
 #[cfg(feature = "kubernetes")]
 fn named(agent: Option<&str>) -> Result<&str, Failure> {
     agent.ok_or_else(|| {
-        Failure::usage("in a cluster an agent is named")
+        Failure::usage("in a cluster, name the agent")
             .remedy("aionctl --cluster approvals --agent AGENT")
     })
 }

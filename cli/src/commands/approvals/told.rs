@@ -118,7 +118,7 @@ pub(super) fn whole(id: &Id, it: &Approval) -> String {
         match it.question {
             false => format!("wants     {}", exact(&it.capability)),
             true => format!(
-                "asks      {}: the words of the tool's server; a yes is told to it, and makes no call",
+                "asks      {}: in the words of the tool's server; an approval tells it yes, and makes no call",
                 exact(&it.capability)
             ),
         },
@@ -129,7 +129,7 @@ pub(super) fn whole(id: &Id, it: &Approval) -> String {
     if let Some(answered) = &it.answered {
         let by = answered.by.as_deref().unwrap_or("nobody");
         lines.push(format!(
-            "word      {} by {}",
+            "answer    {} by {}",
             answered.word.as_str(),
             exact(by)
         ));

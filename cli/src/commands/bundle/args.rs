@@ -242,7 +242,7 @@ fn media_type(text: &str) -> Result<String, String> {
     };
     match text.split_once('/') {
         Some((kind, name)) if is_name(kind) && is_name(name) => Ok(text.to_owned()),
-        _ => Err("it is no media type: say one like application/spdx+json".to_owned()),
+        _ => Err("it is not a media type: say one like application/spdx+json".to_owned()),
     }
 }
 

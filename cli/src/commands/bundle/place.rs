@@ -31,11 +31,11 @@ impl Place {
 
     pub(super) fn in_layout(text: &str, layout: Layout) -> Result<Self, Failure> {
         if text.parse::<Digest>().is_err() && !text.contains(':') {
-            return Err(
-                Failure::usage(format!("`{text}` names no bundle of the layout"))
-                    .at(layout.root().display())
-                    .remedy("say NAME:VERSION, or the digest"),
-            );
+            return Err(Failure::usage(format!(
+                "`{text}` is not the name of a bundle in the layout"
+            ))
+            .at(layout.root().display())
+            .remedy("say NAME:VERSION, or the digest"));
         }
         Ok(Self::Layout {
             layout,
@@ -64,8 +64,10 @@ impl Place {
             } => match (&reference.digest, &reference.tag) {
                 (Some(digest), _) => Ok(*digest),
                 (None, Some(tag)) => Ok(registry.resolve(tag).await?),
-                (None, None) => Err(Failure::usage(format!("{reference} names no bundle"))
-                    .remedy("add :TAG or @DIGEST")),
+                (None, None) => Err(
+                    Failure::usage(format!("{reference} does not name a bundle"))
+                        .remedy("add :TAG or @DIGEST"),
+                ),
             },
         }
     }

@@ -31,7 +31,7 @@ pub(super) async fn check(
     let digest = place.digest().await?;
     let name: BundleName = place.name().parse().map_err(Failure::usage)?;
     let trust = trust(context, signer, (&name, &digest))?.ok_or_else(|| {
-        Failure::usage("nobody is named who should have signed it").remedy(
+        Failure::usage("no signer is named").remedy(
             "say --key FILE, --policy FILE, or --trust-root FILE --issuer URL --subject TEXT",
         )
     })?;

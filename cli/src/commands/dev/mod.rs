@@ -38,7 +38,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Run a project on this machine, and start it again when a file changes
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The program runs as you, outside of any sandbox and signed by nobody, and with the models, memory, tools and rights that agent.yaml asks for: the agent is applied with runtime external, and taken away when this ends. What it remembered stays in its pool. The node has to allow such programs: a TrustPolicy with external: allow.
+The program runs as you, outside of any sandbox and signed by nobody, and with the models, memory, tools and rights that agent.yaml asks for: the agent is applied with runtime external. When this ends it stays, without a program, and what it remembered is there the next time; aionctl delete agent NAME removes both. The node has to allow such programs: a TrustPolicy with external: allow.
 
 Examples:
   aionctl new agent --python notekeeper && cd notekeeper
@@ -85,10 +85,20 @@ pub(crate) async fn run(context: &Context, args: DevArgs) -> Result<(), Failure>
         namespace: project.namespace.clone(),
         name: project.name.clone(),
     };
-    tried.is_free().await?;
-    let done = tried.run(project, &mut end).await;
-    let gone = tried.take_away().await;
-    done.and(gone)
+    let was_there = tried.was_there().await?;
+    if let Err(why) = tried.apply(&project).await {
+        // What the node does not let run is not left there; what an earlier try remembered is.
+        return match was_there {
+            true => Err(why),
+            false => Err(tried.take_away().await.err().unwrap_or(why)),
+        };
+    }
+    tried.run(project, &mut end).await?;
+    context.note(&format!(
+        "{0} stays, without a program, for the next time; to remove it and what it remembers: aionctl delete agent {0}",
+        tried.name
+    ));
+    Ok(())
 }
 
 /// Where a project is read from, each time that it changes.
@@ -104,7 +114,7 @@ impl Source {
     }
 }
 
-/// An agent that is there while its project is tried.
+/// An agent whose project is tried.
 struct Tried<'a> {
     context: &'a Context,
     node: &'a Resources,
@@ -115,9 +125,8 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
-    /// Runs it, and what it becomes, until this is to end.
+    /// Runs what was applied, and what it becomes, until this is to end.
     async fn run(&self, mut project: Project, end: &mut Ends) -> Result<(), Failure> {
-        self.apply(&project).await?;
         let mut is_new = true;
         loop {
             let files = Files::find(&project.watched)?;
@@ -160,14 +169,14 @@ impl Tried<'_> {
         }
     }
 
-    /// Refuses to take the place of an agent that is there for another reason.
-    async fn is_free(&self) -> Result<(), Failure> {
+    /// Whether an earlier try left the agent. Refuses to take the place of one that is there for another reason.
+    async fn was_there(&self) -> Result<bool, Failure> {
         let found = match self.agent().await {
-            Err(failure) if failure.status == Status::NotFound => return Ok(()),
+            Err(failure) if failure.status == Status::NotFound => return Ok(false),
             found => found?,
         };
         match found["metadata"]["labels"][LABEL] == "true" {
-            true => Ok(()),
+            true => Ok(true),
             false => Err(Failure::usage(format!(
                 "there is an agent {} already, of runtime {}, and dev would replace it",
                 self.name,
@@ -216,7 +225,7 @@ impl Tried<'_> {
             }
         });
         let Ok(verified) = verified.await else {
-            return Err(Failure::new("the node does not judge the agent")
+            return Err(Failure::new("the node has not processed the agent")
                 .remedy(format!("see why: aionctl why {}", self.name)));
         };
         let verified = verified?;
@@ -304,7 +313,7 @@ impl Tried<'_> {
         self.context.note(&format!("{} changed", path.display()));
     }
 
-    /// Takes the agent away, and nothing that was applied beside it: a pool's memory would go with it.
+    /// Takes the agent away, which never ran, and nothing that was applied beside it.
     async fn take_away(&self) -> Result<(), Failure> {
         let gone = self
             .node

@@ -20,7 +20,7 @@ use super::manifests;
 /// Say in plain words what a manifest asks for and would get
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Works before anything is applied, and without a node. Where a node answers, its policies, pools, models and mounts are used; else the policy of a machine that stands alone. Policies among the FILEs come before both.
+Works before anything is applied, and without a node. If a node answers, its policies, agents, pools, models and mounts are used, else the policy of a machine that stands alone. Policies among the FILEs come before both.
 
 Examples:
   aionctl explain my-agent.yaml
@@ -62,7 +62,7 @@ pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Fail
     context.note(&source);
     if troubled {
         return Err(
-            Failure::new("an agent would not run: what to mend is above").status(Status::Failed),
+            Failure::new("an agent would not run: what to fix is above").status(Status::Failed)
         );
     }
     Ok(())

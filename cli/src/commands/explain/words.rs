@@ -27,7 +27,7 @@ pub(super) fn agent(screen: &Screen, agent: &Agent, judged: &Judged) -> String {
     let mut mend: Vec<_> = judged.problems.iter().map(ToString::to_string).collect();
     mend.dedup();
     if !mend.is_empty() {
-        out += &heading(screen, "To mend before it runs");
+        out += &heading(screen, "To fix before it runs");
         for problem in mend {
             let mark = screen.paint(screen.pick("✗", "x"), Tone::Bad);
             out += &marked(screen, &mark, &problem);
@@ -45,10 +45,10 @@ fn nature(agent: &Agent) -> String {
             runtime.as_str()
         ),
         (None, Runtime::Declarative) if !agent.spec.steps.is_empty() => {
-            "Its steps stand in the manifest: AION-OS does them, and the answer is the result of the last.".to_owned()
+            "Its steps are in the manifest: AION-OS does them, and the answer is the result of the last.".to_owned()
         }
         (None, Runtime::Declarative) => {
-            "Its instructions stand in the manifest: AION-OS runs the loop of model, tools and memory.".to_owned()
+            "Its instructions are in the manifest: AION-OS runs the loop of model, tools and memory.".to_owned()
         }
         (None, Runtime::External) => {
             "Its program runs elsewhere and registers: nobody verifies it, and nothing confines it.".to_owned()

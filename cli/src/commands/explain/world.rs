@@ -3,7 +3,7 @@
 
 use aion_api::crd::{KINDS, Kind};
 use aion_client::Node;
-use aion_resolve::{NodeView, Object, Universe, parse_manifests};
+use aion_resolve::{NodeView, Object, Universe, dereference::agents_of, parse_manifests};
 
 use crate::{
     context::Context,
@@ -26,6 +26,9 @@ pub(super) async fn around(
     let own_trust = objects
         .iter()
         .any(|object| matches!(object, Object::TrustPolicy(_)));
+    let asks_agents = objects
+        .iter()
+        .any(|object| matches!(object, Object::Agent(agent) if agents_of(agent).next().is_some()));
     for object in objects {
         universe.insert(object, &context.namespace);
     }
@@ -34,6 +37,7 @@ pub(super) async fn around(
         let skip = Skip {
             policies: own_policy,
             trust: own_trust,
+            agents: !asks_agents,
         };
         match fill(&mut universe, &resources, context, &skip).await {
             Ok(()) => {
@@ -65,10 +69,11 @@ pub(super) async fn around(
     ))
 }
 
-/// Kinds that the files speak for.
+/// Kinds that the files speak for, or ask nothing of.
 struct Skip {
     policies: bool,
     trust: bool,
+    agents: bool,
 }
 
 /// Adds what the node has; an object of the files stays where both have it.
@@ -79,7 +84,7 @@ async fn fill(
     skip: &Skip,
 ) -> Result<(), Failure> {
     let skipped = |kind: &Kind| match kind.name {
-        "Agent" => true,
+        "Agent" => skip.agents,
         "AgentPolicy" | "ClusterAgentPolicy" => skip.policies,
         "TrustPolicy" => skip.trust,
         _ => false,

@@ -122,9 +122,17 @@ pub(super) fn gateway_url(context: &Context) -> Result<String, Failure> {
     is_ones_own(&home)?;
     let found = gateway::Gateway::find(&home, &service::Standing::find(&home));
     found.url().ok_or_else(|| {
-        Failure::new("the gateway of this machine's node does not serve")
+        Failure::new("the gateway of this machine's node is not running")
             .status(Status::Unreachable)
             .remedy("start it: aionctl local start; or see why not: aionctl local status")
+    })
+}
+
+/// Whether this machine's node, which does not answer, is started again without anybody's doing.
+pub(super) fn is_started_again(context: &Context) -> bool {
+    let home = context.home();
+    home.is_ok_and(|home| {
+        is_ones_own(&home).is_ok() && service::Standing::find(&home).by.starts_again()
     })
 }
 

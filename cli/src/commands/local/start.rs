@@ -43,9 +43,9 @@ pub(super) async fn run(context: &Context, args: StartArgs) -> Result<(), Failur
         "is ready"
     };
     context.print(&format!(
-        "{}  node {} ({}), {} of {} agents ready\n",
-        context.screen.paint(word, Tone::Good),
+        "node {} {} (version {}), {} of {} agents ready\n",
         status.node,
+        context.screen.paint(word, Tone::Good),
         status.version,
         status.agents_ready,
         status.agents,

@@ -116,7 +116,10 @@ fn asked(screen: &Screen, gateway: &Gateway, token: &Path) -> String {
     let (text, tone) = match gateway {
         Gateway::Serves(serving) => {
             let (url, shown) = (serving.url(), token.display());
-            let text = format!("REST and OpenAI's API at {url}, with the token in {shown}");
+            let root = url.trim_end_matches("/v1");
+            let text = format!(
+                "REST and OpenAI's API at {url}, MCP at {root}/mcp, A2A at {url}/a2a, with the token in {shown}"
+            );
             let text = fact(screen, "gateway", &screen.paint(&tame(&text), Tone::Good));
             return text + &fact(screen, "use it", &tame(&variables(&url, token)));
         }
@@ -308,7 +311,7 @@ fn told(screen: &Screen, status: &NodeStatus) -> String {
     );
     if status.approvals_pending > 0 {
         let waits = format!(
-            "{} wait for a word: aionctl approvals",
+            "{} waiting for approval: aionctl approvals",
             status.approvals_pending
         );
         fact("approvals", waits);

@@ -134,7 +134,7 @@ impl Watch {
                 let fails = told.in_a_row >= 2 && told.last_end_ms != earlier;
                 let end = told.last_end.filter(|_| fails)?;
                 Some(format!(
-                    "{name} does not stay ({end}); it is started again and again, more and more rarely"
+                    "{name} keeps ending ({end}); it is started again with growing delays"
                 ))
             }
             Self::Units { units, before } => {
@@ -142,7 +142,7 @@ impl Watch {
                 let shown = units.show(unit);
                 let before = before.get(name).copied().unwrap_or_default();
                 let loops = shown.state == "failed" || shown.restarts >= before + 2;
-                loops.then(|| format!("{name} does not stay ({})", shown.result))
+                loops.then(|| format!("{name} keeps ending ({})", shown.result))
             }
         }
     }
@@ -165,6 +165,6 @@ impl Watch {
         };
         Failure::new(format!("{what}; the end of its log:\n{tail}"))
             .at(place)
-            .remedy("mend what the log says, then: aionctl local start")
+            .remedy("fix what the log says, then: aionctl local start")
     }
 }

@@ -135,6 +135,19 @@ impl World {
             {
                 self.key_runs.entry(key.clone()).or_default().1 += 1;
             }
+            // What was perhaps said may be said again.
+            if let Fact::CallEnded {
+                call,
+                outcome: Outcome::Unknown,
+                ..
+            } = fact
+                && let Some(row) = self.model.calls.get(call)
+                && row.kind == Kind::AgentMessage
+                && let Some(key) = self.keys.get(call)
+                && let Some((runs, undone)) = self.key_runs.get_mut(key)
+            {
+                *undone = *runs;
+            }
             if let Fact::TurnEvicted { turn, .. } | Fact::TurnParked { turn, .. } = fact {
                 let last = self.model.calls.last_key_value();
                 self.evicted

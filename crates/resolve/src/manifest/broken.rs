@@ -15,18 +15,18 @@ pub(super) fn told(error: &Error, text: &str) -> (u64, u64, Told) {
         .location()
         .map_or((1, 1), |at| (at.line(), at.column()));
     if let Error::DuplicateMappingKey { key: Some(key), .. } = error {
-        let what = format!("is not YAML, for the key {key} stands twice");
+        let what = format!("this is not YAML: the key {key} occurs twice");
         return (line, column, (what, "remove one of the two").into());
     }
     if let Some((line, column)) = indenting_tab(text, line, said.contains("tab")) {
-        let what = "is not YAML, for a tab indents this line";
+        let what = "this is not YAML: a tab indents this line";
         return (line, column, (what, "indent it with spaces").into());
     }
     let remedy = "correct this line, or what is open above it";
     (
         line,
         column,
-        (format!("is not YAML ({said})"), remedy).into(),
+        (format!("this is not YAML ({said})"), remedy).into(),
     )
 }
 

@@ -179,7 +179,7 @@ impl Checker {
             if !seen.insert(identity) {
                 let what = match keys.first() {
                     Some(key) => format!("has the same {key} as another item"),
-                    None => "stands twice in the list".to_owned(),
+                    None => "is in the list twice".to_owned(),
                 };
                 let told = (what, "remove one of them");
                 self.fault(item, &format!("{path}[{at}]"), told);

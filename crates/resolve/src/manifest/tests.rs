@@ -152,7 +152,7 @@ fn broken_yaml_is_refused_with_its_place() {
 fn a_key_that_stands_twice_is_refused() {
     check(
         &agent("  lane: batch\n  lane: batch\n  instructions: x\n"),
-        &["a.yaml:6:3: is not YAML, for the key lane stands twice: remove one of the two"],
+        &["a.yaml:6:3: this is not YAML: the key lane occurs twice: remove one of the two"],
     );
 }
 
@@ -160,7 +160,7 @@ fn a_key_that_stands_twice_is_refused() {
 fn a_tab_that_indents_is_told_where_it_stands() {
     let told = |line: u64, column: u64| {
         format!(
-            "a.yaml:{line}:{column}: is not YAML, for a tab indents this line: indent it with spaces"
+            "a.yaml:{line}:{column}: this is not YAML: a tab indents this line: indent it with spaces"
         )
     };
     for (text, line, column) in [
@@ -186,7 +186,7 @@ fn what_is_no_yaml_is_told_with_a_place_a_reason_and_what_to_do() {
     check(
         &agent("  instructions: Answer: briefly\n"),
         &[
-            "a.yaml:5:23: is not YAML (mapping values are not allowed in this context): correct this line, or what is open above it",
+            "a.yaml:5:23: this is not YAML (mapping values are not allowed in this context): correct this line, or what is open above it",
         ],
     );
 }
@@ -238,7 +238,7 @@ fn what_stands_twice_in_a_set_or_a_keyed_list_is_refused() {
             "  instructions: x\n  permissions: {allow: [a.b, a.b], files: [{mount: m}, {mount: m, mode: readWrite}]}\n",
         ),
         &[
-            "a.yaml:6:30: Agent a: spec.permissions.allow[1]: stands twice in the list: remove one of them",
+            "a.yaml:6:30: Agent a: spec.permissions.allow[1]: is in the list twice: remove one of them",
             "a.yaml:6:56: Agent a: spec.permissions.files[1]: has the same mount as another item: remove one of them",
         ],
     );

@@ -101,7 +101,7 @@ mod tests {
         check(
             &["a.example:443", "a.*.example:443"],
             "spec.permissions.network[1]",
-            "no name in lower case",
+            "neither a name in lower case",
         );
         check(&["127.1:80"], "network[0]", "write four numbers");
         check(&["dns.example:53"], "network[0]", "which its node answers");

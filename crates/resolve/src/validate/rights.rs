@@ -34,7 +34,7 @@ pub(super) fn check_names(agent: &Agent, findings: &mut Findings) {
     }
     for (at, text) in permissions.ask.iter().enumerate() {
         if permissions.allow.contains(text) {
-            let what = format!("{text} stands under allow and under ask");
+            let what = format!("{text} is under both allow and ask");
             let field = format!("spec.permissions.ask[{at}]");
             findings
                 .invalid
@@ -220,7 +220,7 @@ impl Weighed {
         }
         if effect == GrantEffect::Ask {
             findings.notes.push(problem(format!(
-                "{right} waits for a person's word: aionctl approvals ({})",
+                "{right} needs a person's approval: aionctl approvals ({})",
                 decided.rules.join("; ")
             )));
         }

@@ -214,7 +214,7 @@ fn choice(choice: Option<Value>) -> Result<Option<ToolChoice>, Problem> {
         _ => None,
     };
     let remedy = "say auto, none, required, or which function";
-    let wrong = || refused("tool_choice", "is none that is passed on", remedy);
+    let wrong = || refused("tool_choice", "is not one that is passed on", remedy);
     chosen.map(Some).ok_or_else(wrong)
 }
 

@@ -79,7 +79,7 @@ impl Request {
         refused::anything(
             "audio",
             self.audio.as_ref(),
-            "asks for sound",
+            "asks for audio",
             "ask for text",
         )?;
         if self.n.is_some_and(|n| n != 1) {

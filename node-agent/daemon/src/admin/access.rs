@@ -110,7 +110,7 @@ pub(super) async fn check(
             })
         }
         Access::Token(token) => {
-            by_token(token, &request).map(|()| Who("who has config/admin.token".to_owned()))
+            by_token(token, &request).map(|()| Who("the holder of config/admin.token".to_owned()))
         }
         Access::Cluster(reviewer) => match token(&request).map(str::to_owned) {
             Ok(token) => {
@@ -148,7 +148,7 @@ fn approves(token: &str, headers: &HeaderMap) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(Problem::new(
             Code::Denied,
-            "the right to ask agents is none to answer approvals",
+            "the right to ask agents does not include answering approvals",
         )
         .remedy("send the token of config/approver.token of the node, or use aionctl approvals")),
     }
@@ -243,7 +243,7 @@ impl Guard {
         }
         let Some(by) = by else {
             let who = match is_about_approvals(route) {
-                true => "who has config/approver.token",
+                true => "the holder of config/approver.token",
                 false => "a gateway",
             };
             return Ok((Who(who.to_owned()), None));

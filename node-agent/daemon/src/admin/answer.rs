@@ -94,7 +94,7 @@ impl From<FolderError> for Refused {
         };
         let remedy = match &error {
             FolderError::Shared { .. } => {
-                "edit the file that it stands in, or split it into one file an object"
+                "edit the file that it is in, or split it into one file an object"
             }
             _ if code == Code::StorageFull => "free space on the disk, then do it again",
             _ => "see whether this folder can be written, then do it again",

@@ -205,8 +205,8 @@ pub(super) async fn revoke(
 }
 
 fn not_standing(approval: ApprovalId) -> Problem {
-    let what = format!("no word stands that was given for approval {approval} of this agent");
-    Problem::new(Code::NotFound, what).remedy("aionctl approvals lists those that stand")
+    let what = format!("this agent has no standing approval {approval}");
+    Problem::new(Code::NotFound, what).remedy("see those that stand: aionctl approvals")
 }
 
 /// An approval, where an agent is named of that: another's is not told of.
@@ -230,12 +230,14 @@ fn scope(answer: &Answer, today: Date) -> Result<Option<aion_kernel::Scope>, Pro
         (Verdict::Approve, Scope::Turn, None) => Ok(Some(aion_kernel::Scope::Turn)),
         (Verdict::Approve, Scope::Until, Some(until)) => {
             if until.0.saturating_sub(today.0) > MAX_AHEAD_MS {
-                return bad("a word counts for a year at most");
+                return bad("a standing approval lasts a year at most");
             }
             let date = Date(until.0);
             Ok(Some(aion_kernel::Scope::Until { date }))
         }
-        (Verdict::Approve, Scope::Until, None) => bad("untilMs is missing: until when it counts"),
+        (Verdict::Approve, Scope::Until, None) => {
+            bad("untilMs is missing: it says until when the approval counts")
+        }
         (Verdict::Approve, _, Some(_)) => bad("untilMs is for the scope until"),
     }
 }
@@ -248,7 +250,9 @@ fn lasts(yes: Option<aion_kernel::Scope>, key: Option<UnixMillis>) -> Result<(),
     match yes {
         Some(aion_kernel::Scope::Until { date: until }) if until.0 > ends.0 => {
             let ends = date(ends);
-            let what = format!("the key counts until {ends}, and what it approves no longer");
+            let what = format!(
+                "the key is valid until {ends}, and what it approves is valid no longer than that"
+            );
             Err(Problem::new(Code::BadRequest, what).remedy("say an earlier untilMs"))
         }
         _ => Ok(()),
@@ -258,7 +262,7 @@ fn lasts(yes: Option<aion_kernel::Scope>, key: Option<UnixMillis>) -> Result<(),
 fn unheard(approval: ApprovalId, why: &Unheard) -> Problem {
     match why {
         Unheard::Unknown => Problem::new(Code::NotFound, format!("approval {approval}: {why}"))
-            .remedy("aionctl approvals lists those that wait"),
+            .remedy("list those that wait: aionctl approvals"),
         Unheard::Answered(by) => {
             let said = answered(by);
             let who = said.by.as_deref().map(|by| format!(" by {by}"));

@@ -46,7 +46,7 @@ pub(super) async fn usage(
         Some(Some((namespace, agent))) => Some((namespace.to_owned(), agent.to_owned())),
         Some(None) => {
             let what = "after is not NAMESPACE/NAME";
-            let remedy = "take it from next of the page before";
+            let remedy = "use next of the page before";
             return Err(Problem::new(Code::BadRequest, what).remedy(remedy).into());
         }
     };

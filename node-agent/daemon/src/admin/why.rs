@@ -196,7 +196,7 @@ async fn asking(admin: &Admin, agent: &str) -> Option<Link> {
                     ),
                     None => format!("aionctl approvals approve {id}, or deny {id}"),
                 };
-                format!("turn {} waits for a word about {what}: {how}", row.turn)
+                format!("turn {} waits for approval of {what}: {how}", row.turn)
             })
             .or_else(|| waits_behind(kernel.state(), &agent))
     });
@@ -223,7 +223,7 @@ fn waits_behind(state: &aion_kernel::State, agent: &str) -> Option<String> {
     let found = turns.find_map(|(turn, row)| Some((turn, row.behind.iter().find(aside)?)));
     let (turn, called) = found?;
     Some(format!(
-        "turn {turn} goes on after turn {called}, which it called and which waits for a word: aionctl approvals"
+        "turn {turn} waits for turn {called}, which it called and which waits for approval: aionctl approvals"
     ))
 }
 

@@ -79,7 +79,7 @@ fn server(instance: &Instance, tool: &ResolvedTool) -> Result<ToolServer, String
         operations: tool.operations.iter().map(|it| it.name.clone()).collect(),
         max_concurrent: count(tool.max_concurrent),
         timeout: Duration::from_secs(count(tool.timeout_seconds).into()),
-        asks_people: tool.asks_people,
+        asks_people: !tool.asks_people.is_never(),
         required_layers: instance.required_layers(),
     })
 }

@@ -325,7 +325,7 @@ fn inline_allowed(trust: &Trust) -> Result<Judgement, PrepareError> {
             condition::VERIFIED,
             true,
             reason::INLINE,
-            "the program stands in the Agent itself, which a TrustPolicy allows here",
+            "the program is in the Agent itself, which a TrustPolicy allows",
         ));
     }
     Err(if trust.policies.is_empty() {
@@ -337,7 +337,7 @@ fn inline_allowed(trust: &Trust) -> Result<Judgement, PrepareError> {
         PrepareError::refused(
             reason::INLINE_NOT_ALLOWED,
             format!(
-                "the program stands in the Agent itself and no TrustPolicy here ({}) says inline: allow",
+                "the program is in the Agent itself, and no TrustPolicy here ({}) says inline: allow",
                 trust.policies.join(", ")
             ),
         )

@@ -45,7 +45,7 @@ impl Bounds<'_> {
         let is_many = scope.agents.len() + scope.labels.len() > MOST;
         if is_many || !scope.agents.iter().all(of_agent) {
             return refused(
-                "the key names too many agents, or one that is no name",
+                "the key names too many agents, or one that is not a valid name",
                 "give agents a label, and the key that",
             );
         }

@@ -332,7 +332,7 @@ fn random() -> [u8; 22] {
 fn mistyped() -> Problem {
     Problem::new(
         Code::BadSignature,
-        "the API key is mistyped or cut: its checksum does not fit",
+        "the API key is mistyped or cut: its checksum does not match",
     )
     .remedy("copy it whole, from aion_ to its last letter")
 }
@@ -340,7 +340,7 @@ fn mistyped() -> Problem {
 fn nobodys() -> Problem {
     Problem::new(
         Code::BadSignature,
-        "nobody has this API key, or it was revoked",
+        "this API key does not exist, or it was revoked",
     )
     .remedy("make one: aionctl key create")
 }
@@ -348,7 +348,7 @@ fn nobodys() -> Problem {
 fn unknown(name: &str) -> Problem {
     let shown: String = name.chars().take(100).collect();
     Problem::new(Code::NotFound, format!("there is no key {shown}"))
-        .remedy("aionctl key list shows those that there are")
+        .remedy("list them: aionctl key list")
 }
 
 /// Whether such a key can be.

@@ -164,7 +164,7 @@ impl Pushes {
         if !self.shared.turns.is_under_way(turn) {
             return Err(
                 Problem::new(Code::NotRunning, format!("turn {turn} has ended"))
-                    .remedy("ask for its record: nothing more is told of it"),
+                    .remedy("ask for its record: there is nothing to follow"),
             );
         }
         let mut rows = self.shared.rows.lock();

@@ -61,7 +61,7 @@ impl Triggers {
     async fn take(&self, delivery: Delivery) -> Result<Fired, Problem> {
         if delivery.body.len() > MAX_DELIVERY {
             let what = format!("a delivery has at most {} MiB", MAX_DELIVERY >> 20);
-            return Err(Problem::new(Code::TooLarge, what).remedy("have its sender send less"));
+            return Err(Problem::new(Code::TooLarge, what).remedy("have its sender slow down"));
         }
         let id = Id::new(&delivery.agent, &delivery.trigger);
         let key = self.verified(&id, &delivery).await?;
@@ -281,7 +281,7 @@ fn of(key: &aion_api::program::SecretKey) -> SecretRef {
 fn unsigned() -> Problem {
     Problem::new(
         Code::BadSignature,
-        "there is no such hook, or the delivery is signed with none of its secrets",
+        "there is no such hook, or none of its secrets signed the delivery",
     )
     .remedy("compare address and secret with the agent's trigger: aionctl trigger list")
 }

@@ -152,7 +152,7 @@ test('an answer whose try was lost is the one that is recorded', async (t) => {
 
 test('a word that is taken back by a lost try is taken back', async (t) => {
   const { door, gateway } = await opened(t);
-  const none: [number, object] = [404, { code: 'not-found', detail: 'no word stands' }];
+  const none: [number, object] = [404, { code: 'not-found', detail: 'there is no standing approval' }];
   door.answers.push(undefined, none);
   await gateway.revoke(4);
   door.answers.push(none);

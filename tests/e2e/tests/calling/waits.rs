@@ -109,7 +109,7 @@ fn the_caller_of_one_that_waits_for_a_word_waits_without_a_process_too() -> anyh
         }
     })?;
     let why = office.node.aionctl(&["why", "chief"])?;
-    let behind = "which it called and which waits for a word";
+    let behind = "which it called and which waits for approval";
     assert!(why.contains(behind), "{why}");
     until("no worker to be there", BOUND, || {
         match office.node.workers() {

@@ -55,7 +55,7 @@ fn rights_that_contradict_each_other_or_are_none_name_their_field() {
         &message,
         &[
             "spec.permissions.allow[1]: fs.read: files are asked for under permissions.files",
-            "spec.permissions.ask[0]: memory.forget stands under allow and under ask: remove one of them",
+            "spec.permissions.ask[0]: memory.forget is under both allow and ask: remove one of them",
         ],
     );
     story.condition("agent", "torn", "Ready", "False Invalid");

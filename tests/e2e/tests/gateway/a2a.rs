@@ -114,20 +114,12 @@ fn the_sdk_for_python_finds_asks_follows_and_cancels_by_both_bindings() -> anyho
         python.arg(script("client.py")).env("PYTHONPATH", &site);
         python
     })?;
-    // The document's example, with the agent that is here.
-    let text = fs::read_to_string(root().join("docs/gateway.md"))?;
-    let example = text.split("## A2A").nth(1).unwrap();
-    let example = example.split("```python\n").nth(1).unwrap();
-    let example = example.split("```").next().unwrap();
-    let model = answering()?;
-    let door = Door::open(&model)?;
-    let here = format!("http://127.0.0.1:{}{JARVIS}", door.port);
-    let example = example.replace("http://127.0.0.1:8421/v1/a2a/default/librarian", &here);
-    let mut python = Command::new("python3");
-    python.args(["-c", &example]).env("PYTHONPATH", &site);
-    let output = python.env("OPENAI_API_KEY", &door.token).output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{output:?}");
+    let said = example_of("python", |door, text| {
+        let mut python = Command::new("python3");
+        python.args(["-c", text]).env("PYTHONPATH", &site);
+        python.env("OPENAI_API_KEY", &door.token);
+        Ok(python)
+    })?;
     assert!(said.contains("TASK_STATE_COMPLETED"), "{said}");
     Ok(())
 }
@@ -149,7 +141,37 @@ fn the_sdk_for_javascript_finds_asks_follows_and_cancels_by_both_bindings() -> a
         let mut node = Command::new("node");
         node.arg(&program);
         node
-    })
+    })?;
+    let example = work.path().join("example.mjs");
+    let said = example_of("js", |door, text| {
+        fs::write(&example, text.replace("@a2a-js/sdk", "a2a-js"))?;
+        let mut node = Command::new("node");
+        node.arg(&example).env("OPENAI_API_KEY", &door.token);
+        Ok(node)
+    })?;
+    assert!(
+        said.contains("artifactUpdate") && said.contains(SAYS),
+        "{said}"
+    );
+    Ok(())
+}
+
+/// What the document's example in a language says, with the agent that is here.
+fn example_of(
+    language: &str,
+    command: impl FnOnce(&Door, &str) -> anyhow::Result<Command>,
+) -> anyhow::Result<String> {
+    let text = fs::read_to_string(root().join("docs/gateway.md"))?;
+    let example = text.split("## A2A").nth(1).unwrap();
+    let example = example.split(&format!("```{language}\n")).nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let model = answering()?;
+    let door = Door::open(&model)?;
+    let here = format!("http://127.0.0.1:{}{JARVIS}", door.port);
+    let there = "http://127.0.0.1:8421/v1/a2a/default/librarian";
+    let output = command(&door, &example.replace(there, &here))?.output()?;
+    assert!(output.status.success(), "{output:?}");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// A message, as JSON-RPC or as its body alone.

@@ -27,6 +27,7 @@ mod quirks;
 mod sdk;
 mod sdk_events;
 mod sdk_ts;
+mod typed;
 
 use std::{
     fs,

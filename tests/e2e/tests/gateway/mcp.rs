@@ -234,11 +234,11 @@ const NOT_OFFERED: &[(&str, &str)] = &[
     ("completion-", "nothing is completed: no capability says so"),
     (
         "elicitation-",
-        "wants a tool of a server made for the suite: a form has no fields here, and asks for a person's word about an agent's call",
+        "wants a tool of a server made for the suite: a form has no fields here, and asks for a person's approval of an agent's call",
     ),
     (
         "input-required-",
-        "wants a tool of a server made for the suite: what is asked is a person's word about an agent's call",
+        "wants a tool of a server made for the suite: what is asked is a person's approval of an agent's call",
     ),
     (
         "logging-",

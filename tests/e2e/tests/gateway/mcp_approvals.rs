@@ -63,7 +63,7 @@ impl Office {
             object(
                 "Tool",
                 "probe",
-                &json!({"mcp": {"http": {"url": server.url()}}, "asksPeople": true}),
+                &json!({"mcp": {"http": {"url": server.url()}}, "asksPeople": "yesOrNo"}),
             ),
             object(
                 "Agent",

@@ -222,7 +222,7 @@ fn a_step_that_fails_ends_what_runs_beside_it_and_is_named() -> anyhow::Result<(
     Ok(())
 }
 
-/// The example among the agents, and the one of the document.
+/// The examples among the agents, and the one of the document.
 #[test]
 fn the_examples_do_what_they_say() -> anyhow::Result<()> {
     let desk = Desk::open()?;
@@ -237,12 +237,26 @@ fn the_examples_do_what_they_say() -> anyhow::Result<()> {
             "{answer}"
         );
     }
+    let shipped = fs::read_to_string(root().join("agents/careful/agent.yaml"))?;
+    desk.apply_text(&shipped.replace("librarian", "clerk"))?;
+    let asked = desk.asking("careful", "mounts");
+    until("a person to be asked", BOUND, || {
+        let waits = desk.node.aionctl(&["approvals"]);
+        let waits = waits.map_err(|why| why.to_string())?;
+        match waits.contains("agent.ask:clerk") {
+            true => Ok(()),
+            false => Err(waits),
+        }
+    })?;
+    desk.node.aionctl(&["approvals", "approve", "1"])?;
+    let answer = asked.join().unwrap()?;
+    assert!(answer.contains("<mounts>"), "{answer}");
     let document = fs::read_to_string(root().join("docs/workflows.md"))?;
     let example = document
-        .split("```")
+        .split("```yaml\n")
         .nth(1)
-        .unwrap()
-        .trim_start_matches("yaml");
+        .and_then(|it| it.split("```").next())
+        .unwrap();
     let path = desk.node.path("example.yaml");
     fs::write(&path, example)?;
     let told = desk

@@ -74,6 +74,17 @@ pub(super) enum By {
     Nobody,
 }
 
+impl By {
+    /// Whether the node is started again when it has ended.
+    pub(super) fn starts_again(&self) -> bool {
+        match self {
+            Self::Systemd { node, .. } => matches!(&*node.state, "active" | "activating"),
+            Self::Aionctl(..) => true,
+            Self::Nobody => false,
+        }
+    }
+}
+
 impl Standing {
     /// Looks.
     pub(super) fn find(home: &Home) -> Self {

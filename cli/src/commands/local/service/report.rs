@@ -76,7 +76,7 @@ impl Report {
     /// There is nothing to tell any more.
     pub(super) fn end(&self) {
         if let Err(why) = self.folder.remove(NAME) {
-            eprintln!("the report stays behind: {why}");
+            eprintln!("the supervisor's report cannot be removed: {why}");
         }
     }
 
@@ -88,7 +88,7 @@ impl Report {
                 replaced.map_err(|why| why.to_string())
             });
         if let Err(why) = written {
-            eprintln!("status will not tell the newest: {why}");
+            eprintln!("the supervisor's report cannot be written: {why}");
         }
     }
 }

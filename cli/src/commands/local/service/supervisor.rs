@@ -77,7 +77,7 @@ pub(in super::super) async fn run(context: &Context) -> Result<(), Failure> {
     let Some(_lock) = lock.map_err(|why| unfit(why.into()))? else {
         return Err(Failure::new("the node is supervised already")
             .at(home.root().display())
-            .remedy("see how it is: aionctl local status"));
+            .remedy("check it: aionctl local status"));
     };
     let users = folders::prepare(context, &home, &node)?;
     let recipes = Recipes::find(&home, users, settings::gateway()?, |why| eprintln!("{why}"))?;

@@ -281,7 +281,7 @@ impl Systemd {
     fn must(&self, arguments: &[&str]) -> Result<(), Failure> {
         self.run(arguments).map(drop).map_err(|why| {
             Failure::new(format!("systemctl {}: {why}", arguments.join(" "))).remedy(
-                "mend what it says, or start without a unit: aionctl local start --no-service",
+                "fix what it says, or start without a unit: aionctl local start --no-service",
             )
         })
     }

@@ -68,8 +68,7 @@ async fn told(admin: &Admin, turns: BTreeSet<TurnId>, part: &Part) -> Result<Jso
     let limit = page::limit(part.limit, ROWS, MAX_ROWS)?;
     let before = match &part.after {
         Some(after) => Some(after.parse::<Place>().map_err(|why| {
-            Problem::new(Code::BadRequest, why.to_string())
-                .remedy("take it from next of the page before")
+            Problem::new(Code::BadRequest, why.to_string()).remedy("use next of the page before")
         })?),
         None => None,
     };

@@ -139,7 +139,7 @@ impl Files {
         let mut wrong = Vec::new();
         let mut stands = |key: ObjectKey| match objects.contains_key(&key) {
             true => {
-                wrong.push(format!("{name}: {key} stands in a file already"));
+                wrong.push(format!("{name}: {key} is in another file already"));
                 false
             }
             false => objects.insert(key, Arc::clone(&file)).is_none(),

@@ -36,7 +36,7 @@ pub enum FolderError {
         source: io::Error,
     },
     /// An object is one of several in a file that a person wrote.
-    #[error("{object} stands in {path} beside others: edit that file")]
+    #[error("{object} is in {path} with others: edit that file")]
     Shared {
         /// The object.
         object: String,

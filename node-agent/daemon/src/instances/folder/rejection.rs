@@ -30,7 +30,7 @@ pub(super) fn twice(objects: &[Manifest]) -> Vec<Rejected> {
                 line: u32::try_from(manifest.place.line).ok(),
                 resource: Some(format!("{}/{}", key.kind, key.name)),
                 field: None,
-                message: format!("it stands in {first} already"),
+                message: format!("it is in {first} already"),
                 remedy: "keep one of the two".to_owned(),
             });
         }
