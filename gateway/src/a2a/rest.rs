@@ -32,8 +32,11 @@ pub(super) async fn answer(target: &Target, below: &str, request: Request) -> Re
             card.map(|card| {
                 let mut card = tagged(&parts.headers, &card);
                 let for_a_while = HeaderValue::from_static(CARD_IS_KEPT);
-                card.headers_mut()
-                    .insert(header::CACHE_CONTROL, for_a_while);
+                let headers = card.headers_mut();
+                headers.insert(header::CACHE_CONTROL, for_a_while);
+                // It is for who may see it.
+                let by = HeaderValue::from_static("authorization");
+                headers.insert(header::VARY, by);
                 card
             })
         }
@@ -143,7 +146,7 @@ impl<'a> Operation<'a> {
 fn json_of<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Fault> {
     is_json(headers, JSON)?;
     let body: Value = serde_json::from_slice(body).map_err(|error| {
-        let what = format!("the body is no JSON: {error}");
+        let what = format!("the body is not JSON: {error}");
         Fault::new(Kind::Parse, what, "send JSON")
     })?;
     read(body)
@@ -170,7 +173,7 @@ fn pushed(task: &str, id: Option<&str>) -> NamedPush {
 fn wanted(uri: &Uri) -> Result<Wanted, Fault> {
     let wanted = Query::<Wanted>::try_from_uri(uri);
     wanted.map(|Query(wanted)| wanted).map_err(|error| {
-        let remedy = "see ListTasksRequest of A2A 1.0 for what is asked for";
+        let remedy = "see ListTasksRequest of A2A 1.0 for its fields";
         Fault::params(error.body_text(), remedy)
     })
 }

@@ -61,24 +61,26 @@ impl Updates {
                 vec![self.status(working(Some(said)), None)]
             }
             TurnEvent::Ended(outcome) => self.end(&outcome),
-            _ => new.map(|new| self.more(new)).into_iter().collect(),
+            _ => new.and_then(|new| self.more(new)).into_iter().collect(),
         }
     }
 
-    fn more(&self, new: New) -> Update {
-        match new {
-            New::More(text) => {
-                let is_first = self.answer.text() == text;
-                self.artifact(answer(&text), !is_first, false)
-            }
-            New::Anew(text) => self.artifact(answer(&text), false, false),
+    /// Nothing while it is blank: files may be all of the answer.
+    fn more(&self, new: New) -> Option<Update> {
+        let (New::More(new) | New::Anew(new)) = &new;
+        let whole = self.answer.text();
+        let told = whole.strip_suffix(new.as_str()).unwrap_or_default();
+        match (is_blank(told), is_blank(whole)) {
+            (_, true) => None,
+            (true, false) => Some(self.artifact(answer(whole), false, false)),
+            (false, false) => Some(self.artifact(answer(new), true, false)),
         }
     }
 
     fn end(&self, outcome: &TurnOutcome) -> Vec<Update> {
         let mut updates = Vec::new();
         let notes = notes::after(outcome);
-        let append = !self.answer.text().is_empty();
+        let append = !is_blank(self.answer.text());
         // Some clients take an artifact for whole once its last chunk is there, empty or not.
         if append || !notes.is_empty() {
             updates.push(self.artifact(answer(&notes), append, true));
@@ -108,6 +110,10 @@ impl Updates {
             metadata: outcome.map_or_else(Map::new, |it| about(self.id.turn, Some(it))),
         })
     }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 fn working(message: Option<super::wire::Said>) -> Status {
@@ -216,6 +222,35 @@ mod tests {
         );
         assert_eq!(status["metadata"]["leftOut"], true, "{status}");
         assert_eq!(end.len(), 3);
+    }
+
+    #[test]
+    fn a_text_beside_files_is_told_once_it_says_something() {
+        let mut updates = Updates::new(Id::new(7, None), "http://localhost");
+        let mut said = |text: &str| {
+            told(
+                &mut updates,
+                event(&json!({"event": "delta", "text": text})),
+            )
+        };
+        assert!(said("\n").is_empty());
+        let first = &said("Fel")[0]["artifactUpdate"];
+        assert_eq!(first["artifact"]["parts"][0]["text"], "\nFel");
+        assert_eq!(first["append"], false);
+        let mut updates = Updates::new(Id::new(8, None), "http://localhost");
+        assert!(
+            told(
+                &mut updates,
+                event(&json!({"event": "final", "text": "\n"}))
+            )
+            .is_empty()
+        );
+        let end = json!({"event": "ended", "ok": true, "files": [{"path": "a.csv", "size": 3}]});
+        let end = told(&mut updates, event(&end));
+        assert_eq!(
+            end[0]["artifactUpdate"]["artifact"]["artifactId"],
+            "files/a.csv"
+        );
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn learned(known: Quirks, said: &str) -> Option<Quirks> {
         now.completion_tokens = true;
     } else if said.contains("stream_options") || said.contains("include_usage") {
         now.no_stream_options = true;
-    } else if refuses_null(&said) {
+    } else if refuses_null(&said) && !known.wants_text {
         now.wants_text = true;
     } else if unknown && (said.contains("max_tokens") || said.contains("max_completion_tokens")) {
         now.no_max_tokens = true;
