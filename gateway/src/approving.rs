@@ -1,24 +1,34 @@
-//! Whoever says a person's word, asked of the node as the node knows them. Whose word counts the node decides, by a token that its
-//! gateway does not have, or by a key: asking an agent is no right to answer for it. What may not enter: how a protocol asks.
+//! Whoever says a person's word, asked of the node as the node knows them. Whose word counts the node decides: by a token that its
+//! gateway does not have, or by a key, and in a cluster by the right that the caller's token has there. Asking an agent is no right to
+//! answer for it. What may not enter: how a protocol asks.
 
 use aion_abi::{code::Code, problem::Problem};
 use aion_client::Node;
 use axum::http::HeaderMap;
 
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, nodes::Nodes};
 
 /// Bears the token of `config/approver.token` of the node.
 pub(crate) const APPROVER: &str = "aion-approver";
 
-/// The node, asked as whoever bears the approver's token, or has a key: what that may the node knows.
+/// The node, asked as whoever bears the approver's token, or has a key; or those of a cluster, asked as whoever asks here. What that may
+/// the node knows.
 ///
 /// # Errors
-/// Neither is shown, or there are several nodes.
-pub(crate) fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Node, Problem> {
-    let node = gateway.nodes.one(
-        "approvals cannot be answered",
-        "answer them with aionctl --cluster approvals",
-    )?;
+/// None of these is shown.
+#[cfg_attr(
+    not(feature = "kubernetes"),
+    expect(
+        clippy::infallible_destructuring_match,
+        reason = "a cluster has another way"
+    )
+)]
+pub(crate) fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Nodes, Problem> {
+    let node = match &gateway.nodes {
+        Nodes::One(node) => node,
+        #[cfg(feature = "kubernetes")]
+        Nodes::Many(caller) => return Ok(Nodes::Many(caller.clone())),
+    };
     let token = headers.get(APPROVER).and_then(|it| it.to_str().ok());
     let address = match token {
         Some(token) => node.address.asked_as(token).ok(),
@@ -30,5 +40,5 @@ pub(crate) fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Node, P
             "send the token of config/approver.token of the node as Aion-Approver, or use aionctl approvals",
         )
     })?;
-    Ok(Node { address })
+    Ok(Nodes::One(Node { address }))
 }

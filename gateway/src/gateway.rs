@@ -57,8 +57,8 @@ pub(crate) struct Gateway {
     pub(crate) lending: Arc<Lending>,
     /// Whose tokens are taken.
     pub(crate) issuers: Arc<Issuers>,
-    /// What happens on the node, as far as who asks may see it. None in a cluster.
-    pub(crate) events: Option<Arc<Events>>,
+    /// What happens on the node, or on those of a cluster, as far as who asks may see it.
+    pub(crate) events: Arc<Events>,
 }
 
 impl Gateway {
@@ -72,7 +72,7 @@ impl Gateway {
             .with_context(|| format!("cannot speak to a node at {}", socket.display()))?;
         let node = Node { address };
         Ok(Arc::new(Self {
-            events: Some(Arc::new(Events::of(node.clone(), namespace))),
+            events: Arc::new(Events::of(node.clone(), namespace)),
             own: Nodes::One(node.clone()),
             nodes: Nodes::One(node),
             key: None,
@@ -107,17 +107,14 @@ impl Gateway {
             base: Arc::default(),
             lending: Arc::default(),
             issuers: Arc::default(),
-            events: None,
+            events: Arc::new(Events::of_cluster(cluster.nobody(), namespace)),
         })
     }
 
     /// The same for whoever has a key, and the node asked in that name.
     pub(crate) fn asked_by(&self, node: Node, admitted: Admitted) -> Self {
         Self {
-            events: self
-                .events
-                .as_ref()
-                .map(|it| Arc::new(it.asked_of(node.clone()))),
+            events: Arc::new(self.events.asked_of(node.clone())),
             nodes: Nodes::One(node),
             key: Some(admitted.id.into()),
             tokens_per_hour: admitted.tokens_per_hour,
@@ -131,9 +128,10 @@ impl Gateway {
     /// The same for whoever asks in a cluster, and its nodes asked in that name: also about what was begun.
     #[cfg(feature = "kubernetes")]
     pub(crate) fn asked_in_cluster(&self, caller: Caller) -> Self {
-        let usual = || self.namespace.clone();
+        let namespace = caller.namespace().unwrap_or(&self.namespace).to_owned();
         Self {
-            namespace: caller.namespace().map_or_else(usual, str::to_owned),
+            events: Arc::new(self.events.asked_by(caller.clone(), &namespace)),
+            namespace,
             key: Some(caller.name().into()),
             own: Nodes::Many(caller.clone()),
             nodes: Nodes::Many(caller),
@@ -166,7 +164,7 @@ impl Gateway {
     #[allow(clippy::unwrap_used)]
     pub(crate) fn at(node: Node) -> Self {
         Self {
-            events: Some(Arc::new(Events::of(node.clone(), "default"))),
+            events: Arc::new(Events::of(node.clone(), "default")),
             own: Nodes::One(node.clone()),
             nodes: Nodes::One(node),
             key: None,

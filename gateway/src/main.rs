@@ -25,6 +25,7 @@ mod notes;
 mod numbers;
 mod openai;
 mod openapi;
+mod paged;
 mod place;
 #[cfg(feature = "kubernetes")]
 mod probes;
@@ -164,9 +165,7 @@ async fn until_over(
 ) {
     let late = async {
         stop.cancelled().await;
-        if let Some(events) = &gateway.events {
-            events.end().await;
-        }
+        gateway.events.end().await;
         tokio::time::sleep(LAST).await;
     };
     tokio::select! {

@@ -3,6 +3,7 @@
 
 use aion_abi::{
     admin::{TurnRecord, Upload},
+    approval::{Answer, Approval, Approvals},
     problem::Problem,
 };
 use aion_client::{Body, ClientError, Download, Node};
@@ -10,7 +11,10 @@ use serde_json::Value;
 
 #[cfg(feature = "kubernetes")]
 use crate::cluster::Caller;
-use crate::place::{Key, Place, Places, Told};
+use crate::{
+    paged::{List, Rows},
+    place::{Key, Place, Places, Told},
+};
 
 /// Agents, as resources are called.
 const AGENTS: &str = "agents";
@@ -145,4 +149,67 @@ impl Nodes {
         let (place, own) = self.of_turn(shown).await?;
         place.file(own, path).await
     }
+
+    /// What agents ask people: of a namespace, or of all where there is one node.
+    #[cfg_attr(
+        not(feature = "kubernetes"),
+        expect(unused_variables, reason = "there is one node")
+    )]
+    pub(crate) async fn approvals(
+        &self,
+        named: Option<&str>,
+        usual: &str,
+        mut rows: Rows,
+    ) -> Result<List, ClientError> {
+        match self {
+            Self::One(node) => {
+                let mut all = Place::alone(node.clone()).approvals().await?;
+                if let Some(namespace) = named {
+                    keep(&mut all, namespace);
+                }
+                rows.add(all);
+                Ok(rows.page(Vec::new()))
+            }
+            #[cfg(feature = "kubernetes")]
+            Self::Many(caller) => caller.approvals(named.unwrap_or(usual), rows).await,
+        }
+    }
+
+    /// Where an approval is, by the number that is shown of it, and its number there.
+    async fn of_approval(&self, shown: u64) -> Result<(Place, u64), ClientError> {
+        match self {
+            Self::One(node) => Ok((Place::alone(node.clone()), shown)),
+            #[cfg(feature = "kubernetes")]
+            Self::Many(caller) => caller.of_approval(shown).await,
+        }
+    }
+
+    /// One of what is asked.
+    pub(crate) async fn approval(&self, shown: u64) -> Result<Approval, ClientError> {
+        let (place, own) = self.of_approval(shown).await?;
+        place.approval(own).await
+    }
+
+    /// Says yes or no, to what was shown.
+    pub(crate) async fn answer(
+        &self,
+        shown: u64,
+        answer: &Answer,
+    ) -> Result<Approval, ClientError> {
+        let (place, own) = self.of_approval(shown).await?;
+        place.answer(own, answer).await
+    }
+
+    /// Takes a word back that stands.
+    pub(crate) async fn revoke(&self, shown: u64) -> Result<(), ClientError> {
+        let (place, own) = self.of_approval(shown).await?;
+        place.revoke(own).await
+    }
+}
+
+/// Leaves those of a namespace.
+fn keep(all: &mut Approvals, namespace: &str) {
+    let is_of = |agent: &str| agent.split_once('/').is_some_and(|(of, _)| of == namespace);
+    all.items.retain(|it| is_of(&it.agent));
+    all.standing.retain(|it| is_of(&it.agent));
 }

@@ -1,7 +1,7 @@
-//! What turns and uploads of several nodes are called where one gateway shows them: with the node in the name, so that any
-//! gateway finds them again and none keeps a table. Nodes count their turns each from 1.
+//! What turns, approvals and uploads of several nodes are called where one gateway shows them: with the node in the name, so that any
+//! gateway finds them again and none keeps a table. Nodes count their turns, and their approvals, each from 1.
 //!
-//! A turn stays a number, of 53 bits at most, which is what JSON's readers hold exactly: 22 of the node, and 31 of its turn.
+//! What has a number keeps one, of 53 bits at most, which is what JSON's readers hold exactly: 22 of the node, and 31 of its own.
 
 use std::fmt::{self, Write as _};
 
@@ -13,7 +13,7 @@ const OWN: u32 = 31;
 const TAG: u32 = 22;
 
 /// Stands for a node in a number. Two nodes may have one: then both are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Tag(u32);
 
 impl Tag {
@@ -29,8 +29,15 @@ impl Tag {
         Self((bits % ((1 << TAG) - 1)) + 1)
     }
 
-    /// How a turn of the node is shown; none where its number has more bits.
-    pub(crate) fn turn(self, own: u64) -> Option<u64> {
+    /// As it is written; there is one way of writing it.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let tag = Self(u32::from_str_radix(text, 16).ok()?);
+        let is_tag = tag.0 > 0 && tag.0 < 1 << TAG;
+        (is_tag && tag.to_string() == text).then_some(tag)
+    }
+
+    /// How a turn or an approval of the node is shown; none where its number has more bits.
+    pub(crate) fn number(self, own: u64) -> Option<u64> {
         (own < 1 << OWN).then_some((u64::from(self.0) << OWN) | own)
     }
 
@@ -49,8 +56,8 @@ impl fmt::Display for Tag {
     }
 }
 
-/// The node of a turn, and its number there.
-pub(crate) fn turn(shown: u64) -> Option<(Tag, u64)> {
+/// The node of a turn or an approval, and its number there.
+pub(crate) fn number(shown: u64) -> Option<(Tag, u64)> {
     let tag = u32::try_from(shown >> OWN).ok()?;
     let is_tag = tag > 0 && tag < 1 << TAG;
     is_tag.then_some((Tag(tag), shown & ((1 << OWN) - 1)))
@@ -59,10 +66,7 @@ pub(crate) fn turn(shown: u64) -> Option<(Tag, u64)> {
 /// The node of an upload, and its name there.
 pub(crate) fn upload(shown: &str) -> Option<(Tag, &str)> {
     let (tag, own) = shown.split_once('-')?;
-    let read = u32::from_str_radix(tag, 16).ok()?;
-    // One way of writing it.
-    (Tag(read).to_string() == tag && turn(u64::from(read) << OWN).is_some())
-        .then_some((Tag(read), own))
+    Some((Tag::read(tag)?, own))
 }
 
 #[cfg(test)]
@@ -75,19 +79,19 @@ mod tests {
         for uid in ["", "7c0f", "0b1d9d3e-0000-4000-8000-000000000000"] {
             for own in [0, 1, (1 << OWN) - 1] {
                 let tag = Tag::of(uid);
-                let shown = tag.turn(own).unwrap();
+                let shown = tag.number(own).unwrap();
                 assert!(shown < 1 << 53, "{shown}");
-                assert_eq!(turn(shown), Some((tag, own)));
+                assert_eq!(number(shown), Some((tag, own)));
             }
         }
-        assert_eq!(Tag::of("a").turn(1 << OWN), None);
+        assert_eq!(Tag::of("a").number(1 << OWN), None);
         assert_ne!(Tag::of("a"), Tag::of("b"));
     }
 
     #[test]
     fn what_no_gateway_of_a_cluster_showed_names_no_node() {
         for shown in [0, 7, (1 << OWN) - 1, 1 << 53, u64::MAX] {
-            assert_eq!(turn(shown), None, "{shown}");
+            assert_eq!(number(shown), None, "{shown}");
         }
         for shown in [
             "", "x", "00000-a", "000000-a", "ZZZZZZ-a", "0000ff", "0000FF-a", "+000ff-a",

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use aion_abi::{
     admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
-    approval::{Answer, Approval, Approvals},
+    approval::{Answer, Approval},
     audit::Audit,
     code::Code,
     external::{Begin, Begun, End, Given, Holding, Registered, Registration, Told},
@@ -34,7 +34,7 @@ use crate::{
     mcp::Mcp,
     openai::{chat, embeddings, models, responses},
     openapi::{self, Form, Operation},
-    protected,
+    paged, protected,
     refusal::{MCP, refused},
     rest::{self, Within, turns},
 };
@@ -195,21 +195,24 @@ fn endpoints() -> Vec<Endpoint> {
             Method::GET,
             "/v1/approvals",
             get(rest::approvals::list),
-            rest("listApprovals", "List what agents want approved; needs the header Aion-Approver")
-                .answers::<Approvals>(),
+            rest("listApprovals", "List what agents want approved; needs the header Aion-Approver, in a cluster the right to approve")
+                .query::<Within>()
+                .query::<paged::Wanted>()
+                .answers::<paged::List>()
+                .tagged(),
         ),
         on(
             Method::GET,
             "/v1/approvals/{approval}",
             get(rest::approvals::get),
-            rest("getApproval", "One approval, waiting or answered; needs the header Aion-Approver")
+            rest("getApproval", "One approval, waiting or answered; needs the header Aion-Approver, in a cluster the right to approve")
                 .answers::<Approval>(),
         ),
         on(
             Method::POST,
             "/v1/approvals/{approval}",
             post(rest::approvals::answer),
-            rest("answerApproval", "Approve or deny what was shown, named by its turn and digest; needs the header Aion-Approver")
+            rest("answerApproval", "Approve or deny what was shown, named by its turn and digest; needs the header Aion-Approver, in a cluster the right to approve")
                 .reads::<Answer>()
                 .answers::<Approval>(),
         ),
@@ -217,7 +220,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::DELETE,
             "/v1/approvals/{approval}",
             delete(rest::approvals::revoke),
-            rest("revokeApproval", "End a standing approval; needs the header Aion-Approver")
+            rest("revokeApproval", "End a standing approval; needs the header Aion-Approver, in a cluster the right to approve")
                 .answers::<Value>(),
         ),
         on(

@@ -3,9 +3,10 @@
 //! | method and path | body → answer |
 //! |---|---|
 //! | `GET /api/v1/approvals` · `/api/v1/namespaces/{ns}/agents/{agent}/approvals` | → [`Approvals`] |
+//! | `GET /api/v1/namespaces/{ns}/approvals` | → [`Approvals`] of the namespace; of those that were answered as many requests are shown as fit into [`MAX_SHOWN_TOGETHER`] |
 //! | `GET /api/v1/approvals/{approval}` · `…/agents/{agent}/approvals/{approval}` | → [`Approval`] |
 //! | `POST …/agents/{agent}/approvals/{approval}` | [`Answer`] → [`Approval`]; the second answer is `already-answered`, one to something else than was shown `changed` |
-//! | `DELETE …/agents/{agent}/approvals/{approval}` | takes a word back that counts beyond its turn |
+//! | `DELETE …/agents/{agent}/approvals/{approval}` · `/api/v1/approvals/{approval}` | takes a word back that counts beyond its turn |
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,10 @@ use crate::date::UnixMillis;
 
 /// The most of a request that is shown, in bytes.
 pub const MAX_SHOWN: usize = 16 * 1024;
+
+/// The most of requests that is shown in the list of a namespace, in bytes: of all that wait, and of those that were answered
+/// while there is room.
+pub const MAX_SHOWN_TOGETHER: usize = 1 << 20;
 
 /// What is asked, and what was said for longer than a turn.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! | method and path | answer |
 //! |---|---|
-//! | `GET /api/v1/events[?after=CURSOR][&follow=false]` | → stream of [`Told`]; without `after` from now on, without following up to now |
+//! | `GET /api/v1/events[?after=CURSOR][&follow=false]` · `/api/v1/namespaces/{ns}/events` | → stream of [`Told`]; without `after` from now on, without following up to now |
 //!
 //! Nothing is told of what is asked, answered, or given to a syscall. What was told and is not kept any more, or was never
 //! kept, is told as [`Missed`] and never passed over.

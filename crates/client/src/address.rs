@@ -264,11 +264,21 @@ impl Address {
     }
 
     /// Reads a body to its end.
-    pub(crate) async fn collect(&self, mut response: Response) -> Result<Bytes, ClientError> {
+    pub(crate) async fn collect(&self, response: Response) -> Result<Bytes, ClientError> {
+        self.collect_within(response, MAX_ANSWER).await
+    }
+
+    /// Reads a body of so many bytes at most to its end.
+    pub(crate) async fn collect_within(
+        &self,
+        mut response: Response,
+        most: usize,
+    ) -> Result<Bytes, ClientError> {
         let mut whole = BytesMut::new();
         while let Some(part) = response.chunk().await.map_err(|why| self.broken(&why))? {
-            if whole.len() + part.len() > MAX_ANSWER {
-                return Err(self.unexpected("an answer is larger than 64 MiB"));
+            if whole.len() + part.len() > most {
+                let why = format!("an answer is larger than {} MiB", most >> 20);
+                return Err(self.unexpected(why));
             }
             whole.extend_from_slice(&part);
         }

@@ -7,6 +7,7 @@
 
 mod address;
 mod answer;
+mod approvals;
 mod events;
 mod failure;
 mod keys;

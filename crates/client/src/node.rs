@@ -4,7 +4,6 @@ use aion_abi::admin::{
     ApplyRequest, ApplyResponse, KernelTrace, LogLine, MountMapping, NodeStatus, TurnEvent,
     TurnRecord, TurnRequest, Upload, Why,
 };
-use aion_abi::approval::{Answer, Approval, Approvals};
 use aion_abi::event::{Cursor, Told};
 use bytes::Bytes;
 use reqwest::{Body, Method, Response, StatusCode, Url, header::HeaderMap};
@@ -303,7 +302,28 @@ impl Node {
         after: Option<Cursor>,
         follow: bool,
     ) -> Result<Events<Told>, ClientError> {
-        let mut url = self.url(["events"])?;
+        self.feed(self.url(["events"])?, after, follow).await
+    }
+
+    /// What happens to agents of a namespace, as it happens.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events_in(
+        &self,
+        namespace: &str,
+        after: Option<Cursor>,
+    ) -> Result<Events<Told>, ClientError> {
+        let url = self.url(["namespaces", namespace, "events"])?;
+        self.feed(url, after, true).await
+    }
+
+    async fn feed(
+        &self,
+        mut url: Url,
+        after: Option<Cursor>,
+        follow: bool,
+    ) -> Result<Events<Told>, ClientError> {
         url.query_pairs_mut()
             .append_pair("follow", &follow.to_string())
             .extend_pairs(after.map(|after| ("after", after.to_string())));
@@ -316,100 +336,6 @@ impl Node {
     /// [`ClientError`].
     pub async fn why(&self, namespace: &str, agent: &str) -> Result<Why, ClientError> {
         self.get(self.agent(namespace, agent, "why")?).await
-    }
-
-    /// What all agents of the node ask people.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn approvals(&self) -> Result<Approvals, ClientError> {
-        self.get(self.url(["approvals"])?).await
-    }
-
-    /// What an agent asks people.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn approvals_of(
-        &self,
-        namespace: &str,
-        agent: &str,
-    ) -> Result<Approvals, ClientError> {
-        self.get(self.agent(namespace, agent, "approvals")?).await
-    }
-
-    /// A call that a person is asked about, or was.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn approval(&self, approval: u64) -> Result<Approval, ClientError> {
-        self.get(self.url(["approvals", &approval.to_string()])?)
-            .await
-    }
-
-    /// The same, of an agent.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn approval_of(
-        &self,
-        namespace: &str,
-        agent: &str,
-        approval: u64,
-    ) -> Result<Approval, ClientError> {
-        self.get(self.approval_url(namespace, agent, approval)?)
-            .await
-    }
-
-    /// Says yes or no.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn answer_approval(
-        &self,
-        namespace: &str,
-        agent: &str,
-        approval: u64,
-        answer: &Answer,
-    ) -> Result<Approval, ClientError> {
-        let url = self.approval_url(namespace, agent, approval)?;
-        let body = self.encode(answer)?;
-        let response = self.send(Method::POST, url, body, JSON).await?;
-        self.decode(response).await
-    }
-
-    /// Takes a word back that stands.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn revoke_word(
-        &self,
-        namespace: &str,
-        agent: &str,
-        approval: u64,
-    ) -> Result<(), ClientError> {
-        let url = self.approval_url(namespace, agent, approval)?;
-        let response = self
-            .send(Method::DELETE, url, Body::default(), JSON)
-            .await?;
-        self.address.collect(response).await.map(|_| ())
-    }
-
-    fn approval_url(
-        &self,
-        namespace: &str,
-        agent: &str,
-        approval: u64,
-    ) -> Result<Url, ClientError> {
-        let approval = approval.to_string();
-        self.url([
-            "namespaces",
-            namespace,
-            "agents",
-            agent,
-            "approvals",
-            &approval,
-        ])
     }
 
     /// Passes on what a program that runs elsewhere says (`aion_abi::external`), to `below` its agent's programs. A refusal is

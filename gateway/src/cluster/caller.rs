@@ -32,7 +32,7 @@ pub(crate) struct Caller {
 
 /// Somebody.
 pub(super) struct Who {
-    token: String,
+    pub(super) token: String,
     user: UserInfo,
 }
 
@@ -74,14 +74,14 @@ impl Caller {
         of_account(self.name())
     }
 
-    fn who(&self) -> Result<&Who, Problem> {
+    pub(super) fn who(&self) -> Result<&Who, Problem> {
         self.who
             .as_deref()
             .ok_or_else(|| Problem::new(Code::BadSignature, "the request names no caller"))
     }
 
     /// The same place, asked as whoever this is.
-    fn of_mine(&self, mut place: Place) -> Result<Place, Problem> {
+    pub(super) fn of_mine(&self, mut place: Place) -> Result<Place, Problem> {
         let token = &self.who()?.token;
         place.node.address = place
             .node
@@ -127,7 +127,11 @@ impl Caller {
     }
 
     /// Whether this one may do something with an agent.
-    async fn may(&self, verb: &str, (namespace, name): (&str, &str)) -> Result<bool, Problem> {
+    pub(super) async fn may(
+        &self,
+        verb: &str,
+        (namespace, name): (&str, &str),
+    ) -> Result<bool, Problem> {
         let (who, wanted) = (self.who()?, wanted(verb, namespace, name));
         let may = self.cluster.reviews.may(&who.user, &wanted);
         in_time("say what they may", may).await
@@ -189,11 +193,24 @@ impl Caller {
 
     /// Where a turn is, and its number there.
     pub(crate) async fn of_turn(&self, shown: u64) -> Result<(Place, u64), ClientError> {
+        self.of_number(shown, "turn", async |place, own| {
+            place.turn(own).await.map(|_| ())
+        })
+        .await
+    }
+
+    /// Where `what` has this number is, and its number there; `has` asks a node about it.
+    pub(super) async fn of_number(
+        &self,
+        shown: u64,
+        what: &str,
+        has: impl AsyncFn(&Place, u64) -> Result<(), ClientError>,
+    ) -> Result<(Place, u64), ClientError> {
         let none = || {
-            let what = format!("there is no turn {shown}, or the node that had it is gone");
+            let what = format!("there is no {what} {shown}, or the node that had it is gone");
             Problem::new(Code::NotFound, what)
         };
-        let (tag, own) = numbers::turn(shown).ok_or_else(none)?;
+        let (tag, own) = numbers::number(shown).ok_or_else(none)?;
         let mut at = self.tagged(tag)?;
         if at.len() < 2 {
             return Ok((at.pop().ok_or_else(none)?, own));
@@ -201,9 +218,9 @@ impl Caller {
         // Of those that are called alike, the one that has it. Each has to say so: a turn of the other would be somebody else's.
         let mut found = None;
         for place in at {
-            match place.turn(own).await {
-                Ok(_) if found.is_some() => return Err(alike().into()),
-                Ok(_) => found = Some(place),
+            match has(&place, own).await {
+                Ok(()) if found.is_some() => return Err(alike().into()),
+                Ok(()) => found = Some(place),
                 Err(ClientError::Refused(it))
                     if matches!(it.code, Code::NotFound | Code::Denied) => {}
                 Err(error) => return Err(error),
@@ -254,7 +271,7 @@ impl Caller {
     }
 }
 
-fn wanted<'a>(verb: &'a str, namespace: &'a str, name: &'a str) -> Wanted<'a> {
+pub(super) fn wanted<'a>(verb: &'a str, namespace: &'a str, name: &'a str) -> Wanted<'a> {
     Wanted {
         verb,
         resource: "agents",
@@ -263,7 +280,7 @@ fn wanted<'a>(verb: &'a str, namespace: &'a str, name: &'a str) -> Wanted<'a> {
     }
 }
 
-fn none((namespace, name): (&str, &str)) -> Problem {
+pub(super) fn none((namespace, name): (&str, &str)) -> Problem {
     // What is no name is cut: it is the client's own text.
     let short = |text: &str| text.chars().take(63).collect::<String>();
     let what = format!("there is no agent {}/{}", short(namespace), short(name));

@@ -1,4 +1,4 @@
-//! The agents of a namespace that somebody may see: read page by page, so many at most, and few lists at once, so that nobody has the
+//! Lists of a namespace: the agents that somebody may see, read page by page, so many at most, and few lists at once, so that nobody has the
 //! gateway hold more than it can, or ask the API server more than that answers to others.
 
 use aion_abi::{code::Code, problem::Problem};
@@ -19,16 +19,29 @@ const LISTED: usize = 5_000;
 /// In JSON they are so long together.
 const BYTES: usize = 16 << 20;
 /// So many are looked at for who may ask some of a namespace only: each takes reviews of its own.
-const REVIEWED: usize = 256;
+pub(super) const REVIEWED: usize = 256;
 /// Reviews of one list at once.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 /// Agents of a list that come at once.
 const PAGE: u32 = 100;
 
-/// Lists under way. Those that take reviews keep nobody waiting who sees all of a namespace.
+/// Lists under way. Those that take reviews keep nobody waiting who sees all of a namespace, and those that wait for nodes nobody who
+/// waits for the API server.
 pub(super) struct Lists {
     whole: Semaphore,
     reviewed: Semaphore,
+    asked: Semaphore,
+}
+
+/// What a list takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Takes {
+    /// All of a namespace, in memory.
+    Whole,
+    /// Reviews, one for each agent.
+    Reviews,
+    /// Answers of nodes.
+    Nodes,
 }
 
 impl Default for Lists {
@@ -36,20 +49,21 @@ impl Default for Lists {
         Self {
             whole: Semaphore::new(2),
             reviewed: Semaphore::new(2),
+            asked: Semaphore::new(2),
         }
     }
 }
 
 impl Lists {
-    async fn turn(&self, sees_all: bool) -> Result<SemaphorePermit<'_>, Problem> {
-        let which = match sees_all {
-            true => &self.whole,
-            false => &self.reviewed,
+    pub(super) async fn turn(&self, takes: Takes) -> Result<SemaphorePermit<'_>, Problem> {
+        let which = match takes {
+            Takes::Whole => &self.whole,
+            Takes::Reviews => &self.reviewed,
+            Takes::Nodes => &self.asked,
         };
         let turn = tokio::time::timeout(REVIEW, which.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or_else(|| {
-            Problem::new(Code::Overloaded, "many lists of agents are made at once")
-                .retry_after_ms(5_000)
+            Problem::new(Code::Overloaded, "many lists are made at once").retry_after_ms(5_000)
         })
     }
 }
@@ -64,7 +78,11 @@ impl Caller {
                 .into());
         }
         let sees_all = self.sees((namespace, "")).await?;
-        let _turn = self.cluster().lists.turn(sees_all).await?;
+        let takes = match sees_all {
+            true => Takes::Whole,
+            false => Takes::Reviews,
+        };
+        let _turn = self.cluster().lists.turn(takes).await?;
         if sees_all {
             return match self.listed(namespace, LISTED).await? {
                 (all, true) => Ok(all),
@@ -114,7 +132,7 @@ impl Caller {
     }
 }
 
-fn too_large(namespace: &str, remedy: &str) -> Problem {
+pub(super) fn too_large(namespace: &str, remedy: &str) -> Problem {
     let what = format!("namespace {namespace} has more agents than are listed at once");
     Problem::new(Code::TooLarge, what).remedy(remedy)
 }

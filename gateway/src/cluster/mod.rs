@@ -3,7 +3,9 @@
 //!
 //! What may not enter: protocols, and what is kept from one request to the next.
 
+mod approvals;
 mod caller;
+mod feeds;
 mod lists;
 mod table;
 mod watching;
@@ -17,7 +19,7 @@ use kube::Client;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-pub(crate) use self::caller::Caller;
+pub(crate) use self::{caller::Caller, feeds::FeedOf};
 use self::{caller::Who, lists::Lists, table::Table};
 
 /// How long a request waits for a word of the API server's, as at a node.

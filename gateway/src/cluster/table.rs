@@ -1,7 +1,11 @@
 //! Which nodes have an agent, and where they are: the little of AgentInstances and KernelNodes that this takes, as the watches
 //! tell it. What may not enter: who asks, and the API server.
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use aion_client::{Address, Node};
 use sha2::{Digest as _, Sha256};
@@ -50,6 +54,17 @@ struct Has<'a> {
     address: &'a Address,
     is_ready: bool,
     is_leaving: bool,
+}
+
+/// A node that has agents of a namespace, and these.
+pub(super) struct Within {
+    /// Its name.
+    pub(super) node: Arc<str>,
+    /// What it is told apart by; none where there is no KernelNode.
+    pub(super) tag: Option<Tag>,
+    /// Where it is; or why it cannot be asked.
+    pub(super) place: Result<Place, String>,
+    pub(super) agents: BTreeSet<Box<str>>,
 }
 
 /// Why no node of an agent is asked.
@@ -131,6 +146,38 @@ impl Table {
             .collect()
     }
 
+    /// The nodes that have agents of a namespace, by name.
+    pub(super) fn within(&self, namespace: &str) -> Vec<Within> {
+        let mut nodes: BTreeMap<&Arc<str>, BTreeSet<Box<str>>> = BTreeMap::new();
+        for ((of, agent), instances) in &self.instances {
+            if &**of != namespace {
+                continue;
+            }
+            for (instance, _) in instances {
+                let agents = nodes.entry(&instance.node).or_default();
+                agents.insert(agent.clone());
+            }
+        }
+        let within = nodes.into_iter().map(|(name, agents)| Within {
+            node: Arc::clone(name),
+            tag: self.nodes.get(name).map(|(at, _)| at.tag),
+            place: self.asked(name),
+            agents,
+        });
+        within.collect()
+    }
+
+    /// How a node is asked; or why it cannot be.
+    fn asked(&self, name: &str) -> Result<Place, String> {
+        match self.nodes.get(name) {
+            None => Err(no_kernel_node(name)),
+            Some((at, _)) => match &at.address {
+                Ok(address) => Ok(place(at, address)),
+                Err(cause) => Err(unasked(name, cause)),
+            },
+        }
+    }
+
     /// Where a question to an agent may be asked, in order.
     ///
     /// The order is by a hash of key and node (rendezvous hashing), so that every gateway has the same one. A client's key is
@@ -189,7 +236,7 @@ impl Table {
                 continue;
             }
             let Some((at, _)) = self.nodes.get(name) else {
-                why = Some(format!("there is no KernelNode {name}"));
+                why = Some(no_kernel_node(name));
                 continue;
             };
             match &at.address {
@@ -212,6 +259,10 @@ impl Table {
 
 fn named((namespace, name): (&str, &str)) -> Named {
     (namespace.into(), name.into())
+}
+
+fn no_kernel_node(name: &str) -> String {
+    format!("there is no KernelNode {name}")
 }
 
 fn unasked(node: &str, cause: &str) -> String {

@@ -187,3 +187,30 @@ fn ten_thousand_instances_are_a_few_mib() {
     assert!(size_of::<(Instance, u32)>() <= 48);
     assert!(size_of::<Named>() <= 32);
 }
+
+#[test]
+fn the_nodes_of_a_namespace_are_those_that_have_agents_of_it_also_where_none_can_be_asked() {
+    let mut table = three();
+    table.instance(("office", "clerk"), instance("clerk", "a"));
+    table.instance(("home", "helper"), instance("helper", "d"));
+    table.instance(("home", "helper"), instance("helper-2", "a"));
+    let within = table.within("home");
+    let named: Vec<_> = within
+        .iter()
+        .map(|it| (&*it.node, it.place.is_ok(), it.agents.len()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("a", true, 2),
+            ("b", true, 1),
+            ("c", true, 1),
+            ("d", false, 1)
+        ]
+    );
+    assert_eq!(within[0].tag, Some(Tag::of("a")));
+    assert_eq!(within[3].tag, None, "it has no KernelNode");
+    let within = table.within("office");
+    assert_eq!(within.len(), 1);
+    assert!(table.within("nowhere").is_empty());
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aion_abi::problem::Problem;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::{subscriptions::refused, wire::Command};
@@ -17,7 +18,7 @@ const QUOTED: usize = 256;
 ///
 /// # Errors
 /// What is wrong with it, and in which field.
-pub(super) fn read(text: &str) -> Result<Command, Problem> {
+pub(super) fn read<C: DeserializeOwned>(text: &str) -> Result<Command<C>, Problem> {
     let remedy = "say {\"subscribe\": {\"id\": …}} or {\"unsubscribe\": {\"id\": …}}, as docs/gateway.md has it";
     let mut reader = serde_json::Deserializer::from_str(text);
     let command = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -60,7 +61,13 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use aion_abi::event::Cursor;
+
     use super::*;
+
+    fn read(text: &str) -> Result<Command<Cursor>, Problem> {
+        super::read(text)
+    }
 
     #[test]
     fn what_is_wrong_is_told_with_its_field() {

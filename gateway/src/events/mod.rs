@@ -1,13 +1,16 @@
 //! The feed of the node for programs: one connection there for all of them here, as a WebSocket of many subscriptions or as one
-//! stream of server-sent events.
+//! stream of server-sent events. In a cluster each follows its nodes itself (`several`).
 //!
 //! Each reader goes at its own pace over the ring of the hub, so what is kept is bounded however many read, and nobody is held up by
 //! another. The node judges which events a caller may see: whoever has a key has a connection there in the key's name.
 
 mod catching_up;
 mod commands;
+mod conversation;
 mod hub;
 mod reader;
+#[cfg(feature = "kubernetes")]
+mod several;
 mod socket;
 mod stream;
 mod subscriptions;
@@ -30,8 +33,10 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::hub::Hub;
+use self::{conversation::Told, hub::Hub};
 pub(crate) use self::{stream::Wanted, wire::Frame};
+#[cfg(feature = "kubernetes")]
+use crate::cluster::Caller;
 
 /// Where it is.
 pub(crate) const PATH: &str = "/v1/events";
@@ -50,20 +55,43 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(crate) struct Events {
-    hub: Arc<Hub>,
+    of: Of,
     /// For so many more.
     room: Arc<Semaphore>,
+    /// For feeds of several nodes.
+    #[cfg(feature = "kubernetes")]
+    feeds: several::Room,
     /// Of agents that are named without one.
     namespace: String,
     sockets: TaskTracker,
     stop: CancellationToken,
 }
 
+/// Whose feed it is.
+enum Of {
+    One(Arc<Hub>),
+    /// Of the nodes that somebody may ask.
+    #[cfg(feature = "kubernetes")]
+    Many(Caller),
+}
+
 impl Events {
     pub(crate) fn of(node: Node, namespace: &str) -> Self {
+        Self::new(Of::One(Arc::new(Hub::of(node))), namespace)
+    }
+
+    /// Of the nodes of a cluster, for nobody yet.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn of_cluster(nobody: Caller, namespace: &str) -> Self {
+        Self::new(Of::Many(nobody), namespace)
+    }
+
+    fn new(of: Of, namespace: &str) -> Self {
         Self {
-            hub: Arc::new(Hub::of(node)),
+            of,
             room: Arc::new(Semaphore::new(aion_serve::connections().div_ceil(SHARE))),
+            #[cfg(feature = "kubernetes")]
+            feeds: several::Room::of_gateway(),
             namespace: namespace.to_owned(),
             sockets: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -72,10 +100,22 @@ impl Events {
 
     /// The same of the node as somebody else sees it, who has a connection of his own there.
     pub(crate) fn asked_of(&self, node: Node) -> Self {
+        self.as_seen(Of::One(Arc::new(Hub::of(node))), &self.namespace)
+    }
+
+    /// The same for whoever asks in a cluster, whose agents are of this namespace where none is named.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn asked_by(&self, caller: Caller, namespace: &str) -> Self {
+        self.as_seen(Of::Many(caller), namespace)
+    }
+
+    fn as_seen(&self, of: Of, namespace: &str) -> Self {
         Self {
-            hub: Arc::new(Hub::of(node)),
+            of,
             room: Arc::clone(&self.room),
-            namespace: self.namespace.clone(),
+            #[cfg(feature = "kubernetes")]
+            feeds: self.feeds.clone(),
+            namespace: namespace.to_owned(),
             sockets: self.sockets.clone(),
             stop: self.stop.clone(),
         }
@@ -103,7 +143,14 @@ impl Events {
             let wanted = Query::<Wanted>::from_request_parts(&mut parts, &()).await;
             let Query(wanted) = wanted.map_err(|refused| refused.0)?;
             let place = self.place()?;
-            return stream::follow(self, wanted, &parts.headers, place).await;
+            return match &self.of {
+                Of::One(hub) => stream::follow(self, hub, wanted, &parts.headers, place).await,
+                #[cfg(feature = "kubernetes")]
+                Of::Many(caller) => {
+                    let caller = caller.clone();
+                    several::follow(self, caller, wanted, &parts.headers, place).await
+                }
+            };
         }
         let socket = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
         let socket = socket.map_err(|why: WebSocketUpgradeRejection| {
@@ -115,15 +162,38 @@ impl Events {
             .max_frame_size(MAX_MESSAGE)
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER);
-        let (events, sockets, place) = (Arc::clone(self), self.sockets.clone(), self.place()?);
+        let (events, place) = (Arc::clone(self), self.place()?);
+        Ok(match &self.of {
+            Of::One(hub) => {
+                let told = socket::Socket::new(events, Arc::clone(hub));
+                self.upgraded(socket, told, place)
+            }
+            #[cfg(feature = "kubernetes")]
+            Of::Many(caller) => {
+                let told = several::Socket::new(events, caller.clone());
+                self.upgraded(socket, told, place)
+            }
+        })
+    }
+
+    fn upgraded<T>(
+        &self,
+        socket: WebSocketUpgrade,
+        told: T,
+        place: OwnedSemaphorePermit,
+    ) -> Response
+    where
+        T: Told<Cursor: Send, News: Send> + Send + 'static,
+    {
+        let (sockets, stop) = (self.sockets.clone(), self.stop.clone());
         let serve = move |socket| {
-            let serving = socket::serve(socket, events);
+            let serving = conversation::serve(socket, told, stop);
             sockets.track_future(async move {
                 let _place = place;
                 serving.await;
             })
         };
-        Ok(socket.on_upgrade(serve).into_response())
+        socket.on_upgrade(serve).into_response()
     }
 
     /// A place among those who listen, who leave connections for everything else.
@@ -135,6 +205,16 @@ impl Events {
                 .remedy("have one connection with more subscriptions, or close others")
                 .retry_after_ms(5_000)
         })
+    }
+
+    /// A filter within one namespace, and that: the usual one where it names none.
+    #[cfg(feature = "kubernetes")]
+    fn within(&self, filter: Filter) -> Result<(Filter, String), Problem> {
+        let mut filter = self.named(filter);
+        let usual = || self.namespace.clone();
+        let namespace = filter.namespace.get_or_insert_with(usual).clone();
+        subscriptions::check(&filter)?;
+        Ok((filter, namespace))
     }
 
     /// Agents of a filter by their whole names.

@@ -1,6 +1,9 @@
 //! The feed as server-sent events: one filter, said in the address. `Last-Event-ID` goes on behind what a client has.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque, convert::Infallible, fmt::Display, str::FromStr, sync::Arc,
+    time::Duration,
+};
 
 use aion_abi::{
     event::{Cursor, Filter, Kind},
@@ -15,7 +18,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use super::{
     Events as Feed,
     catching_up::{CatchingUp, Step},
-    hub::Line,
+    hub::{Hub, Line},
     reader::Reader,
     subscriptions::{check, is_within, refused},
     wire::Frame,
@@ -39,7 +42,6 @@ pub(crate) struct Wanted {
     #[schemars(length(min = 1))]
     namespace: Option<String>,
     /// Behind this cursor; the header Last-Event-ID says the same and counts more.
-    #[schemars(with = "Option<Cursor>")]
     after: Option<String>,
 }
 
@@ -63,12 +65,13 @@ struct Following {
 /// What is wrong with the request; or the node does not say what is behind its cursor.
 pub(super) async fn follow(
     feed: &Feed,
+    hub: &Arc<Hub>,
     wanted: Wanted,
     headers: &HeaderMap,
     place: OwnedSemaphorePermit,
 ) -> Result<Response, Problem> {
-    let (filter, after) = wanted.read(feed, headers)?;
-    let reader = Reader::begin(feed.hub.join()).await;
+    let (filter, after) = wanted.read::<Cursor>(feed, headers)?;
+    let reader = Reader::begin(hub.join()).await;
     let mut following = Following {
         filter,
         from: reader.at(),
@@ -82,7 +85,7 @@ pub(super) async fn follow(
     match after {
         Some(after) => {
             let upstream = Arc::clone(following.reader.upstream());
-            let behind = CatchingUp::behind(after, Arc::clone(&feed.hub), upstream).await?;
+            let behind = CatchingUp::behind(after, Arc::clone(hub), upstream).await?;
             following.catch_up(behind).await?;
         }
         None => following.stand(following.reader.cursor()),
@@ -171,7 +174,15 @@ impl Following {
 }
 
 impl Wanted {
-    fn read(self, feed: &Feed, headers: &HeaderMap) -> Result<(Filter, Option<Cursor>), Problem> {
+    /// What is wanted, and behind which cursor.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read<C: FromStr<Err: Display>>(
+        self,
+        feed: &Feed,
+        headers: &HeaderMap,
+    ) -> Result<(Filter, Option<C>), Problem> {
         let kind = |named: &str| {
             let found = Kind::ALL.into_iter().find(|it| it.as_str() == named);
             found.ok_or_else(|| {
@@ -195,7 +206,7 @@ impl Wanted {
         check(&filter)?;
         let last = headers.get(LAST_EVENT_ID);
         let last = last.map(|it| it.to_str().unwrap_or_default().to_owned());
-        let after = last.or(self.after).map(|it| it.parse::<Cursor>());
+        let after = last.or(self.after).map(|it| it.parse::<C>());
         let after = after.transpose().map_err(|error| {
             refused(&error.to_string(), "take it from an event, or leave it out")
         })?;

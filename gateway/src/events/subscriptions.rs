@@ -86,12 +86,7 @@ impl Subscriptions {
     /// # Errors
     /// A bound, by its name.
     pub(super) fn check(&self, id: &str, filter: &Filter, to_come: usize) -> Result<(), Problem> {
-        if id.is_empty() || id.len() > ID {
-            return Err(refused(
-                "id is empty or too long",
-                &format!("name it with 1 to {ID} bytes"),
-            ));
-        }
+        named(id)?;
         let others = match self.all.contains_key(id) {
             true => 0,
             false => self.all.len(),
@@ -130,6 +125,17 @@ impl Subscriptions {
     /// What is told of a line to one that is to come, and lacks it.
     pub(super) fn frame_of(&self, one: &Subscription, line: &Line) -> Option<String> {
         framed([one].into_iter().filter(|it| it.wants(line)), line)
+    }
+}
+
+/// Whether it is a name of a subscription.
+pub(super) fn named(id: &str) -> Result<(), Problem> {
+    match id.is_empty() || id.len() > ID {
+        false => Ok(()),
+        true => Err(refused(
+            "id is empty or too long",
+            &format!("name it with 1 to {ID} bytes"),
+        )),
     }
 }
 

@@ -1,24 +1,28 @@
 //! What is said on the socket, as JSON texts: commands of the client, and what it is told.
 
 use aion_abi::{
-    event::{Cursor, Event, Filter, Item, Kind, Missed, Told},
+    event::{Event, Filter, Item, Kind, Missed, Told},
     problem::Problem,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a client says.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// What a client says, with cursors as those are where it says it.
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) enum Command {
-    Subscribe(Subscribe),
+pub(super) enum Command<C> {
+    Subscribe(Subscribe<C>),
     Unsubscribe(Named),
 }
 
 /// A subscription, by a name of the client's; one of the same name takes its place.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Subscribe {
+#[derive(Debug, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    bound(deserialize = "C: Deserialize<'de>")
+)]
+pub(super) struct Subscribe<C> {
     pub(super) id: String,
     #[serde(default)]
     pub(super) kinds: Vec<Kind>,
@@ -28,11 +32,11 @@ pub(super) struct Subscribe {
     pub(super) namespace: Option<String>,
     /// Behind this cursor; without it from now on.
     #[serde(default)]
-    pub(super) after: Option<Cursor>,
+    pub(super) after: Option<C>,
 }
 
 /// The name of a subscription.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Named {
     pub(super) id: String,
@@ -46,9 +50,12 @@ pub(crate) struct Frame {
     /// The subscriptions that it is for; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     id: Vec<String>,
-    /// Where the feed goes on behind it.
+    /// Where the feed goes on behind it: a text that says so to whichever gateway it is given back to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<Cursor>,
+    cursor: Option<String>,
+    /// The node that it is of, by its name, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
     /// Something happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<Event>,
@@ -80,6 +87,7 @@ impl Frame {
         Self {
             id: Vec::new(),
             cursor: None,
+            node: None,
             event: None,
             missed: None,
             away: None,
@@ -90,10 +98,10 @@ impl Frame {
         }
     }
 
-    pub(super) fn subscribed(id: String, cursor: Option<Cursor>) -> Self {
+    pub(super) fn subscribed(id: String, cursor: Option<impl ToString>) -> Self {
         Self {
             id: vec![id],
-            cursor,
+            cursor: cursor.map(|it| it.to_string()),
             subscribed: Some(Nothing {}),
             ..Self::nothing()
         }
@@ -108,10 +116,10 @@ impl Frame {
     }
 
     /// How the feed stands for who has been told everything up to `cursor`.
-    pub(super) fn standing(id: Vec<String>, cursor: Option<Cursor>, is_away: bool) -> Self {
+    pub(super) fn standing(id: Vec<String>, cursor: Option<impl ToString>, is_away: bool) -> Self {
         Self {
             id,
-            cursor,
+            cursor: cursor.map(|it| it.to_string()),
             away: is_away.then_some(Nothing {}),
             listening: (!is_away).then_some(Nothing {}),
             ..Self::nothing()
@@ -126,13 +134,30 @@ impl Frame {
         }
     }
 
+    /// What one of several nodes tells, for subscriptions that are named elsewhere.
+    #[cfg(feature = "kubernetes")]
+    pub(super) fn of_node(cursor: Option<&str>, node: Option<&str>, what: Item) -> Self {
+        let mut frame = Self {
+            cursor: cursor.map(str::to_owned),
+            node: node.map(str::to_owned),
+            ..Self::nothing()
+        };
+        match what {
+            Item::Event(event) => frame.event = Some(event),
+            Item::Missed(missed) => frame.missed = Some(missed),
+            Item::Listening {} => frame.listening = Some(Nothing {}),
+            Item::Away {} => frame.away = Some(Nothing {}),
+        }
+        frame
+    }
+
     pub(super) fn text(&self) -> String {
         // What is told always has a JSON form.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-impl Subscribe {
+impl<C> Subscribe<C> {
     pub(super) fn filter(self) -> Filter {
         Filter {
             kinds: self.kinds,

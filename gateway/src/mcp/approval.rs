@@ -8,7 +8,7 @@ use aion_abi::{
     code::Code,
     problem::Problem,
 };
-use aion_client::{ClientError, Node};
+use aion_client::ClientError;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     resumed::State,
     words::{question, verdict},
 };
-use crate::{gateway::problem, unanswered::PATIENCE};
+use crate::{gateway::problem, nodes::Nodes, unanswered::PATIENCE};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -25,20 +25,24 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(super) enum Asker {
     /// In the call's stream, while it goes on.
-    Stream(Outlet, Node),
+    Stream(Outlet, Nodes),
     /// By its result: the client calls again, with the answer.
-    Result(Node),
+    Result(Nodes),
 }
 
 /// Takes what a client says that calls again to the node.
-pub(super) async fn answered(node: &Node, state: &State, verdict: Verdict) -> Result<(), Problem> {
-    let asked = node.approval(state.approval).await.map_err(problem)?;
-    say(node, &asked, (state.turn, &state.digest), verdict).await
+pub(super) async fn answered(
+    nodes: &Nodes,
+    state: &State,
+    verdict: Verdict,
+) -> Result<(), Problem> {
+    let asked = nodes.approval(state.approval).await.map_err(problem)?;
+    say(nodes, &asked, (state.turn, &state.digest), verdict).await
 }
 
 /// The approval, where it waits for a word about this turn, and who asks may say it. Anybody else is not asked.
-pub(super) async fn waits(node: &Node, approval: u64, turn: u64) -> Option<Approval> {
-    match node.approval(approval).await {
+pub(super) async fn waits(nodes: &Nodes, approval: u64, turn: u64) -> Option<Approval> {
+    match nodes.approval(approval).await {
         Ok(it) => (it.turn == turn && may_be_asked(&it)).then_some(it),
         Err(ClientError::Refused(_)) => None,
         Err(error) => {
@@ -54,8 +58,8 @@ fn may_be_asked(it: &Approval) -> bool {
 }
 
 /// Asks in the stream, and takes what is said to the node.
-pub(super) async fn asked(outlet: Outlet, node: Node, (approval, turn): (u64, u64)) {
-    let Some(asked) = waits(&node, approval, turn).await else {
+pub(super) async fn asked(outlet: Outlet, nodes: Nodes, (approval, turn): (u64, u64)) {
+    let Some(asked) = waits(&nodes, approval, turn).await else {
         return;
     };
     let Some(said) = outlet.ask(&question(&asked)).await else {
@@ -73,15 +77,11 @@ pub(super) async fn asked(outlet: Outlet, node: Node, (approval, turn): (u64, u6
 
 /// Says it, of what was shown. Where another was first, theirs counts, and the turn tells it.
 async fn say(
-    node: &Node,
+    nodes: &Nodes,
     asked: &Approval,
     (turn, digest): (u64, &str),
     verdict: Verdict,
 ) -> Result<(), Problem> {
-    let Some((namespace, agent)) = asked.agent.split_once('/') else {
-        let what = format!("approval {} is of no agent", asked.approval);
-        return Err(Problem::new(Code::UpstreamFailed, what));
-    };
     let answer = Answer {
         turn,
         digest: digest.to_owned(),
@@ -92,8 +92,7 @@ async fn say(
     // A word is not lost where the node starts again. Said twice it counts once.
     let until = Instant::now() + PATIENCE;
     loop {
-        let said = node.answer_approval(namespace, agent, asked.approval, &answer);
-        match said.await {
+        match nodes.answer(asked.approval, &answer).await {
             Ok(_) => return Ok(()),
             Err(ClientError::Refused(it)) if it.code == Code::AlreadyAnswered => return Ok(()),
             Err(error) if comes_back(&error) && Instant::now() < until => sleep(PAUSE).await,
@@ -115,7 +114,7 @@ fn comes_back(error: &ClientError) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_abi::{approval::Shown, date::UnixMillis};
-    use aion_client::Address;
+    use aion_client::{Address, Node};
     use axum::{Json, Router, routing::get};
     use tokio::net::UnixListener;
 
@@ -142,7 +141,7 @@ mod tests {
     }
 
     /// A node that tells of the approval, or refuses to whoever asks.
-    fn node(told: Result<Approval, Code>) -> Node {
+    fn node(told: Result<Approval, Code>) -> Nodes {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("node.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -156,7 +155,7 @@ mod tests {
             axum::serve(listener, router).await
         });
         let address = Address::unix(&socket).unwrap();
-        Node { address }
+        Nodes::One(Node { address })
     }
 
     #[tokio::test]

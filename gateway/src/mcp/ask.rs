@@ -139,8 +139,8 @@ pub(super) async fn go_on(
         return Err(Problem::new(Code::BadRequest, what).remedy(remedy));
     }
     match (words::said(said)?, &client.asker) {
-        (Said::Word(verdict), Some(Asker::Result(node))) => {
-            approval::answered(node, &state, verdict).await?;
+        (Said::Word(verdict), Some(Asker::Result(nodes))) => {
+            approval::answered(nodes, &state, verdict).await?;
         }
         (Said::Word(_), _) => {
             let what = "this caller may not approve, or its client does not support forms";
@@ -148,8 +148,8 @@ pub(super) async fn go_on(
             return Err(Problem::new(Code::Denied, what).remedy(remedy));
         }
         // What is missing is asked for again.
-        (Said::Missing, Some(Asker::Result(node))) => {
-            if let Some(asked) = approval::waits(node, state.approval, state.turn).await {
+        (Said::Missing, Some(Asker::Result(nodes))) => {
+            if let Some(asked) = approval::waits(nodes, state.approval, state.turn).await {
                 return Ok(State::of(&asked, state.routed).asks(&asked, of)?.into());
             }
         }
@@ -241,12 +241,12 @@ impl<'a> Call<'a> {
         let mut open = None;
         match &self.client.asker {
             None => {}
-            Some(Asker::Stream(outlet, node)) => {
-                let asked = approval::asked(outlet.clone(), node.clone(), (approval, turn));
+            Some(Asker::Stream(outlet, nodes)) => {
+                let asked = approval::asked(outlet.clone(), nodes.clone(), (approval, turn));
                 open = Some(AbortOnDropHandle::new(tokio::spawn(asked)));
             }
-            Some(Asker::Result(node)) => {
-                let waits = approval::waits(node, approval, turn).await;
+            Some(Asker::Result(nodes)) => {
+                let waits = approval::waits(nodes, approval, turn).await;
                 if waits.is_some() {
                     return waits;
                 }

@@ -5,7 +5,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use aion_abi::{code::Code, problem::Problem};
-use aion_client::Node;
 use axum::body::{Body, Bytes};
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
@@ -15,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::calls::{Key, Session, key};
+use crate::nodes::Nodes;
 
 /// What the id of each begins with.
 const OURS: &str = "approval-";
@@ -32,7 +32,7 @@ pub(super) struct Said {
     /// What of it is an answer; `None` where it said that it cannot.
     pub(super) answer: Option<ElicitResult>,
     /// The node, asked as who said it.
-    pub(super) by: Node,
+    pub(super) by: Nodes,
 }
 
 /// The stream of a call, for questions about it.
@@ -83,7 +83,7 @@ impl Questions {
         &self,
         session: Session<'_>,
         message: &Value,
-        by: impl FnOnce() -> Result<Node, Problem>,
+        by: impl FnOnce() -> Result<Nodes, Problem>,
     ) -> Result<bool, Problem> {
         let is_answer = message.get("result").is_some() || message.get("error").is_some();
         let id = message["id"].as_str().filter(|it| it.starts_with(OURS));
@@ -195,13 +195,13 @@ mod tests {
         serde_json::from_str(data.strip_suffix("\n\n").unwrap()).unwrap()
     }
 
-    fn nobody() -> Result<Node, Problem> {
+    fn nobody() -> Result<Nodes, Problem> {
         Err(Problem::new(Code::Denied, "nobody"))
     }
 
-    fn boss() -> Result<Node, Problem> {
+    fn boss() -> Result<Nodes, Problem> {
         let address = aion_client::Address::unix(std::path::Path::new("/nowhere")).unwrap();
-        Ok(Node { address })
+        Ok(Nodes::One(aion_client::Node { address }))
     }
 
     #[test]

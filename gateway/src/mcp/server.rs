@@ -24,7 +24,7 @@ use super::{
     resumed::{Of, State},
     session, tools,
 };
-use crate::{approving::approver, asked::Asked, gateway::Gateway};
+use crate::{approving::approver, asked::Asked, gateway::Gateway, nodes::Nodes};
 
 /// Those whose results have what an answer is made of: structured content, and links.
 const VERSIONS: &[ProtocolVersion] = &[
@@ -46,18 +46,21 @@ fn gateway(context: &RequestContext<RoleServer>) -> Result<Arc<Gateway>, ErrorDa
     asked.map(|it| it.0).map_err(|it| fault(&it))
 }
 
-/// How the client is asked for a person's word: where it says that it answers forms, and in whose name it asks may say one.
+/// How the client is asked for a person's word: where it says that it answers forms, and in whose name it asks may say one. In a cluster any
+/// gateway may get the answer: one to a question in a stream, which only the gateway of the stream has, would be lost, and where they share no
+/// key none knows what another one sealed.
 fn asker(gateway: &Gateway, context: &RequestContext<RoleServer>) -> Option<Asker> {
     let parts = context.extensions.get::<Parts>()?;
-    let node = approver(gateway, &parts.headers).ok()?;
+    let nodes = approver(gateway, &parts.headers).ok()?;
     let newest = ProtocolVersion::V_2026_07_28;
     if context.protocol_version().is_none_or(|it| it < newest) {
         let outlet = parts.extensions.get::<Outlet>()?;
-        return Some(Asker::Stream(outlet.clone(), node));
+        let is_here = matches!(nodes, Nodes::One(_));
+        return is_here.then(|| Asker::Stream(outlet.clone(), nodes));
     }
     let can = context.client_capabilities()?.elicitation?;
     let forms = can.form.is_some() || can.url.is_none();
-    forms.then_some(Asker::Result(node))
+    (forms && gateway.signer.is_some()).then_some(Asker::Result(nodes))
 }
 
 impl ServerHandler for Server {

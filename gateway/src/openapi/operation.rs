@@ -199,7 +199,7 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
 
 fn in_path(name: &str) -> Value {
     let schema = match name {
-        "turn" => json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
+        "turn" | "approval" => json!({"type": "integer", "minimum": 0, "maximum": u64::MAX}),
         "incarnation" => json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
         _ => json!({"type": "string", "minLength": 1}),
     };

@@ -1,4 +1,8 @@
-//! A node that has an agent, and what turns and uploads there are called here. What may not enter: which nodes have it.
+//! A node that has an agent, and what turns, approvals and uploads there are called here. What may not enter: which nodes have it.
+
+mod approvals;
+#[cfg(feature = "kubernetes")]
+mod feed;
 
 use std::{borrow::Cow, collections::VecDeque, io, time::Duration};
 
@@ -115,6 +119,14 @@ impl Place {
         }
     }
 
+    /// It may have taken what it was told.
+    fn unsaid(&self) -> ClientError {
+        ClientError::Broken {
+            at: self.node.address.to_string(),
+            why: format!("no answer began in {} s", BEGINS.as_secs()),
+        }
+    }
+
     pub(crate) async fn turn(&self, own: u64) -> Result<TurnRecord, ClientError> {
         let record = self.begun(self.node.turn(own)).await?;
         self.named(record)
@@ -182,11 +194,7 @@ impl Place {
             }
         }
         let asked = self.node.start_turn(namespace, agent, &request, key);
-        let silent = || ClientError::Broken {
-            at: self.node.address.to_string(),
-            why: format!("no answer began in {} s", BEGINS.as_secs()),
-        };
-        let events = self.in_time(asked, silent).await?;
+        let events = self.in_time(asked, || self.unsaid()).await?;
         Ok(Told {
             events,
             tag: self.tag,
@@ -302,6 +310,9 @@ impl Told {
         let mut event = self.events.next().await?;
         match &mut event {
             Some(TurnEvent::Queued { turn }) => *turn = shown(self.tag, *turn)?,
+            Some(TurnEvent::Asked { approval, .. } | TurnEvent::Answered { approval, .. }) => {
+                *approval = shown(self.tag, *approval)?;
+            }
             Some(TurnEvent::Progress { steps, .. }) => {
                 for step in steps {
                     let turn = step.turn.map(|turn| shown(self.tag, turn));
@@ -316,8 +327,8 @@ impl Told {
 
 fn shown(tag: Option<Tag>, own: u64) -> Result<u64, ClientError> {
     let Some(tag) = tag else { return Ok(own) };
-    tag.turn(own).ok_or_else(|| {
-        let what = format!("turn {own} of its node has no number here");
+    tag.number(own).ok_or_else(|| {
+        let what = format!("number {own} of its node has none here");
         let remedy =
             "ask the node itself: aionctl --cluster, or forget the node and let it begin anew";
         Problem::new(Code::Internal, what).remedy(remedy).into()

@@ -154,7 +154,7 @@ async fn what_was_certainly_not_taken_is_asked_at_the_next() {
         let Some(TurnEvent::Queued { turn }) = event else {
             unreachable!("{event:?}");
         };
-        assert_eq!(Some(turn), other.place.tag.unwrap().turn(7));
+        assert_eq!(Some(turn), other.place.tag.unwrap().number(7));
         assert_eq!((first.times(), other.times()), (1, 1), "{refusal:?}");
     }
     let (first, other) = (refuses(Code::Denied).await, takes().await);

@@ -1,25 +1,35 @@
 //! What agents ask people, and the answers.
 
-use aion_abi::{
-    approval::{Answer, Approval, Approvals},
-    code::Code,
-    problem::Problem,
-};
-use aion_serve::{Path, Refused};
+use aion_abi::approval::{Answer, Approval};
+use aion_serve::{Path, Query, Refused};
 use axum::{
     Json,
     body::Body,
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 
-use crate::{approving::approver, asked::Asked, gateway::problem, reading};
+use super::Within;
+use crate::{
+    approving::approver,
+    asked::Asked,
+    gateway::problem,
+    paged::{Rows, Wanted},
+    reading,
+    tagged::tagged,
+};
 
+/// Those of a namespace, where one is named.
 pub(crate) async fn list(
     Asked(gateway): Asked,
+    Query(within): Query<Within>,
+    Query(wanted): Query<Wanted>,
     headers: HeaderMap,
-) -> Result<Json<Approvals>, Refused> {
-    let node = approver(&gateway, &headers)?;
-    Ok(Json(node.approvals().await.map_err(problem)?))
+) -> Result<Response, Refused> {
+    let nodes = approver(&gateway, &headers)?;
+    let namespace = within.namespace.as_deref();
+    let list = nodes.approvals(namespace, &gateway.namespace, Rows::new(&wanted)?);
+    Ok(tagged(&headers, &list.await.map_err(problem)?))
 }
 
 pub(crate) async fn get(
@@ -27,8 +37,8 @@ pub(crate) async fn get(
     Path(approval): Path<u64>,
     headers: HeaderMap,
 ) -> Result<Json<Approval>, Refused> {
-    let node = approver(&gateway, &headers)?;
-    Ok(Json(node.approval(approval).await.map_err(problem)?))
+    let nodes = approver(&gateway, &headers)?;
+    Ok(Json(nodes.approval(approval).await.map_err(problem)?))
 }
 
 pub(crate) async fn answer(
@@ -37,14 +47,9 @@ pub(crate) async fn answer(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Approval>, Refused> {
-    let node = approver(&gateway, &headers)?;
+    let nodes = approver(&gateway, &headers)?;
     let answer: Answer = reading::json(&headers, body).await?;
-    let asked = node.approval(approval).await.map_err(problem)?;
-    let (namespace, agent) = asked
-        .agent
-        .split_once('/')
-        .ok_or_else(|| unknown(approval))?;
-    let told = node.answer_approval(namespace, agent, approval, &answer);
+    let told = nodes.answer(approval, &answer);
     Ok(Json(told.await.map_err(problem)?))
 }
 
@@ -53,18 +58,7 @@ pub(crate) async fn revoke(
     Path(approval): Path<u64>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refused> {
-    let node = approver(&gateway, &headers)?;
-    let all = node.approvals().await.map_err(problem)?;
-    let word = all.standing.iter().find(|it| it.approval == approval);
-    let (namespace, agent) = word
-        .and_then(|it| it.agent.split_once('/'))
-        .ok_or_else(|| unknown(approval))?;
-    let revoked = node.revoke_word(namespace, agent, approval);
-    revoked.await.map_err(problem)?;
+    let nodes = approver(&gateway, &headers)?;
+    nodes.revoke(approval).await.map_err(problem)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn unknown(approval: u64) -> Problem {
-    Problem::new(Code::NotFound, format!("there is no approval {approval}"))
-        .remedy("GET /v1/approvals lists those that wait")
 }

@@ -90,8 +90,24 @@ impl Elsewhere {
     /// # Errors
     /// When it is not taken.
     pub fn message(&self, given: &mut Given, kind: &str, text: &str) -> anyhow::Result<()> {
-        const PATH: &str = "/v1/agent/message";
-        let sent = json!({"kind": kind, "text": text}).to_string();
+        let sent = json!({"kind": kind, "text": text});
+        let (status, answer) = self.call(given, "/v1/agent/message", &sent, None)?;
+        anyhow::ensure!(status == 200, "{status} {answer}");
+        Ok(())
+    }
+
+    /// Makes a syscall, within a time where one is said: status and body.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn call(
+        &self,
+        given: &mut Given,
+        path: &str,
+        sent: &Value,
+        deadline_ms: Option<u64>,
+    ) -> anyhow::Result<(u16, String)> {
+        let sent = sent.to_string();
         given.counter += 1;
         #[expect(clippy::disallowed_methods, reason = "a call is signed with the date")]
         let now = jiff::Timestamp::now().as_millisecond();
@@ -99,11 +115,11 @@ impl Elsewhere {
         let key = format!("t{turn}.{}", given.counter);
         let request = CanonicalRequest {
             method: "POST",
-            path: PATH,
+            path,
             timestamp_ms: UnixMillis(u64::try_from(now)?),
             counter: given.counter,
             idempotency_key: Some(&key),
-            deadline_ms: None,
+            deadline_ms,
             body_digest: body_digest(sent.as_bytes()),
         };
         let signed = headers::sign(&given.key, &request);
@@ -111,10 +127,8 @@ impl Elsewhere {
             .iter()
             .map(|(name, value)| format!("\r\n{name}: {value}"))
             .collect();
-        let line = format!("POST {}/turns/{turn}/{incarnation}{PATH}", self.path);
-        let (status, answer) = exchange(self.port, &line, Some(&self.token), &signed, &sent)?;
-        anyhow::ensure!(status == 200, "{status} {answer}");
-        Ok(())
+        let line = format!("POST {}/turns/{turn}/{incarnation}{path}", self.path);
+        exchange(self.port, &line, Some(&self.token), &signed, &sent)
     }
 
     /// Says that it is done.

@@ -54,12 +54,21 @@ impl ClusterGateway {
     /// # Errors
     /// When it is not built, or does not become ready.
     pub fn start(cluster: &ControlPlane) -> anyhow::Result<Self> {
+        Self::start_with(cluster, &[])
+    }
+
+    /// The same with these options.
+    ///
+    /// # Errors
+    /// When it is not built, or does not become ready.
+    pub fn start_with(cluster: &ControlPlane, options: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for the gateway's log")?;
         let port = free_port()?;
         let mut command = Command::new(crate::program("aion-gateway")?);
         let kubeconfig = Self::login(cluster)?;
         command.env("KUBECONFIG", kubeconfig).arg("--cluster");
         command.args(["--listen", &format!("127.0.0.1:{port}"), "--plain-nodes"]);
+        command.args(options);
         let process = Process::spawn(&command, &folder.path().join("gateway.log"))?;
         let mut gateway = Self {
             process,
@@ -116,6 +125,13 @@ impl ClusterGateway {
 impl Stream {
     /// The next event; none at the end, or where the gateway is gone.
     pub fn event(&mut self) -> Option<Numbered> {
+        let (id, event) = self.frame()?;
+        let id = id?.parse().ok()?;
+        Some(Numbered { id, event })
+    }
+
+    /// The next, with its id where it has one.
+    pub fn frame(&mut self) -> Option<(Option<String>, Value)> {
         let mut id = None;
         loop {
             let mut line = String::new();
@@ -123,12 +139,11 @@ impl Stream {
                 return None;
             }
             // Sizes of chunks, and the head, are other lines.
-            if let Some(number) = line.strip_prefix("id: ") {
-                id = number.trim().parse().ok();
+            if let Some(text) = line.strip_prefix("id: ") {
+                id = Some(text.trim().to_owned());
             }
             if let Some(data) = line.strip_prefix("data: ") {
-                let event = serde_json::from_str(data.trim()).ok()?;
-                return Some(Numbered { id: id?, event });
+                return Some((id, serde_json::from_str(data.trim()).ok()?));
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aion_abi::{code::Code, key::Right, problem::Problem};
+use aion_kernel::ApprovalId;
 use aion_serve::caller;
 use axum::{
     extract::{MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection},
@@ -13,10 +14,11 @@ use axum::{
 };
 use futures::future::BoxFuture;
 
-use super::{answer::Refused, held};
+use super::{answer::Refused, approvals, held};
 use crate::{
     instances::Folder,
     keys::{Held, Keys},
+    shell::Handle,
     turns::Turns,
 };
 
@@ -79,6 +81,19 @@ pub(super) struct Guard {
     pub(super) keys: Keys,
     /// Which agents there are, where this node has them.
     pub(super) folder: Option<Folder>,
+    /// Whose approval an approval is.
+    pub(super) approvals: Whose,
+}
+
+/// Whose something is by its number, as `namespace/agent`; nobody's where there is none.
+pub(super) type Whose = Box<dyn Fn(u64) -> BoxFuture<'static, Option<String>> + Send + Sync>;
+
+/// Of approvals, as the kernel has them.
+pub(super) fn of_shell(shell: Handle) -> Whose {
+    Box::new(move |approval| {
+        let shell = shell.clone();
+        Box::pin(async move { approvals::whose(&shell, ApprovalId(approval)).await })
+    })
 }
 
 /// The path is judged as the router read it, never as it was sent: `%37` is a `7` to the handler too.
@@ -132,14 +147,16 @@ pub(super) async fn check(
     }
 }
 
+/// Approvals of every agent, and one by its number.
+const ALL_APPROVALS: &str = "/api/v1/approvals";
+const ONE_APPROVAL: &str = "/api/v1/approvals/{approval}";
+/// Those of every agent of a namespace.
+const APPROVALS_OF_NAMESPACE: &str = "/api/v1/namespaces/{namespace}/approvals";
+
 fn is_about_approvals(route: &str) -> bool {
     let of_agent = "/api/v1/namespaces/{namespace}/agents/{agent}/approvals";
-    is_of_the_node(route) || route.starts_with(of_agent)
-}
-
-/// Whether it tells of approvals of every agent.
-fn is_of_the_node(route: &str) -> bool {
-    route == "/api/v1/approvals" || route == "/api/v1/approvals/{approval}"
+    [ALL_APPROVALS, ONE_APPROVAL, APPROVALS_OF_NAMESPACE].contains(&route)
+        || route.starts_with(of_agent)
 }
 
 /// Who may ask an agent may not say yes for it: that takes a token which no gateway has.
@@ -253,7 +270,7 @@ impl Guard {
     }
 
     /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log, `why`, its tools,
-    /// the syscalls that it made and what it does in the kernel need `get` on it; being its program needs `serve`; saying a person's word for it needs `approve`; asking it, and everything about a turn of it, which is somebody's conversation, needs
+    /// the syscalls that it made and what it does in the kernel need `get` on it; being its program needs `serve`; saying a person's word for it needs `approve`, and so does seeing what it asks, by whichever address; asking it, and everything about a turn of it, which is somebody's conversation, needs
     /// `invoke`. What speaks of the node is named here: a route that is not named is nobody's.
     async fn needed(
         &self,
@@ -287,8 +304,20 @@ impl Guard {
         if ["/api/v1/events", "/api/v1/usage", "/api/v1/queues"].contains(&route) {
             return Some(of_agent("get", String::new(), String::new()));
         }
-        if is_of_the_node(route) {
-            return Some(of_agent("approve", String::new(), String::new()));
+        match route {
+            "/api/v1/namespaces/{namespace}/events" => {
+                return Some(of_agent("get", parameter("namespace")?, String::new()));
+            }
+            ALL_APPROVALS => return Some(of_agent("approve", String::new(), String::new())),
+            APPROVALS_OF_NAMESPACE => {
+                return Some(of_agent("approve", parameter("namespace")?, String::new()));
+            }
+            ONE_APPROVAL => {
+                let agent = (self.approvals)(parameter("approval")?.parse().ok()?).await?;
+                let (namespace, name) = agent.split_once('/')?;
+                return Some(of_agent("approve", namespace.to_owned(), name.to_owned()));
+            }
+            _ => {}
         }
         (route == "/api/v1/status").then(|| self.of_node())
     }
@@ -319,7 +348,8 @@ impl Guard {
             // Also what is not there is told only to who belongs to the cluster.
             None => {
                 by_review(reviewer, token, &self.of_node()).await?;
-                let what = "there is nothing at this address, or no such turn on this node";
+                let what =
+                    "there is nothing at this address, or no such turn or approval on this node";
                 Err(Problem::new(Code::NotFound, what))
             }
         }

@@ -48,7 +48,7 @@ impl Reviewer for Cluster {
     }
 }
 
-/// The interface's routes behind its guard; turn 7 is of `home/jarvis`. Says what the handlers read.
+/// The interface's routes behind its guard; turn 7 and approval 3 are of `home/jarvis`. Says what the handlers read.
 struct Node {
     cluster: Arc<Cluster>,
     service: TowerToHyperService<Router>,
@@ -97,6 +97,10 @@ impl Node {
             turns: crate::turns::open_in_tests(dir.path()),
             keys: keys.clone(),
             folder: None,
+            approvals: Box::new(|approval| {
+                let whose = (approval == 3).then(|| "home/jarvis".to_owned());
+                Box::pin(std::future::ready(whose))
+            }),
         });
         let read = |parameters: RawPathParams| async move {
             let values: Vec<_> = parameters.iter().map(|(_, it)| it.to_owned()).collect();
@@ -122,6 +126,8 @@ impl Node {
             "/api/v1/namespaces/{namespace}/agents/{agent}/memory/{item}",
             "/api/v1/approvals",
             "/api/v1/approvals/{approval}",
+            "/api/v1/namespaces/{namespace}/approvals",
+            "/api/v1/namespaces/{namespace}/events",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs",
             "/api/v1/namespaces/{namespace}/agents/{agent}/programs/{program}/begin",
             "/api/v1/namespaces/{namespace}/agents/{agent}/triggers",
@@ -264,19 +270,33 @@ async fn an_agent_is_judged_by_the_name_that_the_endpoint_reads() {
 async fn who_may_ask_an_agent_may_not_answer_for_it() {
     let (caller, operator) = (Node::new(&[INVOKE, GET]), Node::new(&[APPROVE]));
     let of_agent = "/api/v1/namespaces/home/agents/jarvis/approvals";
-    for path in [of_agent.to_owned(), format!("{of_agent}/3")] {
+    // Who may see what an agent asks sees it by its number, too.
+    let one = "/api/v1/approvals/3".to_owned();
+    for path in [of_agent.to_owned(), format!("{of_agent}/3"), one] {
         let (status, asked) = caller.ask("ada", &path).await;
         assert_eq!((status, asked), (403, vec![APPROVE.to_owned()]), "{path}");
         assert_eq!(operator.ask("ada", &path).await.0, 200, "{path}");
     }
-    for path in ["/api/v1/approvals", "/api/v1/approvals/3"] {
+    for (path, wanted) in [
+        ("/api/v1/approvals", "approve agents /"),
+        ("/api/v1/namespaces/home/approvals", "approve agents home/"),
+    ] {
         let (status, asked) = operator.ask("ada", path).await;
-        let everywhere = "approve agents /".to_owned();
         assert_eq!(
             (status, asked),
-            (403, vec![everywhere]),
+            (403, vec![wanted.to_owned()]),
             "one agent is not all: {path}"
         );
+    }
+    let of_home = Node::new(&["approve agents home/"]);
+    for (namespace, status) in [("home", 200), ("office", 403)] {
+        let path = format!("/api/v1/namespaces/{namespace}/approvals");
+        assert_eq!(of_home.ask("ada", &path).await.0, status, "{path}");
+    }
+    for unknown in ["4", "%34", "three", "99999999999999999999999"] {
+        let path = format!("/api/v1/approvals/{unknown}");
+        assert_eq!(operator.ask("ada", &path).await.0, 404, "{path}");
+        assert_eq!(operator.ask("eve", &path).await.0, 401, "{path}");
     }
 }
 
@@ -287,6 +307,12 @@ async fn what_happens_is_told_to_who_may_read_every_agent() {
     let (status, asked) = of_one.ask("ada", "/api/v1/events").await;
     assert_eq!((status, asked), (403, vec![ALL.to_owned()]));
     assert_eq!(of_all.ask("ada", "/api/v1/events").await.0, 200);
+    let of_home = "/api/v1/namespaces/home/events";
+    let (status, asked) = of_one.ask("ada", of_home).await;
+    assert_eq!((status, asked), (403, vec!["get agents home/".to_owned()]));
+    let home = Node::new(&["get agents home/"]);
+    assert_eq!(home.ask("ada", of_home).await.0, 200);
+    assert_eq!(home.ask("ada", "/api/v1/events").await.0, 403);
     for path in ["/api/v1/usage", "/api/v1/queues"] {
         assert_eq!(of_one.ask("ada", path).await.0, 403, "{path}");
         assert_eq!(of_all.ask("ada", path).await.0, 200, "{path}");
@@ -318,6 +344,7 @@ async fn on_the_socket_that_asks_approvals_take_a_token_besides() {
     let paths = [
         "/api/v1/approvals",
         "/api/v1/approvals/3",
+        "/api/v1/namespaces/home/approvals",
         "/api/v1/namespaces/home/agents/jarvis/approvals/3",
     ];
     for path in paths {
@@ -376,6 +403,8 @@ async fn a_gateway_that_asks_in_a_name_asks_in_one_that_is_known_or_not_at_all()
     }
     assert_eq!(status(&[key], turn).await, 404, "it began none");
     assert_eq!(status(&[key], "/api/v1/approvals").await, 403);
+    let of_home = "/api/v1/namespaces/home/approvals";
+    assert_eq!(status(&[key], of_home).await, 403);
     assert_eq!(status(&[key], "/api/v1/apply").await, 403);
     assert_eq!(status(&[&approves], "/api/v1/approvals").await, 200);
     assert_eq!(status(&[&approves], "/api/v1/approvals/3").await, 200);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::{
-    approval::{Answer, Approval, Approvals, MAX_SHOWN, Scope, Verdict},
+    approval::{Answer, Approval, Approvals, MAX_SHOWN, MAX_SHOWN_TOGETHER, Scope, Verdict},
     code::Code,
     date::UnixMillis,
     problem::Problem,
@@ -21,7 +21,10 @@ use super::{
     answer::{Refused, stopped},
     held::ByKey,
 };
-use crate::call::{answered, approval as told, shown, standing};
+use crate::{
+    call::{answered, approval as told, shown, standing},
+    shell::Handle,
+};
 
 /// A word counts until a date at most so far ahead, in milliseconds: a year.
 const MAX_AHEAD_MS: u64 = 366 * 24 * 3_600_000;
@@ -32,10 +35,39 @@ pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
     by: ByKey,
 ) -> Result<Json<Approvals>, Refused> {
-    let Json(mut all) = read(&admin, None).await?;
-    all.items.retain(|it| admin.is_for(&by, &it.agent));
-    all.standing.retain(|it| admin.is_for(&by, &it.agent));
+    let all = read(&admin, Of::All).await?;
+    Ok(Json(for_whom(&admin, &by, all)))
+}
+
+pub(super) async fn of_namespace(
+    State(admin): State<Arc<Admin>>,
+    Path(namespace): Path<String>,
+    by: ByKey,
+) -> Result<Json<Approvals>, Refused> {
+    let all = read(&admin, Of::Namespace(namespace)).await?;
+    let mut all = for_whom(&admin, &by, all);
+    bound(&mut all.items);
     Ok(Json(all))
+}
+
+/// Those that are for who asks.
+fn for_whom(admin: &Admin, by: &ByKey, mut all: Approvals) -> Approvals {
+    all.items.retain(|it| admin.is_for(by, &it.agent));
+    all.standing.retain(|it| admin.is_for(by, &it.agent));
+    all
+}
+
+/// Leaves out what was shown with answers beyond what a list shows: each of them has it still.
+fn bound(items: &mut [Approval]) {
+    let mut room = MAX_SHOWN_TOGETHER;
+    for it in items {
+        let bytes = it.shown.as_ref().map_or(0, |shown| shown.text.len());
+        if bytes > room && it.answered.is_some() {
+            it.shown = None;
+            continue;
+        }
+        room = room.saturating_sub(bytes);
+    }
 }
 
 pub(super) async fn of_agent(
@@ -43,7 +75,7 @@ pub(super) async fn of_agent(
     Path((namespace, agent)): Path<(String, String)>,
 ) -> Result<Json<Approvals>, Refused> {
     agents::known(&admin, &namespace, &agent)?;
-    read(&admin, Some((namespace, agent))).await
+    read(&admin, Of::Agent(namespace, agent)).await.map(Json)
 }
 
 pub(super) async fn get(
@@ -69,13 +101,41 @@ pub(super) async fn get_of_agent(
 /// An approval, and where the journal has its request.
 type Found = (Approval, Option<FoundBody>);
 
-async fn read(admin: &Admin, of: Option<(String, String)>) -> Result<Json<Approvals>, Refused> {
+/// Whose approvals are listed.
+enum Of {
+    All,
+    Namespace(String),
+    Agent(String, String),
+}
+
+impl Of {
+    fn has(&self, tenant: &aion_kernel::Name, agent: &aion_kernel::Name) -> bool {
+        match self {
+            Self::All => true,
+            Self::Namespace(namespace) => tenant.as_str() == namespace,
+            Self::Agent(namespace, name) => (tenant.as_str(), agent.as_str()) == (namespace, name),
+        }
+    }
+}
+
+/// Whose an approval is, or was, while a word of it stands, as `namespace/agent`; `None` where there is none.
+pub(super) async fn whose(shell: &Handle, approval: ApprovalId) -> Option<String> {
+    let read = shell.look(move |kernel| {
+        let state = kernel.state();
+        if let Some(row) = state.approval(approval) {
+            return Some(told(approval, row).agent);
+        }
+        let mut words = state.standing_words();
+        let found = words.find(|(id, _)| *id == approval);
+        found.map(|(id, word)| standing(id, word).agent)
+    });
+    read.await?
+}
+
+async fn read(admin: &Admin, of: Of) -> Result<Approvals, Refused> {
     let today = Date(admin.clock.read().date.0);
     let read = admin.shell.look_with_bodies(move |kernel, find| {
-        let wanted = |tenant: &aion_kernel::Name, agent: &aion_kernel::Name| {
-            of.as_ref()
-                .is_none_or(|(ns, name)| (tenant.as_str(), agent.as_str()) == (ns, name))
-        };
+        let wanted = |tenant: &aion_kernel::Name, agent: &aion_kernel::Name| of.has(tenant, agent);
         let state = kernel.state();
         let rows = state.approvals();
         let rows = rows.filter(|(_, row)| wanted(&row.tenant, &row.agent));
@@ -91,10 +151,10 @@ async fn read(admin: &Admin, of: Option<(String, String)>) -> Result<Json<Approv
         (items, standing)
     });
     let (items, standing) = read.await.ok_or_else(stopped)?;
-    Ok(Json(Approvals {
+    Ok(Approvals {
         items: with_requests(items).await?,
         standing,
-    }))
+    })
 }
 
 async fn shown_one(found: Found) -> Result<Json<Approval>, Refused> {
@@ -185,8 +245,31 @@ pub(super) async fn revoke(
     Path((namespace, agent, approval)): OfApproval,
     Extension(who): Extension<Who>,
 ) -> Result<StatusCode, Refused> {
-    let (approval, ticket) = (ApprovalId(approval), admin.shell.ticket());
     let whose = format!("{namespace}/{agent}");
+    revoked(&admin, ApprovalId(approval), whose, who).await
+}
+
+pub(super) async fn revoke_one(
+    State(admin): State<Arc<Admin>>,
+    Path(approval): Path<u64>,
+    Extension(who): Extension<Who>,
+    by: ByKey,
+) -> Result<StatusCode, Refused> {
+    let approval = ApprovalId(approval);
+    let whose = whose(&admin.shell, approval).await;
+    let whose = whose.filter(|whose| admin.is_for(&by, whose));
+    let whose = whose.ok_or_else(|| not_standing(approval))?;
+    revoked(&admin, approval, whose, who).await
+}
+
+/// Takes the word back that was given for an approval of this agent.
+async fn revoked(
+    admin: &Admin,
+    approval: ApprovalId,
+    whose: String,
+    who: Who,
+) -> Result<StatusCode, Refused> {
+    let ticket = admin.shell.ticket();
     let read = admin.shell.look(move |kernel| {
         let mut words = kernel.state().standing_words();
         words.any(|(id, word)| id == approval && standing(id, word).agent == whose)

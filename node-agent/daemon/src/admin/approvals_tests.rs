@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use aion_abi::approval::Shown;
 use aion_kernel::Answered;
 
 use super::*;
@@ -116,4 +117,38 @@ fn what_was_taken_is_told_though_its_row_is_gone() {
     assert_eq!(answered.scope, Some(Scope::Turn));
     assert_eq!(answered.by.as_deref(), Some("ada"));
     assert_eq!((told.turn, told.digest.as_str()), (7, "00"));
+}
+
+#[test]
+fn a_list_shows_all_that_waits_and_of_answers_what_there_is_room_for() {
+    let shown = |bytes: usize| Shown {
+        text: "x".repeat(bytes),
+        size: bytes as u64,
+        cut: false,
+    };
+    let waits = Approval {
+        shown: Some(shown(MAX_SHOWN)),
+        ..asked()
+    };
+    let answer = |bytes: usize| Approval {
+        shown: Some(shown(bytes)),
+        answered: Some(answered(&Answered {
+            word: Word::Denied,
+            by: None,
+            at: TODAY,
+        })),
+        ..asked()
+    };
+    // The most that can wait at a node fill the room.
+    let mut items = vec![waits.clone(); MAX_SHOWN_TOGETHER / MAX_SHOWN];
+    items.push(answer(1));
+    bound(&mut items);
+    let has: Vec<bool> = items.iter().map(|it| it.shown.is_some()).collect();
+    assert_eq!(has.iter().filter(|it| **it).count(), items.len() - 1);
+    assert!(!has[items.len() - 1]);
+    // One that is too large does not hide those behind it.
+    let mut items = vec![waits, answer(MAX_SHOWN_TOGETHER), answer(7)];
+    bound(&mut items);
+    let has: Vec<bool> = items.iter().map(|it| it.shown.is_some()).collect();
+    assert_eq!(has, [true, false, true]);
 }

@@ -107,6 +107,7 @@ pub(crate) fn router(admin: Arc<Admin>, access: Access) -> Router {
         turns: admin.turns.clone(),
         keys: admin.keys.clone(),
         folder: admin.folder.clone(),
+        approvals: access::of_shell(admin.shell.clone()),
     });
     let leaving = admin.leaving.clone();
     let api = api
@@ -129,6 +130,10 @@ fn of_agents() -> Router<Arc<Admin>> {
     let router = Router::new()
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/events", get(events::events))
+        .route(
+            "/api/v1/namespaces/{namespace}/events",
+            get(events::of_namespace),
+        )
         .route(
             "/api/v1/namespaces/{namespace}/agents/{agent}/turns",
             get(turns::list).post(turns::ask),
@@ -195,7 +200,14 @@ fn of_approvals() -> Router<Arc<Admin>> {
     const OF_AGENT: &str = "/api/v1/namespaces/{namespace}/agents/{agent}/approvals";
     Router::new()
         .route("/api/v1/approvals", get(approvals::list))
-        .route("/api/v1/approvals/{approval}", get(approvals::get))
+        .route(
+            "/api/v1/approvals/{approval}",
+            get(approvals::get).delete(approvals::revoke_one),
+        )
+        .route(
+            "/api/v1/namespaces/{namespace}/approvals",
+            get(approvals::of_namespace),
+        )
         .route(OF_AGENT, get(approvals::of_agent))
         .route(
             &format!("{OF_AGENT}/{{approval}}"),

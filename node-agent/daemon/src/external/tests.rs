@@ -112,8 +112,7 @@ async fn a_run_is_given_once_to_a_program_that_asks_and_ends_as_it_says() {
     externals.open_gate(&id(1));
     assert_eq!(given(&externals, &first.program, &[]).await, Some(1));
     assert_eq!(given(&externals, &second.program, &[]).await, None);
-    let held = externals.holds(AGENT, &first.program, run(1)).unwrap();
-    assert_eq!(held.as_os_str(), "/run/1");
+    externals.holds(AGENT, &first.program, run(1)).unwrap();
     assert!(externals.holds(AGENT, &second.program, run(1)).is_err());
     assert!(
         externals

@@ -279,8 +279,6 @@ fn a_gateway_widens_no_right_and_says_what_a_cluster_does_not_have() {
 
     lists_are_of_what_the_caller_may_ask(&scene, &gateway, &stranger);
     for line in [
-        "GET /v1/approvals",
-        "GET /v1/events",
         "POST /v1/agents/helper/register",
         "POST /v1/hooks/gated/helper/alarm",
     ] {

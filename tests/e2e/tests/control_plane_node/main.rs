@@ -2,9 +2,13 @@
 //! other, the operator between them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod approvals;
 mod asked;
+mod feed;
 mod gateway;
+mod mcp;
 mod network;
+mod office;
 mod outage;
 mod people;
 mod renewed;
