@@ -54,8 +54,8 @@ fn who_has_none_is_told_why() {
     let made = keys.make(wanted("notes")).unwrap();
     let cut = &made.secret[..40];
     assert!(code(keys.of_key(cut)).contains("mistyped"));
-    assert!(code(keys.of_key(&key::key(&[7; 22]))).contains("nobody"));
-    assert!(code(keys.of_key("")).contains("nobody"));
+    assert!(code(keys.of_key(&key::key(&[7; 22]))).contains("does not exist"));
+    assert!(code(keys.of_key("")).contains("does not exist"));
     keys.0
         .table
         .lock()
@@ -67,8 +67,8 @@ fn who_has_none_is_told_why() {
         .expires_ms = UnixMillis(1);
     assert!(code(keys.of_key(&made.secret)).contains("expired"));
     keys.revoke("notes").unwrap();
-    assert!(code(keys.of_key(&made.secret)).contains("nobody"));
-    assert!(code(open(&home).of_key(&made.secret)).contains("nobody"));
+    assert!(code(keys.of_key(&made.secret)).contains("does not exist"));
+    assert!(code(open(&home).of_key(&made.secret)).contains("does not exist"));
     assert!(matches!(keys.revoke("notes"), Err(KeyError::Refused(_))));
 }
 
