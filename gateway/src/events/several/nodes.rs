@@ -110,7 +110,8 @@ pub(super) async fn keep(merge: Arc<Merge>, source: Arc<impl Source>, is_resumed
         let now = Instant::now();
         let grace = seen.look(&nodes, now);
         followed.retain(|name, it| {
-            let stays = match nodes.iter().find(|of| of.name == *name) {
+            let is_listed = |of: &&FeedOf| of.name == *name && of.place.is_ok();
+            let stays = match nodes.iter().find(is_listed) {
                 Some(of) => {
                     it.seen = now;
                     it.is(of)
