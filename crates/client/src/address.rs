@@ -4,6 +4,7 @@ use std::{
     fmt,
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -34,6 +35,8 @@ pub struct Address {
     /// For people: the socket's path, or `host:port`.
     shown: String,
     base: Url,
+    /// The authorities of its certificate (PEM), where there are some.
+    ca: Option<Arc<str>>,
     /// `Authorization`, where the node wants to know who asks.
     caller: Option<HeaderValue>,
     /// In whose name a gateway asks.
@@ -92,6 +95,7 @@ impl Address {
         Ok(Self {
             shown: socket.display().to_string(),
             base,
+            ca: None,
             caller: None,
             key: None,
             client: client(Vec::new(), Some(&socket))?,
@@ -118,10 +122,18 @@ impl Address {
         Ok(Self {
             shown: format!("{host}:{port}"),
             caller: token.map(bearer).transpose()?,
+            ca: ca.map(Arc::from),
             key: None,
             client: client(authorities, None)?,
             base,
         })
+    }
+
+    /// Whether it is the same place with the same authorities, whoever asks: a connection to one is a connection to the other.
+    #[must_use]
+    pub fn is_place_of(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.shown.clone(), it.base.clone(), it.ca.clone());
+        of(self) == of(other)
     }
 
     /// The same address, asked as whoever has `token`.
@@ -277,7 +289,10 @@ impl Address {
         let mut whole = BytesMut::new();
         while let Some(part) = response.chunk().await.map_err(|why| self.broken(&why))? {
             if whole.len() + part.len() > most {
-                let why = format!("an answer is larger than {} MiB", most >> 20);
+                let why = match most >> 20 {
+                    0 => format!("an answer is larger than {most} bytes"),
+                    mib => format!("an answer is larger than {mib} MiB"),
+                };
                 return Err(self.unexpected(why));
             }
             whole.extend_from_slice(&part);

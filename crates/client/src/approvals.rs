@@ -7,7 +7,7 @@ use crate::{address::JSON, failure::ClientError, node::Node};
 
 /// The largest list of approvals of a namespace, in bytes: what a node shows of requests, and their rows, however many of their
 /// characters are escaped in JSON.
-const MAX_LIST: usize = 8 << 20;
+pub const MAX_LIST: usize = 8 << 20;
 
 impl Node {
     /// What all agents of the node ask people.
@@ -28,6 +28,23 @@ impl Node {
         agent: &str,
     ) -> Result<Approvals, ClientError> {
         self.get(self.agent(namespace, agent, "approvals")?).await
+    }
+
+    /// What an agent asks people, in an answer of `left` bytes at most, which are fewer afterwards: for several lists that have one bound
+    /// together.
+    ///
+    /// # Errors
+    /// [`ClientError`]; also where the list is larger.
+    pub async fn approvals_of_within(
+        &self,
+        (namespace, agent): (&str, &str),
+        left: &mut usize,
+    ) -> Result<Approvals, ClientError> {
+        let url = self.agent(namespace, agent, "approvals")?;
+        let response = self.send(Method::GET, url, Body::default(), JSON).await?;
+        let body = self.address.collect_within(response, *left).await?;
+        *left -= body.len();
+        serde_json::from_slice(&body).map_err(|why| self.address.unexpected(why))
     }
 
     /// What agents of a namespace ask people, in an answer of 8 MiB at most.

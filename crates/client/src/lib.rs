@@ -18,6 +18,7 @@ mod triggers;
 
 pub use address::{Address, AddressError};
 pub use answer::{Answer, New};
+pub use approvals::MAX_LIST;
 pub use events::Events;
 pub use failure::ClientError;
 pub use node::{Download, Node};

@@ -6,7 +6,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use aion_abi::{approval::Approvals, code::Code, problem::Problem};
-use aion_client::ClientError;
+use aion_client::{ClientError, MAX_LIST};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use tokio::time::{Instant, timeout_at};
 
@@ -46,12 +46,7 @@ impl Caller {
                 .remedy("say one as ?namespace=NAME, or none")
                 .into());
         }
-        if !self.cluster().is_ready() {
-            let what = "the gateway does not know yet where agents are";
-            return Err(Problem::new(Code::Unreachable, what)
-                .retry_after_ms(1_000)
-                .into());
-        }
+        self.cluster().ready()?;
         let sees_all = self.may(APPROVE, (namespace, "")).await?;
         let _turn = self.cluster().lists.turn(Takes::Nodes).await?;
         let mut nodes = self.cluster().table.read().within(namespace);
@@ -110,9 +105,9 @@ impl Caller {
         if sees_all {
             return place.approvals_in(namespace).await.map_err(problem);
         }
-        let mut all = Approvals::default();
+        let (mut all, mut left) = (Approvals::default(), MAX_LIST);
         for agent in &within.agents {
-            match place.approvals_of((namespace, agent)).await {
+            match place.approvals_of((namespace, agent), &mut left).await {
                 Ok(some) => {
                     all.items.extend(some.items);
                     all.standing.extend(some.standing);

@@ -42,7 +42,16 @@ impl Caller {
         }
     }
 
-    /// The nodes that have agents of a namespace, by name.
+    /// The nodes that have agents of a namespace, by name, once all are known: a cursor has places at nodes that are not listed yet.
+    ///
+    /// # Errors
+    /// The gateway has just started.
+    pub(crate) fn known_feeds(&self, namespace: &str) -> Result<Vec<FeedOf>, Problem> {
+        self.cluster().ready()?;
+        Ok(self.feeds(namespace))
+    }
+
+    /// The same, as far as is known.
     pub(crate) fn feeds(&self, namespace: &str) -> Vec<FeedOf> {
         let within = self.cluster().table.read().within(namespace);
         let feeds = within.into_iter().map(|it| FeedOf {

@@ -63,6 +63,19 @@ impl Cluster {
         *self.filled.borrow()
     }
 
+    /// # Errors
+    /// It has not: what is not in its table may be there all the same.
+    fn ready(&self) -> Result<(), Problem> {
+        match self.is_ready() {
+            true => Ok(()),
+            false => Err(Problem::new(
+                Code::Unreachable,
+                "the gateway does not know yet where agents are",
+            )
+            .retry_after_ms(1_000)),
+        }
+    }
+
     /// Whoever has the token.
     ///
     /// # Errors

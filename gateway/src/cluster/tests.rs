@@ -176,6 +176,14 @@ async fn what_is_no_name_makes_no_path_at_the_api_server() {
 }
 
 #[tokio::test]
+async fn until_it_is_known_where_agents_are_no_feed_is_of_fewer_nodes() {
+    let (_, asker) = asker(&["get "]).await;
+    let told = asker.known_feeds("home").err().unwrap();
+    assert_eq!(told.code, Code::Unreachable);
+    assert!(told.retry_after_ms.is_some(), "{told}");
+}
+
+#[tokio::test]
 async fn a_list_is_bounded_and_so_are_its_reviews() {
     let (api, all) = asker(&["invoke ", "get "]).await;
     let told = refusal(all.agents("home").await);

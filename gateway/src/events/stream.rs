@@ -13,7 +13,10 @@ use axum::{body::Bytes, http::HeaderMap, response::Response};
 use futures::stream;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Events as Feed,
@@ -56,6 +59,8 @@ struct Following {
     /// Where it was last told that it is.
     told: Option<Cursor>,
     next: VecDeque<Bytes>,
+    /// By when it says something.
+    awake: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -79,6 +84,7 @@ pub(super) async fn follow(
         catching_up: None,
         told: None,
         next: VecDeque::new(),
+        awake: Instant::now() + AWAKE,
         reader,
         _place: place,
     };
@@ -103,6 +109,12 @@ pub(super) async fn follow(
 impl Following {
     /// None where the node will tell no more: whoever connects again is refused, and hears why.
     async fn next(&mut self) -> Option<Bytes> {
+        let frame = self.comes().await;
+        self.awake = Instant::now() + AWAKE;
+        frame
+    }
+
+    async fn comes(&mut self) -> Option<Bytes> {
         loop {
             if let Some(frame) = self.next.pop_front() {
                 return Some(frame);
@@ -116,14 +128,17 @@ impl Following {
                 self.read();
                 return self.next.pop_front();
             }
-            if timeout(AWAKE, self.reader.changed()).await.is_err() {
+            if timeout_at(self.awake, self.reader.changed()).await.is_ok() {
+                self.read();
+            }
+            // What comes and is not wanted keeps nobody awake.
+            if self.next.is_empty() && Instant::now() >= self.awake {
                 let cursor = self.reader.cursor();
                 if self.reader.is_away() || cursor == self.told {
                     return Some(Bytes::from_static(b":\n\n"));
                 }
                 self.stand(cursor);
             }
-            self.read();
         }
     }
 
@@ -242,6 +257,7 @@ mod tests {
             catching_up: None,
             told: None,
             next: VecDeque::new(),
+            awake: Instant::now() + AWAKE,
             reader,
             _place: place,
         };
@@ -271,5 +287,18 @@ mod tests {
         upstream.push(told(1, 2));
         assert_eq!(following.next().await.unwrap(), listening(2));
         assert_eq!(following.next().await.unwrap(), ":\n\n");
+        // What it does not want puts that off no longer.
+        let busy = async {
+            for seq in 3.. {
+                upstream.push(told(1, seq));
+                tokio::time::sleep(AWAKE * 2 / 3).await;
+            }
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            () = busy => {}
+            frame = following.next() => assert_eq!(frame.unwrap(), listening(4)),
+        }
+        assert_eq!(begun.elapsed(), AWAKE);
     }
 }

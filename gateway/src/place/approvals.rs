@@ -25,16 +25,17 @@ impl Place {
         self.all(self.node.approvals_in(namespace).await?)
     }
 
-    /// What one agent asks.
+    /// What one agent asks, in `left` bytes at most, which are fewer afterwards.
     #[cfg_attr(
         not(feature = "kubernetes"),
         expect(dead_code, reason = "there is one node")
     )]
     pub(crate) async fn approvals_of(
         &self,
-        (namespace, agent): (&str, &str),
+        agent: (&str, &str),
+        left: &mut usize,
     ) -> Result<Approvals, ClientError> {
-        self.all(self.node.approvals_of(namespace, agent).await?)
+        self.all(self.node.approvals_of_within(agent, left).await?)
     }
 
     /// One approval.
@@ -45,13 +46,14 @@ impl Place {
 
     /// Says yes or no, to what was shown of it here.
     pub(crate) async fn answer(&self, own: u64, answer: &Answer) -> Result<Approval, ClientError> {
+        let turn = self.turn_of(answer)?;
         let asked = self.begun(self.node.approval(own)).await?;
         let (namespace, agent) = asked.agent.split_once('/').ok_or_else(|| {
             let what = format!("approval {own} of its node is of no agent");
             Problem::new(Code::UpstreamFailed, what)
         })?;
         let answer = Answer {
-            turn: self.turn_of(answer)?,
+            turn,
             ..answer.clone()
         };
         let said = self.node.answer_approval(namespace, agent, own, &answer);
@@ -136,6 +138,43 @@ mod tests {
         }
         // Where there is one node its own numbers are shown.
         assert_eq!(place(None).turn_of(&answer(7)).unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_another_node_is_refused_before_the_node_is_asked() {
+        let other = answer(Tag::of("n2").number(7).unwrap());
+        // The node is nowhere: it would be unreachable.
+        let refused = place(Some("n1")).answer(3, &other).await.unwrap_err();
+        assert!(
+            matches!(&refused, ClientError::Refused(it) if it.code == Code::Changed),
+            "{refused}"
+        );
+    }
+
+    #[tokio::test]
+    async fn lists_of_several_agents_have_one_bound_together() {
+        const LIST: &str = r#"{"items":[],"standing":[]}"#;
+        let router = axum::Router::new().fallback(async || LIST);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let place = Place {
+            node: Node {
+                address: Address::cluster(&at, None, None).unwrap(),
+            },
+            tag: None,
+        };
+        let mut left = 2 * LIST.len();
+        for agent in ["a", "b"] {
+            place
+                .approvals_of(("home", agent), &mut left)
+                .await
+                .unwrap();
+        }
+        assert_eq!(left, 0);
+        let refused = place.approvals_of(("home", "c"), &mut left).await;
+        let refused = refused.unwrap_err();
+        assert!(refused.to_string().contains("larger"), "{refused}");
     }
 
     #[test]

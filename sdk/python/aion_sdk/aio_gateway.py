@@ -190,10 +190,12 @@ class AsyncGateway:
             raise
         return stream
 
-    async def approvals(self) -> list[asked.Approval]:
+    async def approvals(self, *, partial: bool = False) -> list[asked.Approval]:
         """What agents ask people: those that wait, oldest first, then the last that were answered. It takes a key that may
-        `approve`, or the token of the node's `config/approver.token` as `approver_token`; so do all that follow."""
-        return await self._transport.run(asked.listed(self._door))
+        `approve`, or the token of the node's `config/approver.token` as `approver_token`; so do all that follow.
+        `Refused` of code `unreachable`, with the nodes' names as `silent`, if nodes of a cluster did not list theirs, but with
+        `partial`, which lists those of the others."""
+        return await self._transport.run(asked.listed(self._door, partial))
 
     async def approval(self, number: int) -> asked.Approval:
         """One of them."""
@@ -210,9 +212,9 @@ class AsyncGateway:
         """Says no."""
         return await self._transport.run(asked.answer(self._door, approval, False, False, None))
 
-    async def words(self) -> list[asked.Word]:
+    async def words(self, *, partial: bool = False) -> list[asked.Word]:
         """What was said until a date, and counts."""
-        return await self._transport.run(asked.words(self._door))
+        return await self._transport.run(asked.words(self._door, partial))
 
     async def revoke(self, approval: int) -> None:
         """Takes a word back that counts until a date."""

@@ -190,10 +190,12 @@ class Gateway:
             raise
         return stream
 
-    def approvals(self) -> list[asked.Approval]:
+    def approvals(self, *, partial: bool = False) -> list[asked.Approval]:
         """What agents ask people: those that wait, oldest first, then the last that were answered. It takes a key that may
-        `approve`, or the token of the node's `config/approver.token` as `approver_token`; so do all that follow."""
-        return self._transport.run(asked.listed(self._door))
+        `approve`, or the token of the node's `config/approver.token` as `approver_token`; so do all that follow.
+        `Refused` of code `unreachable`, with the nodes' names as `silent`, if nodes of a cluster did not list theirs, but with
+        `partial`, which lists those of the others."""
+        return self._transport.run(asked.listed(self._door, partial))
 
     def approval(self, number: int) -> asked.Approval:
         """One of them."""
@@ -210,9 +212,9 @@ class Gateway:
         """Says no."""
         return self._transport.run(asked.answer(self._door, approval, False, False, None))
 
-    def words(self) -> list[asked.Word]:
+    def words(self, *, partial: bool = False) -> list[asked.Word]:
         """What was said until a date, and counts."""
-        return self._transport.run(asked.words(self._door))
+        return self._transport.run(asked.words(self._door, partial))
 
     def revoke(self, approval: int) -> None:
         """Takes a word back that counts until a date."""

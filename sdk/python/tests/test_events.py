@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pickle
 from datetime import datetime, timezone
 
 import pytest
@@ -97,6 +98,35 @@ def test_events_and_approvals_are_there_for_await(door):
             assert [it.number for it in await gateway.approvals()] == [4]
 
     asyncio.run(main())
+
+
+def test_a_list_is_read_to_its_end_page_by_page(door):
+    word = {"approval": 5, "agent": "default/clerk", "capability": "tool.call:mail.send", "untilMs": 9, "givenAtMs": 3}
+    pages = [
+        (200, {"items": [ASKED], "standing": [], "next": "0-1-4"}),
+        (200, {"items": [ANSWERED | {"approval": 3}], "standing": [word]}),
+    ]
+    door.answers += pages * 2
+    with Gateway(door.url, TOKEN, approver_token=APPROVER) as gateway:
+        assert [it.number for it in gateway.approvals()] == [4, 3]
+        assert [it.approval for it in gateway.words()] == [5]
+        assert lines(door) == ["/v1/approvals", "/v1/approvals?after=0-1-4"] * 2
+        door.answers += [pages[0], pages[0]]
+        with pytest.raises(Refused, match="followed by itself"):
+            gateway.approvals()
+
+
+def test_a_list_in_which_nodes_are_missing_is_refused_unless_a_part_will_do(door):
+    silent = [{"node": "node-b", "code": "unreachable", "detail": "it told nothing in 5 s"}]
+    page = (200, {"items": [ASKED], "standing": [], "silent": silent})
+    door.answers += [page] * 3
+    with Gateway(door.url, TOKEN) as gateway:
+        for listed in (gateway.approvals, gateway.words):
+            with pytest.raises(Refused, match="node-b: it told nothing") as refused:
+                listed()
+            assert (refused.value.code, refused.value.silent) == ("unreachable", ("node-b",))
+            assert pickle.loads(pickle.dumps(refused.value)).silent == ("node-b",)
+        assert [it.number for it in gateway.approvals(partial=True)] == [4]
 
 
 def test_a_word_is_for_what_was_shown(door):

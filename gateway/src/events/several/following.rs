@@ -7,7 +7,10 @@ use aion_abi::{
     problem::Problem,
 };
 use aion_serve::Bounds;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -18,13 +21,18 @@ use super::{
     room::Taken,
     too_many,
 };
-use crate::{cluster::Caller, events::wire::Frame};
+use crate::{
+    cluster::{Caller, FeedOf},
+    events::wire::Frame,
+};
 
 /// Lines that are read at a time.
 const PART: Bounds = Bounds {
     count: 64,
     bytes: 128 << 10,
 };
+/// How long who begins waits for nodes to tell where they are.
+const STANDS: Duration = Duration::from_secs(2);
 /// What comes so close together is read together.
 const TOGETHER: Duration = Duration::from_millis(10);
 
@@ -37,8 +45,8 @@ pub(super) struct Following {
     /// Where it was last told that it is.
     told: Option<Arc<str>>,
     news: watch::Receiver<u64>,
-    /// It was woken, and has not read yet.
-    is_woken: bool,
+    /// It was woken, has not read yet, and does so then, however often its future is made anew meanwhile.
+    reads_at: Option<Instant>,
     /// There is no node that tells anything, which is told first.
     is_nowhere: bool,
     _nodes: AbortOnDropHandle<()>,
@@ -65,14 +73,30 @@ impl Following {
         place: Taken,
     ) -> Result<Self, Problem> {
         caller.hears(namespace).await?;
+        let nodes = caller.known_feeds(namespace)?;
+        if nodes.len() > NODES {
+            return Err(too_many(namespace));
+        }
         let source = OfNamespace {
             caller,
             namespace: namespace.to_owned(),
         };
-        if source.nodes().len() > NODES {
-            return Err(too_many(namespace));
+        let following = Self::of(source, filter, after, place);
+        following.stands(&nodes).await;
+        Ok(following)
+    }
+
+    /// Returns once each of these has told where it is or is away: what happens from then on is told, or that it is missed. One that takes
+    /// longer than others are held up for is unheard until it tells.
+    pub(super) async fn stands(&self, nodes: &[FeedOf]) {
+        let mut news = self.merge.news();
+        let all_told = async {
+            // It has a sender for as long as the merge is there.
+            while !self.merge.has_all(nodes) && news.changed().await.is_ok() {}
+        };
+        if timeout(STANDS, all_told).await.is_err() {
+            self.merge.unheard(nodes);
         }
-        Ok(Self::of(source, filter, after, place))
     }
 
     pub(super) fn of(
@@ -89,7 +113,7 @@ impl Following {
             at: 0,
             told: None,
             news: merge.news(),
-            is_woken: false,
+            reads_at: None,
             is_nowhere,
             merge,
             _nodes: AbortOnDropHandle::new(nodes),
@@ -110,16 +134,17 @@ impl Following {
                 members,
             }]);
         }
-        if !self.is_woken && self.at >= *self.news.borrow() {
+        if self.reads_at.is_none() && self.at >= *self.news.borrow() {
             tokio::select! {
                 biased;
                 why = self.merge.ended() => return Err(why),
                 _ = self.news.changed() => {}
             }
-            self.is_woken = true;
+            self.reads_at = Some(Instant::now() + TOGETHER);
         }
-        if std::mem::take(&mut self.is_woken) {
-            sleep(TOGETHER).await;
+        if let Some(at) = self.reads_at {
+            sleep_until(at).await;
+            self.reads_at = None;
         }
         Ok(self.read())
     }
@@ -174,4 +199,4 @@ impl Following {
 
 #[cfg(test)]
 #[path = "following_tests.rs"]
-mod tests;
+pub(super) mod tests;

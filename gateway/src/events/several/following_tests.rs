@@ -99,6 +99,8 @@ fn listening(epoch: u64, seq: u64) -> Tells {
 struct Given {
     nodes: Mutex<Vec<FeedOf>>,
     judged: Mutex<VecDeque<Result<(), Problem>>>,
+    /// How often it was looked which nodes there are.
+    looks: watch::Sender<u64>,
 }
 
 impl Given {
@@ -106,6 +108,7 @@ impl Given {
         Arc::new(Self {
             nodes: Mutex::new(nodes),
             judged: Mutex::default(),
+            looks: watch::Sender::new(0),
         })
     }
 }
@@ -113,6 +116,7 @@ impl Given {
 impl Source for Arc<Given> {
     fn nodes(&self) -> Vec<FeedOf> {
         let nodes = self.nodes.lock();
+        self.looks.send_modify(|it| *it += 1);
         let nodes = nodes.iter().map(|it| FeedOf {
             name: Arc::clone(&it.name),
             tag: it.tag,
@@ -238,6 +242,90 @@ async fn a_node_that_breaks_off_and_one_that_comes_are_told_by_name() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_listed_no_more_tells_what_is_on_its_way() {
+    let mut one = Fake::start("n1").await;
+    let given = Given::of(vec![one.feed()]);
+    let mut feed = following(&given, None).await;
+    let (_, mut stream) = one.takes(&[listening(1, 4)]).await;
+    next(&mut feed, 1).await;
+    given.nodes.lock().clear();
+    let mut looks = given.looks.subscribe();
+    let before = *looks.borrow();
+    looks.wait_for(|it| *it > before + 1).await.unwrap();
+    tells(&mut stream, &[told(1, 5)]).await;
+    let said = next(&mut feed, 2).await;
+    assert_eq!(said[0]["event"]["agent"], "d/x", "{said:?}");
+    assert_eq!(said[1]["away"], json!({}), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_node_whose_authority_is_another_is_followed_by_that() {
+    let mut one = Fake::start("n1").await;
+    let given = Given::of(vec![one.feed()]);
+    let mut feed = following(&given, None).await;
+    let (_, _one) = one.takes(&[listening(1, 4)]).await;
+    next(&mut feed, 1).await;
+    let renewed = Address::cluster(&one.url, Some("another"), Some("eyJ.a.b")).unwrap();
+    given.nodes.lock()[0].place.as_mut().unwrap().node.address = renewed;
+    let (after, _again) = one.takes(&[listening(1, 4)]).await;
+    assert_eq!(after, "1-4");
+    let said = next(&mut feed, 2).await;
+    assert_eq!(said[1]["listening"], json!({}), "{said:?}");
+}
+
+#[tokio::test]
+async fn it_stands_once_each_node_tells_where_it_is() {
+    let (mut one, mut two) = (Fake::start("n1").await, Fake::start("n2").await);
+    let nodes = || vec![one.feed(), two.feed()];
+    let (given, nodes) = (Given::of(nodes()), nodes());
+    let feed = following(&given, None).await;
+    let mut stands = std::pin::pin!(feed.stands(&nodes));
+    let (_, _one) = one.takes(&[listening(1, 4)]).await;
+    assert!(futures::poll!(&mut stands).is_pending());
+    let (_, _two) = two.takes(&[listening(2, 7)]).await;
+    stands.await;
+    assert!(feed.merge.has_all(&nodes));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_long_for_a_node_and_what_it_did_meanwhile_is_missed() {
+    let merge = Arc::new(Merge::behind(cursor(&[("n2", 2, 7)]).parse().unwrap()));
+    let place = Room::of(1).take("ann").unwrap();
+    let mut feed = following_of(&merge, Filter::default(), place);
+    let nodes = ["n1", "n2"].map(|name| FeedOf {
+        name: name.into(),
+        tag: Some(Tag::of(name)),
+        place: Err("it is not asked here".to_owned()),
+    });
+    feed.stands(&nodes).await;
+    for (name, at) in [("n1", listening(1, 4)), ("n2", listening(2, 7))] {
+        merge.take((&name.into(), Tag::of(name)), at, false);
+    }
+    let said = next(&mut feed, 3).await;
+    assert_eq!(said[0]["missed"], json!({"because": "unheard"}), "{said:?}");
+    assert_eq!(said[1]["listening"], json!({}), "{said:?}");
+    // Of the other the cursor has a place.
+    assert_eq!(said[2]["listening"], json!({}), "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_others_interrupt_is_read_all_the_same() {
+    let merge = Arc::new(Merge::behind(Marks::default()));
+    let place = Room::of(1).take("ann").unwrap();
+    let mut feed = following_of(&merge, Filter::default(), place);
+    merge.take((&"n1".into(), Tag::of("n1")), told(1, 1), false);
+    // As the socket does where another subscription always has something.
+    for _ in 0..3 {
+        let part = timeout(TOGETHER * 2 / 5, feed.next());
+        if let Ok(told) = part.await {
+            assert_eq!(told.unwrap().len(), 1);
+            return;
+        }
+    }
+    unreachable!("it was never read");
+}
+
+#[tokio::test]
 async fn who_goes_on_is_told_of_a_node_that_its_cursor_does_not_have() {
     let mut one = Fake::start("n1").await;
     let gone = FeedOf {
@@ -263,7 +351,7 @@ async fn who_goes_on_is_told_of_a_node_that_its_cursor_does_not_have() {
 async fn who_reads_slowly_is_told_how_much_they_missed_and_holds_up_nobody() {
     let merge = Arc::new(Merge::behind(Marks::default()));
     let place = Room::of(1).take("ann").unwrap();
-    let mut feed = following_of(&merge, place);
+    let mut feed = following_of(&merge, Filter::default(), place);
     let node: (&Arc<str>, Tag) = (&Arc::from("n1"), Tag::of("n1"));
     merge.take(node, listening(1, 0), false);
     assert_eq!(next(&mut feed, 1).await.len(), 1);
@@ -290,13 +378,17 @@ async fn who_reads_slowly_is_told_how_much_they_missed_and_holds_up_nobody() {
     assert_eq!(events + missed, most);
 }
 
-fn following_of(merge: &Arc<Merge>, place: Taken) -> Following {
+pub(in crate::events::several) fn following_of(
+    merge: &Arc<Merge>,
+    filter: Filter,
+    place: Taken,
+) -> Following {
     Following {
-        filter: Filter::default(),
+        filter,
         at: 0,
         told: None,
         news: merge.news(),
-        is_woken: false,
+        reads_at: None,
         is_nowhere: false,
         merge: Arc::clone(merge),
         _nodes: AbortOnDropHandle::new(tokio::spawn(std::future::pending())),
@@ -308,7 +400,7 @@ fn following_of(merge: &Arc<Merge>, place: Taken) -> Following {
 async fn it_ends_where_its_caller_may_hear_no_more() {
     let merge = Arc::new(Merge::behind(Marks::default()));
     let place = Room::of(1).take("ann").unwrap();
-    let mut feed = following_of(&merge, place);
+    let mut feed = following_of(&merge, Filter::default(), place);
     merge.take((&"n1".into(), Tag::of("n1")), told(1, 1), false);
     merge.end(Problem::new(aion_abi::code::Code::Denied, "no more"));
     assert_eq!(next(&mut feed, 1).await.len(), 1, "what came is told");
@@ -330,7 +422,7 @@ async fn who_hears_is_judged_again_and_a_quiet_feed_says_where_it_is() {
 
     let merge = Arc::new(Merge::behind(Marks::default()));
     let place = Room::of(1).take("ann").unwrap();
-    let mut feed = following_of(&merge, place);
+    let mut feed = following_of(&merge, Filter::default(), place);
     let node: (&Arc<str>, Tag) = (&Arc::from("n1"), Tag::of("n1"));
     merge.take(node, listening(1, 4), false);
     feed.next().await.unwrap();

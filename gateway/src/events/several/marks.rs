@@ -41,6 +41,10 @@ impl Marks {
         self.0.retain(|tag, _| tags.contains(tag));
     }
 
+    pub(super) fn tags(&self) -> Vec<Tag> {
+        self.0.keys().copied().collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,7 +1,10 @@
 //! What several nodes tell, in the order in which it comes, kept for one reader that goes at its own pace. Nodes wait for nobody: what
 //! is not read in time is let go of, and counted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use aion_abi::{
     event::{Because, Cursor, Event, Item, Missed, Told},
@@ -12,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::marks::Marks;
-use crate::{events::wire::Frame, numbers::Tag};
+use crate::{cluster::FeedOf, events::wire::Frame, numbers::Tag};
 
 /// What is kept for a reader that is behind.
 const KEPT: Bounds = Bounds {
@@ -49,6 +52,8 @@ struct Now {
     cursor: Option<Arc<str>>,
     /// Whether each node answers, by its name.
     here: HashMap<Arc<str>, bool>,
+    /// Those of which something may have happened that nobody heard, by name, until they tell.
+    unheard: HashSet<Arc<str>>,
 }
 
 impl Now {
@@ -82,6 +87,7 @@ impl Merge {
         let mut now = self.now.lock();
         let was_here = now.here.insert(Arc::clone(node), true) == Some(true);
         let is_standing = told.what == Item::Listening {};
+        let is_unheard = now.unheard.remove(node) || is_unheard;
         if is_standing && is_unheard {
             let missed = Missed {
                 events: None,
@@ -110,11 +116,34 @@ impl Merge {
         self.ring.wake();
     }
 
+    /// Whether each of these has told where it is, or is away.
+    pub(super) fn has_all(&self, nodes: &[FeedOf]) -> bool {
+        let now = self.now.lock();
+        nodes.iter().all(|it| now.here.contains_key(&it.name))
+    }
+
+    /// Of those that told nothing yet it is not known what happens until they do, but behind a cursor, which they go on from.
+    pub(super) fn unheard(&self, nodes: &[FeedOf]) {
+        let mut now = self.now.lock();
+        for it in nodes {
+            let is_behind = it.tag.is_some_and(|tag| now.marks.of(tag).is_some());
+            if !is_behind && !now.here.contains_key(&it.name) {
+                now.unheard.insert(Arc::clone(&it.name));
+            }
+        }
+    }
+
+    /// Where it is at nodes.
+    pub(super) fn tags(&self) -> Vec<Tag> {
+        self.now.lock().marks.tags()
+    }
+
     /// Leaves where it is at nodes that are there.
     pub(super) fn only(&self, tags: &[Tag], names: &[Arc<str>]) {
         let mut now = self.now.lock();
         now.moves(|it| it.keep(tags));
         now.here.retain(|name, _| names.contains(name));
+        now.unheard.retain(|name| names.contains(name));
     }
 
     /// Ends it: why, whoever asks again is told.

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aion_abi::{event::Cursor, problem::Problem};
 use aion_backoff::Backoff;
+use aion_client::Address;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -16,6 +17,8 @@ use crate::{
 
 /// How often it is looked which nodes there are.
 const LOOKS: Duration = Duration::from_secs(1);
+/// A node that is listed no more is followed for so long, for what it tells at last, and its place is kept.
+const GRACE: Duration = Duration::from_secs(5);
 /// How often the caller's token and right are looked at: it is followed for longer than either may last.
 const JUDGED: Duration = Duration::from_secs(30);
 /// A node that tells nothing for so long is away: it says twice as often where its feed is.
@@ -56,14 +59,44 @@ impl Source for OfNamespace {
 /// A node that is followed.
 struct Followed {
     tag: Tag,
-    at: String,
+    at: Address,
+    /// When it was listed last.
+    seen: Instant,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Followed {
     fn is(&self, of: &FeedOf) -> bool {
-        let at = of.place.as_ref().map(|it| it.node.address.to_string());
-        of.tag == Some(self.tag) && at.as_ref() == Ok(&self.at)
+        let is_there = |it: &Place| it.node.address.is_place_of(&self.at);
+        of.tag == Some(self.tag) && of.place.as_ref().is_ok_and(is_there)
+    }
+}
+
+/// When each node was listed last, by its tag.
+struct Seen(HashMap<Tag, Instant>);
+
+impl Seen {
+    /// A cursor's places count as listed when the feed begins.
+    fn of(tags: &[Tag]) -> Self {
+        let now = Instant::now();
+        Self(tags.iter().map(|tag| (*tag, now)).collect())
+    }
+
+    /// Takes these as listed, lets go of those that have not been for long, and says how long that is: where there is no room for them in a
+    /// cursor, no time.
+    fn look(&mut self, nodes: &[FeedOf], now: Instant) -> Duration {
+        let listed = nodes.iter().filter_map(|it| it.tag);
+        self.0.extend(listed.map(|tag| (tag, now)));
+        let grace = match self.0.len() > NODES {
+            true => Duration::ZERO,
+            false => GRACE,
+        };
+        self.0.retain(|_, at| now - *at <= grace);
+        grace
+    }
+
+    fn tags(&self) -> Vec<Tag> {
+        self.0.keys().copied().collect()
     }
 }
 
@@ -71,15 +104,29 @@ impl Followed {
 pub(super) async fn keep(merge: Arc<Merge>, source: Arc<impl Source>, is_resumed: bool) {
     let mut followed: HashMap<Arc<str>, Followed> = HashMap::new();
     let (mut judged, mut is_first) = (Instant::now(), true);
+    let mut seen = Seen::of(&merge.tags());
     loop {
         let nodes = source.nodes();
+        let now = Instant::now();
+        let grace = seen.look(&nodes, now);
         followed.retain(|name, it| {
-            let stays = nodes.iter().any(|of| of.name == *name && it.is(of));
+            let is_listed = |of: &&FeedOf| of.name == *name && of.place.is_ok();
+            let stays = match nodes.iter().find(is_listed) {
+                Some(of) => {
+                    it.seen = now;
+                    it.is(of)
+                }
+                None => now - it.seen <= grace,
+            };
             if !stays {
                 merge.away(name);
             }
             stays
         });
+        // Of one that went for long and comes again it is not known what was missed.
+        let names = nodes.iter().map(|it| &it.name).chain(followed.keys());
+        let names: Vec<Arc<str>> = names.cloned().collect();
+        merge.only(&seen.tags(), &names);
         for of in &nodes {
             if followed.contains_key(&of.name) {
                 continue;
@@ -99,15 +146,12 @@ pub(super) async fn keep(merge: Arc<Merge>, source: Arc<impl Source>, is_resumed
             let task = tokio::spawn(node.follow(Arc::clone(&merge), Arc::clone(&source)));
             let it = Followed {
                 tag,
-                at: place.node.address.to_string(),
+                at: place.node.address.clone(),
+                seen: now,
                 _task: AbortOnDropHandle::new(task),
             };
             followed.insert(Arc::clone(&of.name), it);
         }
-        // Of one that went and comes again it is not known what was missed.
-        let tags: Vec<Tag> = nodes.iter().filter_map(|it| it.tag).collect();
-        let names: Vec<Arc<str>> = nodes.into_iter().map(|it| it.name).collect();
-        merge.only(&tags, &names);
         is_first = false;
         sleep(LOOKS).await;
         if judged.elapsed() >= JUDGED {

@@ -5,7 +5,10 @@ use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use aion_abi::problem::Problem;
 use axum::{body::Bytes, http::HeaderMap, response::Response};
 use futures::stream;
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     following::{Following, Told},
@@ -22,6 +25,8 @@ const AWAKE: Duration = Duration::from_secs(15);
 struct Frames {
     following: Following,
     next: VecDeque<Bytes>,
+    /// By when it says something.
+    awake: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -43,6 +48,7 @@ pub(in crate::events) async fn follow(
     let frames = Frames {
         following,
         next: VecDeque::new(),
+        awake: Instant::now() + AWAKE,
         _place: place,
     };
     let frames = stream::unfold(frames, |mut frames| async {
@@ -58,14 +64,25 @@ pub(in crate::events) async fn follow(
 impl Frames {
     /// None where the caller may hear no more: whoever connects again is told why.
     async fn next(&mut self) -> Option<Bytes> {
+        let frame = self.comes().await;
+        self.awake = Instant::now() + AWAKE;
+        frame
+    }
+
+    async fn comes(&mut self) -> Option<Bytes> {
         loop {
             if let Some(frame) = self.next.pop_front() {
                 return Some(frame);
             }
-            match timeout(AWAKE, self.following.next()).await {
-                Ok(Ok(told)) => self.next.extend(told.iter().map(frame)),
+            // One that is always ready, with nothing that is wanted, is late as well.
+            let told = timeout_at(self.awake, self.following.next()).await;
+            let is_late = Instant::now() >= self.awake;
+            match told {
                 Ok(Err(_)) => return None,
-                Err(_) => {
+                Ok(Ok(told)) if !told.is_empty() || !is_late => {
+                    self.next.extend(told.iter().map(frame));
+                }
+                _ => {
                     let standing = self.following.standing();
                     let quiet = || Bytes::from_static(b":\n\n");
                     return Some(standing.as_ref().map_or_else(quiet, frame));
@@ -80,5 +97,56 @@ fn frame(told: &Told) -> Bytes {
     match &told.cursor {
         Some(cursor) => format!("id: {cursor}\ndata: {{{data}}}\n\n").into(),
         None => format!("data: {{{data}}}\n\n").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use aion_abi::event::{Filter, Kind};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::{
+        events::{
+            several::{following::tests::following_of, merge::Merge, room::Room},
+            subscriptions::tests::told,
+        },
+        numbers::Tag,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_wanted_puts_off_no_sign_of_life() {
+        let merge = Arc::new(Merge::behind(Marks::default()));
+        let turns = Filter {
+            kinds: vec![Kind::Turn],
+            ..Filter::default()
+        };
+        let following = following_of(&merge, turns, Room::of(1).take("ann").unwrap());
+        let mut frames = Frames {
+            following,
+            next: VecDeque::new(),
+            awake: Instant::now() + AWAKE,
+            _place: Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap(),
+        };
+        let name = "n1".into();
+        let busy = async {
+            for seq in 1.. {
+                // A log.
+                merge.take((&name, Tag::of("n1")), told(1, seq), false);
+                tokio::time::sleep(AWAKE * 2 / 3).await;
+            }
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            () = busy => {}
+            frame = frames.next() => {
+                let frame = String::from_utf8(frame.unwrap().to_vec()).unwrap();
+                assert!(frame.contains("listening"), "{frame}");
+            }
+        }
+        assert_eq!(begun.elapsed(), AWAKE);
     }
 }

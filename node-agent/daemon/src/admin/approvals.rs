@@ -1,6 +1,6 @@
 //! Approvals: what waits for a person's word, and the word. Who may say it, the guard has decided before.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use aion_abi::{
     approval::{Answer, Approval, Approvals, MAX_SHOWN, MAX_SHOWN_TOGETHER, Scope, Verdict},
@@ -57,16 +57,23 @@ fn for_whom(admin: &Admin, by: &ByKey, mut all: Approvals) -> Approvals {
     all
 }
 
-/// Leaves out what was shown with answers beyond what a list shows: each of them has it still.
+/// Leaves out requests of answered approvals beyond what a list shows: each approval by its number has it still. The room is first for
+/// all that waits, then for the latest answers, in whichever order the items are.
 fn bound(items: &mut [Approval]) {
-    let mut room = MAX_SHOWN_TOGETHER;
-    for it in items {
-        let bytes = it.shown.as_ref().map_or(0, |shown| shown.text.len());
-        if bytes > room && it.answered.is_some() {
-            it.shown = None;
-            continue;
+    let bytes = |it: &Approval| it.shown.as_ref().map_or(0, |shown| shown.text.len());
+    let waiting = items.iter().filter(|it| it.answered.is_none());
+    let mut room = MAX_SHOWN_TOGETHER.saturating_sub(waiting.map(bytes).sum());
+    let answered = items.iter_mut().filter_map(|it| {
+        let at = it.answered.as_ref()?.at_ms.0;
+        Some((Reverse((at, it.approval)), it))
+    });
+    let mut answered: Vec<_> = answered.collect();
+    answered.sort_by_key(|(order, _)| *order);
+    for (_, it) in answered {
+        match room.checked_sub(bytes(it)) {
+            Some(left) => room = left,
+            None => it.shown = None,
         }
-        room = room.saturating_sub(bytes);
     }
 }
 

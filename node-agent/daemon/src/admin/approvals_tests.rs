@@ -151,4 +151,23 @@ fn a_list_shows_all_that_waits_and_of_answers_what_there_is_room_for() {
     bound(&mut items);
     let has: Vec<bool> = items.iter().map(|it| it.shown.is_some()).collect();
     assert_eq!(has, [true, false, true]);
+    // What waits has room before answers, and a later answer before an earlier one, in whichever order they are.
+    let at = |at: u64, bytes: usize| {
+        let mut it = answer(bytes);
+        it.answered.as_mut().unwrap().at_ms = UnixMillis(at);
+        it
+    };
+    let half = MAX_SHOWN_TOGETHER / 2;
+    let waits = || Approval {
+        shown: Some(shown(half)),
+        ..asked()
+    };
+    let mut items = [at(1, half), at(3, half / 2), waits(), at(2, half / 2 + 1)];
+    bound(&mut items);
+    let has = items.each_ref().map(|it| it.shown.is_some());
+    assert_eq!(has, [false, true, true, false]);
+    let mut items = [at(1, half), waits(), waits()];
+    bound(&mut items);
+    let has = items.each_ref().map(|it| it.shown.is_some());
+    assert_eq!(has, [false, true, true]);
 }

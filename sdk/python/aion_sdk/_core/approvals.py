@@ -117,19 +117,44 @@ def _word(it: Mapping[str, Any]) -> Word:
     return Word(it["approval"], it["agent"], it["capability"], it["untilMs"], it.get("by"), it["givenAtMs"])
 
 
-def _asked(door: Door) -> Plan[dict[str, Any]]:
-    response = yield from door.call("GET", door.path("approvals"), headers=door.as_approver())
-    return answer_of(response)
+def _asked(door: Door, kind: str, partial: bool) -> Plan[list[dict[str, Any]]]:
+    """All pages: one that follows begins behind the last row of the one before, so none comes twice."""
+    rows: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        response = yield from door.call("GET", door.path("approvals", after=after), headers=door.as_approver())
+        page = answer_of(response)
+        silent = page.get("silent") or []
+        if silent and not partial:
+            raise _partly(silent)
+        rows += page[kind]
+        following = page.get("next")
+        if following is None:
+            return rows
+        if following == after:
+            raise Refused("internal", "the gateway's list of approvals does not end: a page is followed by itself")
+        after = following
 
 
-def listed(door: Door) -> Plan[list[Approval]]:
+def _partly(silent: list[Mapping[str, Any]]) -> Refused:
+    said = "; ".join(f"{it['node']}: {it['detail']}" for it in silent[:8])
+    more = f"; and {len(silent) - 8} more" if len(silent) > 8 else ""
+    return Refused(
+        "unreachable",
+        f"nodes of the cluster did not list their approvals: {said}{more}",
+        remedy="try again, or list those of the other nodes with partial=True",
+        silent=tuple(str(it["node"]) for it in silent),
+    )
+
+
+def listed(door: Door, partial: bool) -> Plan[list[Approval]]:
     """Those that wait, oldest first, then the last that were answered."""
-    return [of(it) for it in (yield from _asked(door))["items"]]
+    return [of(it) for it in (yield from _asked(door, "items", partial))]
 
 
-def words(door: Door) -> Plan[list[Word]]:
+def words(door: Door, partial: bool) -> Plan[list[Word]]:
     """Words that count until a date."""
-    return [_word(it) for it in (yield from _asked(door))["standing"]]
+    return [_word(it) for it in (yield from _asked(door, "standing", partial))]
 
 
 def one(door: Door, number: int) -> Plan[Approval]:

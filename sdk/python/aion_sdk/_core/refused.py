@@ -59,6 +59,7 @@ class Refused(Exception):
         status: int | None = None,
         call: int | None = None,
         candidates: tuple[Mapping[str, Any], ...] = (),
+        silent: tuple[str, ...] = (),
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -73,6 +74,8 @@ class Refused(Exception):
         self.call = call
         #: Of `undecided` at the gateway: the agents that could be meant.
         self.candidates = candidates
+        #: Of a list of approvals in a cluster: the nodes that did not list theirs.
+        self.silent = silent
 
     @property
     def passes(self) -> bool:
@@ -103,7 +106,7 @@ class Refused(Exception):
         return f"Refused({self.code!r}, {self.detail!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.problem(), self.candidates)
+        return _again, (self.problem(), self.candidates, self.silent)
 
     @classmethod
     def of(cls, problem: Mapping[str, Any], status: int | None = None) -> Refused:
@@ -132,9 +135,12 @@ class Refused(Exception):
         return cls("internal", f"answered with HTTP {status}: {said}", status=status)
 
 
-def _again(problem: Mapping[str, Any], candidates: tuple[Mapping[str, Any], ...]) -> Refused:
+def _again(
+    problem: Mapping[str, Any], candidates: tuple[Mapping[str, Any], ...], silent: tuple[str, ...] = ()
+) -> Refused:
     refused = Refused.of(problem)
     refused.candidates = candidates
+    refused.silent = silent
     return refused
 
 

@@ -127,6 +127,33 @@ test('a word is for what was shown', async (t) => {
   assert.equal(door.asked[1]?.line, 'POST /v1/approvals/4');
 });
 
+test('a list is read to its end page by page', async (t) => {
+  const { door, gateway } = await opened(t, { approverToken: APPROVER });
+  const word = { approval: 5, agent: 'default/clerk', capability: 'tool.call:mail.send', untilMs: 9, givenAtMs: 3 };
+  const first: [number, object] = [200, { items: [ASKED], standing: [], next: '0-1-4' }];
+  const last: [number, object] = [200, { items: [{ ...ANSWERED, approval: 3 }], standing: [word] }];
+  door.answers.push(first, last, first, last, first, first);
+  assert.deepEqual((await gateway.approvals()).map((it) => it.number), [4, 3]);
+  assert.deepEqual(await gateway.words(), [word]);
+  const pages = ['GET /v1/approvals', 'GET /v1/approvals?after=0-1-4'];
+  assert.deepEqual(door.asked.map((it) => it.line), [...pages, ...pages]);
+  await assert.rejects(gateway.approvals(), /followed by itself/);
+});
+
+test('a list in which nodes are missing is refused unless a part will do', async (t) => {
+  const { door, gateway } = await opened(t, { approverToken: APPROVER });
+  const silent = [{ node: 'node-b', code: 'unreachable', detail: 'it told nothing in 5 s' }];
+  door.answers.push(...Array(3).fill([200, { items: [ASKED], standing: [], silent }]));
+  for (const listed of [() => gateway.approvals(), () => gateway.words()]) {
+    await assert.rejects(listed(), (it: Refused) => {
+      assert.match(it.detail, /node-b: it told nothing/);
+      assert.deepEqual([it.code, it.silent], ['unreachable', ['node-b']]);
+      return true;
+    });
+  }
+  assert.deepEqual((await gateway.approvals({ partial: true })).map((it) => it.number), [4]);
+});
+
 test('words are listed, and taken back', async (t) => {
   const { door, gateway } = await opened(t, { approverToken: APPROVER });
   const word = { approval: 4, agent: 'default/clerk', capability: 'tool.call:mail.send', untilMs: 9, givenAtMs: 3 };

@@ -45,8 +45,10 @@ export class Refused extends Error {
   readonly call: number | undefined;
   /** Of `undecided` at the gateway: the agents that could be meant. */
   readonly candidates: readonly Candidate[];
+  /** Of a list of approvals in a cluster: the nodes that did not list theirs. */
+  readonly silent: readonly string[];
 
-  constructor(problem: Partial<Problem> & { code: string; candidates?: readonly Candidate[] }) {
+  constructor(problem: Partial<Problem> & { code: string; candidates?: readonly Candidate[]; silent?: readonly string[] }) {
     super(problem.detail ?? problem.code);
     this.code = problem.code;
     this.detail = this.message;
@@ -55,6 +57,7 @@ export class Refused extends Error {
     this.status = problem.status ?? 500;
     this.call = problem.call;
     this.candidates = problem.candidates ?? [];
+    this.silent = problem.silent ?? [];
   }
 
   /** Whether it passes by itself, with nothing done. */

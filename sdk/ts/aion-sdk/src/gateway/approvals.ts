@@ -103,10 +103,53 @@ function exactly(text: string): Record<string, unknown> | undefined {
   return isObject && !isRounded ? (found as Record<string, unknown>) : undefined;
 }
 
-/** All that is asked and said. */
-export async function approvals(door: Door): Promise<{ items: Approval[]; standing: Word[] }> {
-  const { items, standing } = await door.json('GET', door.path('approvals'), { headers: door.asApprover() });
-  return { items: (items as Record<string, unknown>[]).map((it) => new Approval(it)), standing: standing as Word[] };
+/** Which of a list. */
+export interface ListOptions {
+  /** Where nodes of a cluster did not list theirs, those of the others: else that is a `Refused`, with their names as `silent`. */
+  partial?: boolean;
+}
+
+/** A page of the gateway's. */
+interface Page {
+  items: Record<string, unknown>[];
+  standing: Word[];
+  next?: string;
+  silent?: Silent[];
+}
+
+interface Silent {
+  node: string;
+  detail: string;
+}
+
+/** All that is asked and said. A page begins behind the last row of the one before, so none comes twice. */
+export async function approvals(door: Door, { partial = false }: ListOptions = {}): Promise<{ items: Approval[]; standing: Word[] }> {
+  const items: Approval[] = [];
+  const standing: Word[] = [];
+  let after: string | undefined;
+  for (;;) {
+    const page = (await door.json('GET', door.path('approvals', { after }), { headers: door.asApprover() })) as unknown as Page;
+    if (page.silent?.length && !partial) throw partly(page.silent);
+    items.push(...page.items.map((it) => new Approval(it)));
+    standing.push(...page.standing);
+    if (page.next === undefined) return { items, standing };
+    if (page.next === after) {
+      throw new Refused({ code: 'internal', detail: "the gateway's list of approvals does not end: a page is followed by itself" });
+    }
+    after = page.next;
+  }
+}
+
+function partly(silent: Silent[]): Refused {
+  const said = silent.slice(0, 8).map((it) => `${it.node}: ${it.detail}`).join('; ');
+  const more = silent.length > 8 ? `; and ${silent.length - 8} more` : '';
+  return new Refused({
+    code: 'unreachable',
+    status: 502,
+    detail: `nodes of the cluster did not list their approvals: ${said}${more}`,
+    remedy: 'try again, or list those of the other nodes with partial: true',
+    silent: silent.map((it) => it.node),
+  });
 }
 
 /** One of what is asked. */

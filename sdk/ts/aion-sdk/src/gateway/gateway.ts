@@ -1,7 +1,7 @@
 // `Gateway`: asking agents from other programs.
 import { type AgentInfo, Answer } from './answer.js';
 import { Door, type GatewayOptions } from './door.js';
-import { type Approval, type ApproveOptions, answer, approval, approvals, revoke, type Word } from './approvals.js';
+import { type Approval, type ApproveOptions, answer, approval, approvals, type ListOptions, revoke, type Word } from './approvals.js';
 import { EventStream, type EventsOptions } from './events.js';
 import { TurnStream } from './stream.js';
 
@@ -93,8 +93,8 @@ export class Gateway {
    * What agents ask people: those that wait, oldest first, then the last that were answered. It takes a key that may `approve`,
    * or an `approverToken`; so do all that follow.
    */
-  async approvals(): Promise<Approval[]> {
-    return (await approvals(this.#door)).items;
+  async approvals(options: ListOptions = {}): Promise<Approval[]> {
+    return (await approvals(this.#door, options)).items;
   }
 
   /** One of them. */
@@ -113,8 +113,8 @@ export class Gateway {
   }
 
   /** What was said until a date, and counts. */
-  async words(): Promise<Word[]> {
-    return (await approvals(this.#door)).standing;
+  async words(options: ListOptions = {}): Promise<Word[]> {
+    return (await approvals(this.#door, options)).standing;
   }
 
   /** Takes a word back that counts until a date. */
