@@ -108,7 +108,7 @@ impl Context {
         if let Some(cluster) = &self.cluster {
             return Ok(Resources::Cluster(Box::new(cluster.clone())));
         }
-        self.node().map(Resources::Node)
+        self.node().map(|node| Resources::Node(Box::new(node)))
     }
 
     /// The node that is asked about an agent.

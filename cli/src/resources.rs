@@ -10,7 +10,7 @@ use crate::failure::Failure;
 #[derive(Clone)]
 pub(crate) enum Resources {
     /// The node on this machine.
-    Node(Node),
+    Node(Box<Node>),
     /// The Kubernetes API.
     #[cfg(feature = "kubernetes")]
     Cluster(Box<crate::cluster::Cluster>),

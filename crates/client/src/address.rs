@@ -132,8 +132,7 @@ impl Address {
     /// Whether it is the same place with the same authorities, whoever asks: a connection to one is a connection to the other.
     #[must_use]
     pub fn is_place_of(&self, other: &Self) -> bool {
-        let of = |it: &Self| (it.shown.clone(), it.base.clone(), it.ca.clone());
-        of(self) == of(other)
+        (&self.shown, &self.base, &self.ca) == (&other.shown, &other.base, &other.ca)
     }
 
     /// The same address, asked as whoever has `token`.

@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context, args: DevArgs) -> Result<(), Failure>
     }
     let folder = std::path::absolute(&args.folder)
         .map_err(|why| Failure::io("find the folder", &args.folder, &why))?;
-    let node = Resources::Node(context.node()?);
+    let node = Resources::Node(Box::new(context.node()?));
     let gateway = local::gateway_url(context)?;
     let mut end = Ends::new()?;
     let source = Source {
