@@ -105,6 +105,27 @@ enum There {
     All,
 }
 
+#[test]
+fn an_answer_that_was_kept_is_taken_again_from_a_program_that_never_heard_so() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, _) = answered(root.path(), 7, "home/a");
+    let anew = Live::open(live.folder.clone()).unwrap();
+    let said = |text: &str| {
+        let message = MessageRequest {
+            kind: MessageKind::Final,
+            text: text.to_owned(),
+            problem: None,
+            steps: Vec::new(),
+        };
+        anew.message(message, &Reserve::new(root.path(), 0))
+    };
+    assert_eq!(said("42").unwrap(), None);
+    assert!(said("43").is_err());
+    let answers = anew.events().into_iter();
+    let answers = answers.filter(|it| matches!(it, TurnEvent::Final { .. }));
+    assert_eq!(answers.count(), 1);
+}
+
 /// Whatever the order is in which record and last event are written.
 #[tokio::test]
 async fn a_kill_at_any_step_of_a_turns_end_leaves_its_answer_and_its_files() {

@@ -82,6 +82,22 @@ pub(super) enum Last {
     Failed(Problem),
 }
 
+impl Last {
+    fn is(&self, message: &MessageRequest) -> bool {
+        match (self, message.kind) {
+            (Self::Final(text), MessageKind::Final) => *text == message.text,
+            (Self::Failed(problem), MessageKind::Failed) => {
+                *problem == failure(message.problem.clone(), message.text.clone())
+            }
+            _ => false,
+        }
+    }
+}
+
+fn failure(problem: Option<Problem>, text: String) -> Problem {
+    problem.unwrap_or_else(|| Problem::new(Code::Unanswered, text))
+}
+
 impl Live {
     /// A turn with the events that its folder holds.
     pub(super) fn open(folder: TurnFolder) -> io::Result<Self> {
@@ -195,7 +211,11 @@ impl Live {
         reserve: &Reserve,
     ) -> Result<Option<Noted>, Problem> {
         let mut said = self.said.lock();
-        if said.last.is_some() {
+        if let Some(last) = &said.last {
+            // Whoever says it again never heard that it was taken: the daemon was killed between the two.
+            if last.is(&message) {
+                return Ok(None);
+            }
             return Err(Problem::new(
                 Code::BadRequest,
                 "the turn's output has ended with its answer",
@@ -222,9 +242,7 @@ impl Live {
                 (TurnEvent::Final { text }, Some(last))
             }
             MessageKind::Failed => {
-                let problem = message
-                    .problem
-                    .unwrap_or_else(|| Problem::new(Code::Unanswered, text));
+                let problem = failure(message.problem, text);
                 self.folder
                     .keep_failure(&problem)
                     .map_err(|error| not_kept(&error))?;
