@@ -37,7 +37,7 @@ pub(crate) fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Nodes, 
     };
     let address = address.ok_or_else(|| {
         Problem::new(Code::Denied, "the right to ask agents does not include answering approvals").remedy(
-            "send the token of config/approver.token of the node as Aion-Approver, or use aionctl approvals",
+            "use a key with --may approve, or send the token of config/approver.token of the node as Aion-Approver, or use aionctl approvals",
         )
     })?;
     Ok(Nodes::One(Node { address }))

@@ -53,7 +53,7 @@ pub(crate) async fn deliver(
     };
     let body = reading::within(body, MAX_DELIVERY, BODY).await;
     let body = body.map_err(|problem| match problem.code {
-        Code::TooLarge => problem.remedy("have its sender slow down"),
+        Code::TooLarge => problem.remedy("have its sender send a smaller body"),
         _ => problem,
     })?;
     let agent = (&*namespace, &*agent);

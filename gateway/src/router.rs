@@ -122,7 +122,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::POST,
             "/v1/agents/{agent}/uploads",
             post(turns::upload),
-            rest("upload", "Give an agent a file for its next turn")
+            rest("upload", "Upload a file for an agent, to be named in `uploads` of a turn")
                 .query::<turns::Named>()
                 .reads_bytes()
                 .answers::<Upload>(),
@@ -195,7 +195,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::GET,
             "/v1/approvals",
             get(rest::approvals::list),
-            rest("listApprovals", "List what agents want approved; needs the header Aion-Approver, in a cluster the right to approve")
+            rest("listApprovals", "List what agents want approved; needs a key that may approve or the header Aion-Approver, in a cluster the right to approve")
                 .query::<Within>()
                 .query::<paged::Wanted>()
                 .answers::<paged::List>()
@@ -205,14 +205,14 @@ fn endpoints() -> Vec<Endpoint> {
             Method::GET,
             "/v1/approvals/{approval}",
             get(rest::approvals::get),
-            rest("getApproval", "One approval, waiting or answered; needs the header Aion-Approver, in a cluster the right to approve")
+            rest("getApproval", "One approval, waiting or answered; needs a key that may approve or the header Aion-Approver, in a cluster the right to approve")
                 .answers::<Approval>(),
         ),
         on(
             Method::POST,
             "/v1/approvals/{approval}",
             post(rest::approvals::answer),
-            rest("answerApproval", "Approve or deny what was shown, named by its turn and digest; needs the header Aion-Approver, in a cluster the right to approve")
+            rest("answerApproval", "Approve or deny what was shown, named by its turn and digest; needs a key that may approve or the header Aion-Approver, in a cluster the right to approve")
                 .reads::<Answer>()
                 .answers::<Approval>(),
         ),
@@ -220,7 +220,7 @@ fn endpoints() -> Vec<Endpoint> {
             Method::DELETE,
             "/v1/approvals/{approval}",
             delete(rest::approvals::revoke),
-            rest("revokeApproval", "End a standing approval; needs the header Aion-Approver, in a cluster the right to approve")
+            rest("revokeApproval", "End a standing approval; needs a key that may approve or the header Aion-Approver, in a cluster the right to approve")
                 .answers::<Value>(),
         ),
         on(

@@ -57,14 +57,14 @@ pub(crate) async fn run(context: &Context, args: DescribeArgs) -> Result<(), Fai
         if resource["spec"]["triggers"].is_array() {
             let told: Vec<String> = match trigger::of_agent(context, &name).await {
                 Ok(triggers) => triggers.items.iter().map(trigger::line).collect(),
-                Err(failure) => vec![format!("the node does not answer: {}", failure.what)],
+                Err(failure) => vec![format!("not known from the node: {}", failure.what)],
             };
             text += &notices(&context.screen, "Triggers", &told);
         }
         text += &match why::why_of(context, &name).await {
             Ok(why) => noted(&context.screen, why.noted.as_ref()),
             Err(failure) => {
-                let why = format!("the node does not answer: {}", failure.what);
+                let why = format!("not known from the node: {}", failure.what);
                 notices(&context.screen, "Notices", &[why])
             }
         };

@@ -50,7 +50,7 @@ codes! {
     TooLarge = "too-large", 413, "send less at a time: read and write files in parts";
     /// No grant covers the call.
     Denied = "denied", 403, "ask for it under spec.permissions, and have a policy that grants it: aionctl explain shows both";
-    /// The grant says that a person must agree first, and nobody is asked: too many calls wait already, the turn asked too often, or the word it had ended meanwhile.
+    /// The grant says that a person must agree first, and nobody is asked: too many calls wait already, the turn asked too often, or its standing approval ended meanwhile.
     ApprovalRequired = "approval-required", 403, "answer what waits: aionctl approvals; or move the capability from permissions.ask to permissions.allow if it needs no approval";
     /// A person was asked and said no.
     ApprovalDenied = "approval-denied", 403, "go on without it: the same call is refused for as long as the turn lasts";

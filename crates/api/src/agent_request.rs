@@ -127,7 +127,7 @@ pub struct Permissions {
     )]
     pub allow: Vec<String>,
     /// Capabilities it wants with a person's approval each time: the call waits until somebody approves or denies it
-    /// (aionctl approvals), and is refused after a day.
+    /// (aionctl approvals), and is refused if nobody does in time, a day unless the node says otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 128),

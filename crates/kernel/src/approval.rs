@@ -73,7 +73,7 @@ pub enum Unheard {
     #[error("the date until which it is to count has passed")]
     Past,
     /// As many words stand for this agent, or on the node, as may.
-    #[error("as many words stand as may, for this agent or on this node")]
+    #[error("there are as many standing approvals as may be, for this agent or on this node")]
     TooMany,
 }
 

@@ -89,7 +89,7 @@ impl Filter {
         let said = |text: &Option<String>| text.clone().filter(|it| !it.is_empty());
         if said(&wanted.tenant).is_some() {
             let remedy = "leave it out: the path says which agent is meant";
-            return Err(Fault::params("this agent has no tenant", remedy));
+            return Err(Fault::params("tenant is not supported here", remedy));
         }
         let size = usize::try_from(wanted.page_size.unwrap_or(USUAL as i32)).unwrap_or_default();
         if !(1..=MOST).contains(&size) {

@@ -123,7 +123,7 @@ fn read(wanted: PushConfig) -> Result<Push, Fault> {
     let said = |text: Option<String>| text.filter(|it| !it.is_empty());
     if said(wanted.tenant).is_some() {
         let remedy = "leave it out: the path says which agent is meant";
-        return Err(Fault::params("this agent has no tenant", remedy));
+        return Err(Fault::params("tenant is not supported here", remedy));
     }
     let (scheme, credentials) = match wanted.authentication {
         Some(it) => (said(Some(it.scheme)), said(it.credentials)),

@@ -47,7 +47,7 @@ impl Question {
     pub(super) fn of(asked: SendMessage) -> Result<Self, Fault> {
         if asked.tenant.is_some_and(|it| !it.is_empty()) {
             let remedy = "leave it out: the path says which agent is meant";
-            return Err(Fault::params("this agent has no tenant", remedy));
+            return Err(Fault::params("tenant is not supported here", remedy));
         }
         let mut configuration = asked.configuration;
         let push = configuration

@@ -93,12 +93,12 @@ pub(crate) async fn run(context: &Context, args: DevArgs) -> Result<(), Failure>
             false => Err(tried.take_away().await.err().unwrap_or(why)),
         };
     }
-    tried.run(project, &mut end).await?;
+    let ran = tried.run(project, &mut end).await;
     context.note(&format!(
         "{0} stays, without a program, for the next time; to remove it and what it remembers: aionctl delete agent {0}",
         tried.name
     ));
-    Ok(())
+    ran
 }
 
 /// Where a project is read from, each time that it changes.

@@ -118,7 +118,7 @@ fn asked(screen: &Screen, gateway: &Gateway, token: &Path) -> String {
             let (url, shown) = (serving.url(), token.display());
             let root = url.trim_end_matches("/v1");
             let text = format!(
-                "REST and OpenAI's API at {url}, MCP at {root}/mcp, A2A at {url}/a2a, with the token in {shown}"
+                "REST and OpenAI's API at {url}, MCP at {root}/mcp, A2A at {url}/a2a/NAMESPACE/AGENT, with the token in {shown}"
             );
             let text = fact(screen, "gateway", &screen.paint(&tame(&text), Tone::Good));
             return text + &fact(screen, "use it", &tame(&variables(&url, token)));

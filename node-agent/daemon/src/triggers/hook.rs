@@ -61,7 +61,9 @@ impl Triggers {
     async fn take(&self, delivery: Delivery) -> Result<Fired, Problem> {
         if delivery.body.len() > MAX_DELIVERY {
             let what = format!("a delivery has at most {} MiB", MAX_DELIVERY >> 20);
-            return Err(Problem::new(Code::TooLarge, what).remedy("have its sender slow down"));
+            return Err(
+                Problem::new(Code::TooLarge, what).remedy("have its sender send a smaller body")
+            );
         }
         let id = Id::new(&delivery.agent, &delivery.trigger);
         let key = self.verified(&id, &delivery).await?;
