@@ -74,6 +74,7 @@ impl Request {
     /// Which field cannot be passed on.
     pub(in crate::openai) fn passed(self, named: Option<&str>) -> Result<ChatRequest, Problem> {
         self.says_nothing_else()?;
+        let at_once = !self.is_stream();
         let tools = self.tools.into_iter().flatten().enumerate();
         let tools = tools.map(|(nth, it)| tool(&format!("tools[{nth}]"), it));
         let messages = self.messages.into_iter().enumerate();
@@ -81,6 +82,7 @@ impl Request {
         Ok(ChatRequest {
             model: named.map(str::to_owned),
             whole: true,
+            at_once,
             messages: messages.collect::<Result<_, _>>()?,
             tools: tools.collect::<Result<_, _>>()?,
             max_tokens: self.max_completion_tokens.or(self.max_tokens),
@@ -362,7 +364,7 @@ mod tests {
             "service_tier": "auto", "logprobs": false, "stream_options": {"include_usage": true, "include_obfuscation": false},
         }));
         let expected = json!({
-            "model": "near/reed", "whole": true,
+            "model": "near/reed", "whole": true, "atOnce": true,
             "messages": [
                 {"role": "system", "content": "Be\nbrief."},
                 {"role": "user", "content": "How high?"},

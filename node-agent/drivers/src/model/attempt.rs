@@ -11,6 +11,7 @@ use super::{
     Candidate, Patience,
     chunk::Chunk,
     reader::{ReadError, Reader},
+    request::STREAM,
 };
 use crate::{
     outbound::{describe, error_text, is_too_long, millis, named_pause, not_before, refusal_of},
@@ -75,7 +76,11 @@ impl Asked<'_> {
             request = request.bearer_auth(secret.expose());
         }
         let start = Instant::now();
-        let until = (start + self.patience.first_byte).min(self.deadline);
+        // An answer in one piece begins where it ends.
+        let until = match body[STREAM] == true {
+            true => (start + self.patience.first_byte).min(self.deadline),
+            false => self.deadline,
+        };
         let response = match timeout_at(until, request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.unsent(&error)),

@@ -40,6 +40,8 @@ pub(super) fn learned(known: Quirks, said: &str) -> Option<Quirks> {
         now.completion_tokens = true;
     } else if said.contains("stream_options") || said.contains("include_usage") {
         now.no_stream_options = true;
+    } else if wants_a_stream(&said) {
+        now.only_streams = true;
     } else if refuses_null(&said) && !known.wants_text {
         now.wants_text = true;
     } else if unknown && (said.contains("max_tokens") || said.contains("max_completion_tokens")) {
@@ -57,6 +59,18 @@ pub(super) fn learned(known: Quirks, said: &str) -> Option<Quirks> {
         now.no_tools = true;
     }
     (now != known).then_some(now)
+}
+
+/// Whether the model answers in a stream alone.
+fn wants_a_stream(said: &str) -> bool {
+    let words = [
+        "only support stream",
+        "only supports stream",
+        "stream mode",
+        "non-stream",
+        "nonstream",
+    ];
+    words.iter().any(|it| said.contains(it))
 }
 
 /// Whether it is the text of a message that is missing: null, as Go and Python write it, too.
@@ -85,7 +99,7 @@ mod tests {
     use super::*;
 
     /// Shapes of refusals of servers in use, in words of our own.
-    const REFUSALS: [(&str, &str); 22] = [
+    const REFUSALS: [(&str, &str); 24] = [
         ("reed:latest does not support tools", "tools"),
         ("tools param requires --jinja flag", "tools"),
         (
@@ -120,6 +134,14 @@ mod tests {
         (
             "Unsupported value: 'temperature' does not support 0.7 with this model.",
             "temperature",
+        ),
+        (
+            "This model only support stream mode, please enable the stream parameter.",
+            "stream",
+        ),
+        (
+            "parameter.enable_thinking must be set to false for non-streaming calls",
+            "stream",
         ),
         ("System role not supported", "system"),
         ("invalid message content type: <nil>", "text"),
@@ -160,6 +182,7 @@ mod tests {
                 "max_completion_tokens" => wanted.completion_tokens = true,
                 "max_tokens" => wanted.no_max_tokens = true,
                 "temperature" => wanted.no_temperature = true,
+                "stream" => wanted.only_streams = true,
                 "system" => wanted.no_system = true,
                 "text" => wanted.wants_text = true,
                 _ => {}

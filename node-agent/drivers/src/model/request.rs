@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::names::Names;
 
+/// Whether the answer is to come in events.
+pub(super) const STREAM: &str = "stream";
+
 /// What a model at an endpoint was found to do, or not to take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Quirks {
@@ -16,6 +19,8 @@ pub(super) struct Quirks {
     pub(super) no_stream_options: bool,
     /// It takes no other temperature than its own.
     pub(super) no_temperature: bool,
+    /// It answers in a stream alone.
+    pub(super) only_streams: bool,
     /// It takes no tools.
     pub(super) no_tools: bool,
     /// It takes no message without a text, as one is that only calls tools.
@@ -56,8 +61,9 @@ pub(super) fn body(
     let mut body = Map::new();
     body.insert("model".into(), model.into());
     body.insert("messages".into(), conversation(messages, names, quirks));
-    body.insert("stream".into(), true.into());
-    if !quirks.no_stream_options {
+    let streams = !request.at_once || quirks.only_streams;
+    body.insert(STREAM.into(), streams.into());
+    if streams && !quirks.no_stream_options {
         body.insert("stream_options".into(), json!({"include_usage": true}));
     }
     if !request.tools.is_empty() && !quirks.no_tools {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aion_abi::{
     code::Code,
-    syscall::model::{ChatEvent, Finish, Usage},
+    syscall::model::{ChatEvent, ChatRequest, Finish, Usage},
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::{
     scripted::{Reply, Server, event, figures, finish, text},
 };
 
-use super::openai_tests::{good, said};
+use super::openai_tests::{good, said, status};
 
 #[tokio::test]
 async fn servers_with_habits_of_their_own_are_understood() {
@@ -150,6 +150,47 @@ async fn an_answer_that_goes_wrong_after_it_began_ends_with_an_error_and_is_not_
         );
         assert_eq!(server.asked().len(), before + 1, "{says}");
     }
+}
+
+#[tokio::test]
+async fn what_is_wanted_at_once_is_asked_for_in_one_piece_and_waited_for_to_the_end() {
+    let server = Server::start().await;
+    let whole = json!({
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1}
+    });
+    server.replies("m", [Reply::Json(whole)]);
+    let streams = "This model only support stream mode";
+    server.replies("streams", [status(400, streams), good()]);
+    server.replies("mute", [Reply::Hang(String::new())]);
+    let at_once = || ChatRequest {
+        at_once: true,
+        ..question("Hi")
+    };
+    for model in ["m", "streams"] {
+        let model = candidate(&server.url, model);
+        let (events, _) = heard(&openai(impatient()), &[model], at_once()).await;
+        assert_eq!(said(&events), "Hello", "{events:?}");
+    }
+    let asked = server.asked();
+    let asked = asked.iter().map(|(_, body)| {
+        assert_eq!(body.get("stream_options").is_some(), body["stream"] == true);
+        body["stream"].as_bool()
+    });
+    let asked: Vec<_> = asked.collect();
+    assert_eq!(asked, [Some(false), Some(false), Some(true)]);
+    // Until its last byte nothing can be heard of it.
+    let driver = openai(Patience {
+        first_byte: Duration::from_millis(1),
+        ..impatient()
+    });
+    let mute = Candidate {
+        timeout: Duration::from_millis(200),
+        ..candidate(&server.url, "mute")
+    };
+    let far = Instant::now() + Duration::from_secs(60);
+    let problem = driver.chat(&[mute], at_once(), far).await.unwrap_err();
+    assert_eq!(problem.code, Code::DeadlineExceeded, "{problem:?}");
 }
 
 #[tokio::test]

@@ -138,6 +138,7 @@ SHAPES: dict[str, Check] = {
         {
             "model": _kind(str),
             "whole": _kind(bool),
+            "atOnce": _kind(bool),
             "tools": _list(_TOOL),
             "maxTokens": _number(0, 2**32 - 1),
             "temperatureMilli": _number(0, 2**32 - 1),

@@ -116,6 +116,7 @@ const shapes: Fields = {
     {
       model: typed('string'),
       whole: typed('boolean'),
+      atOnce: typed('boolean'),
       tools: list(tool),
       maxTokens: number(0, 2 ** 32 - 1),
       temperatureMilli: number(0, 2 ** 32 - 1),
