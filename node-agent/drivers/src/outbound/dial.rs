@@ -18,7 +18,8 @@ use crate::secrets::SecretRef;
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
 const KEEPALIVE: Duration = Duration::from_secs(30);
-const IDLE_PER_HOST: usize = 4;
+/// As many as programs ask one model at once, mostly: one that is not kept is made anew for the next request.
+const IDLE_PER_HOST: usize = 32;
 
 /// Something that answers: a `ModelEndpoint`, the server of a `Tool`, a store, as resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
