@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use aion_abi::{
-    admin::{TurnEvent, TurnRecord, TurnRequest, Upload},
+    admin::{TurnRecord, TurnRequest, Upload},
     approval::{Answer, Approval},
     audit::Audit,
     code::Code,
@@ -116,7 +116,7 @@ fn endpoints() -> Vec<Endpoint> {
                 .keyed(ONE_TURN)
                 .reads::<TurnRequest>()
                 .answers::<TurnRecord>()
-                .streams::<TurnEvent>(),
+                .streams::<turns::Told>(),
         ),
         on(
             Method::POST,
@@ -253,7 +253,7 @@ fn endpoints() -> Vec<Endpoint> {
             get(turns::events),
             rest("followTurn", "A turn's events from its start, or behind those that a client has")
                 .query::<turns::Behind>()
-                .streams::<TurnEvent>(),
+                .streams::<turns::Told>(),
         ),
         on(
             Method::GET,

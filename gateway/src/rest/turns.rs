@@ -64,7 +64,6 @@ pub(super) async fn asked(
         let mut places = places.await.map_err(problem)?;
         let asked = places.ask(&request, key).await;
         let events = told(asked.map_err(problem)?, 0);
-        let events = events.map(|(number, event)| (number, Told::Turn(event)));
         let first = routed.map(|routed| (None, Told::Routing(Routing::Routed { routed })));
         return Ok(numbered(stream::iter(first).chain(events)));
     }
@@ -88,10 +87,29 @@ pub(crate) struct Answered {
 /// What is told of a turn.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-#[schemars(rename = "TurnEventOrRouted")]
+#[schemars(rename = "TurnEventOrOther")]
 pub(crate) enum Told {
     Routing(Routing),
     Turn(TurnEvent),
+    Interrupted(Interrupted),
+}
+
+/// The last of a stream that ends before its turn.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub(crate) enum Interrupted {
+    /// Of the stream and not of the turn, which goes on once the node is back.
+    Interrupted(Problem),
+}
+
+impl Told {
+    fn interrupted(why: &str) -> Self {
+        let what = format!("the node went away before the turn ended: {why}");
+        let remedy = "follow the turn: GET /v1/turns/{turn}/events with Last-Event-ID; where no event named one, ask again under the same \
+                      Idempotency-Key";
+        let problem = Problem::new(Code::Restarting, what).remedy(remedy);
+        Self::Interrupted(Interrupted::Interrupted(problem.retry_after_ms(1_000)))
+    }
 }
 
 /// Which agent was chosen.
@@ -191,23 +209,23 @@ pub(crate) async fn upload(
 }
 
 /// Events as they come, each with its number: a node tells them from the start in one order, however often. Those that a client
-/// `has` are left out. Where the node agent goes away they end without the turn's end: it is followed again.
-fn told(
-    events: place::Told,
-    has: u64,
-) -> impl Stream<Item = (Option<u64>, TurnEvent)> + Send + 'static {
-    let events = stream::unfold((events, 1), |(mut events, number)| async move {
-        match events.next().await {
-            Ok(event) => event.map(|event| ((number, event), (events, number + 1))),
-            Err(error) => {
-                tracing::warn!(%error, "a stream of events broke");
-                None
+/// `has` are left out. The last is the turn's end, or that the node agent went away before it.
+fn told(events: place::Told, has: u64) -> impl Stream<Item = (Option<u64>, Told)> + Send + 'static {
+    let events = stream::unfold(Some((events, 1)), |going_on| async move {
+        let (mut events, number) = going_on?;
+        let told = match events.next().await {
+            Ok(Some(event)) => {
+                let ended = matches!(event, TurnEvent::Ended(_));
+                let going_on = (!ended).then_some((events, number + 1));
+                return Some(((Some(number), Told::Turn(event)), going_on));
             }
-        }
+            Ok(None) => Told::interrupted("it closed the connection"),
+            Err(error) => Told::interrupted(&error.to_string()),
+        };
+        Some(((None, told), None))
     });
-    events.filter_map(move |(number, event)| {
-        std::future::ready((number > has).then_some((Some(number), event)))
-    })
+    let is_new = move |number: &Option<u64>| number.is_none_or(|it| it > has);
+    events.filter(move |(number, _)| std::future::ready(is_new(number)))
 }
 
 fn accepts_events(headers: &HeaderMap) -> bool {

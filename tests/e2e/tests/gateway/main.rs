@@ -295,6 +295,57 @@ fn a_stream_comes_to_its_end_also_where_the_node_is_killed_meanwhile() -> anyhow
     Ok(())
 }
 
+#[test]
+fn events_of_a_turn_whose_node_is_killed_end_with_a_code_and_are_followed_from_there()
+-> anyhow::Result<()> {
+    let mut first = true;
+    let model = FakeModel::answering(move |_| {
+        let reply = Reply::text("Felix.");
+        match std::mem::take(&mut first) {
+            true => Reply::After(BOUND, Box::new(reply)),
+            false => reply,
+        }
+    })?;
+    let mut door = Door::open(&model)?;
+    let asked = json!({"input": "A name for a cat?"}).to_string();
+    let more = format!(
+        "\r\naccept: text/event-stream\r\ncontent-type: application/json\r\ncontent-length: {}",
+        asked.len()
+    );
+    let head = door.head("POST /v1/agents/jarvis/turns", &more);
+    let mut stream = BufReader::new(door.send(&head, &asked)?);
+    let mut told = String::new();
+    while !told.contains(r#""event":"started""#) {
+        assert_ne!(stream.read_line(&mut told)?, 0, "{told}");
+    }
+    until("the model to be asked", BOUND, || {
+        match model.requests().len() {
+            0 => Err("it is not".to_owned()),
+            _ => Ok(()),
+        }
+    })?;
+    door.node.restart_daemon()?;
+    stream.read_to_string(&mut told)?;
+    let of = |start: &str| told.lines().filter_map(|it| it.strip_prefix(start)).last();
+    let last: Value = serde_json::from_str(of("data: ").unwrap())?;
+    assert_eq!(last["event"], "interrupted", "{told}");
+    assert_eq!(last["code"], "restarting", "{told}");
+    let id = of("id: ").unwrap();
+    let turn = told.split(r#""turn":"#).nth(1).unwrap();
+    let turn: u64 = turn.split(['}', ',']).next().unwrap().parse()?;
+    let more = format!("\r\nlast-event-id: {id}");
+    let rest = until("the node to be back", BOUND, || {
+        let head = door.head(&format!("GET /v1/turns/{turn}/events"), &more);
+        match door.exchange(&head, "").map_err(|it| it.to_string())? {
+            (200, rest) => Ok(rest),
+            (_, said) => Err(said),
+        }
+    })?;
+    assert!(rest.contains(r#""event":"ended""#), "{rest}");
+    assert!(!rest.contains(&format!("id: {id}\n")), "{rest}");
+    Ok(())
+}
+
 /// Asks for a stream, and goes away when its first event has come. The turn of it.
 fn begun_and_left(door: &Door, asked: &Value, more: &str) -> anyhow::Result<String> {
     let asked = asked.to_string();
