@@ -24,6 +24,7 @@ use super::{
 use crate::{
     asking::{Abandoned, Asking, Heard},
     gateway::{Gateway, problem},
+    nodes::Nodes,
 };
 
 /// Tells a client how its call goes, where it asked for that.
@@ -31,13 +32,25 @@ pub(super) struct Progress {
     peer: Peer<RoleServer>,
     token: Option<ProgressToken>,
     told: u32,
+    /// What somebody does who would see an approval, up to its number.
+    shows: &'static str,
 }
 
 impl Progress {
-    pub(super) fn new(peer: Peer<RoleServer>, token: Option<ProgressToken>) -> Self {
+    pub(super) fn new(
+        gateway: &Gateway,
+        peer: Peer<RoleServer>,
+        token: Option<ProgressToken>,
+    ) -> Self {
         Self {
             peer,
             token,
+            shows: match gateway.nodes {
+                Nodes::One(_) => "aionctl approvals show ",
+                // The number is the gateway's: it says its node.
+                #[cfg(feature = "kubernetes")]
+                Nodes::Many(_) => "GET /v1/approvals/",
+            },
             told: 0,
         }
     }
@@ -55,7 +68,8 @@ impl Progress {
     /// A person's word is waited for, whoever says it.
     async fn waits(&mut self, approval: u64, capability: Option<&str>) {
         let about = capability.map_or_else(String::new, |it| format!(" of {it}"));
-        let text = format!("waits for approval{about}: aionctl approvals show {approval}");
+        let shows = self.shows;
+        let text = format!("waits for approval{about}: {shows}{approval}");
         self.tell(text).await;
     }
 }

@@ -117,7 +117,7 @@ impl ServerHandler for Server {
         };
         let client = Client {
             asker: asker(&gateway, &context),
-            progress: Progress::new(context.peer, context.meta.get_progress_token()),
+            progress: Progress::new(&gateway, context.peer, context.meta.get_progress_token()),
         };
         let arguments = call.arguments.unwrap_or_default();
         let of = Of {

@@ -19,7 +19,7 @@ pub(super) const QUESTION: &str = "approval";
 /// The one field of the form. A form without any is accepted by some clients with no person.
 const FIELD: &str = "answer";
 const YES: &str = "approve";
-const NO: &str = "refuse";
+const NO: &str = "deny";
 
 /// What a client gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -84,7 +84,7 @@ fn a_form_has_one_field_without_a_default_and_is_of_both_eras() {
     let form = &asked["requestedSchema"];
     assert_eq!(form["required"], json!(["answer"]), "{form}");
     let field = &form["properties"]["answer"];
-    assert_eq!(field["enum"], json!(["approve", "refuse"]), "{form}");
+    assert_eq!(field["enum"], json!(["approve", "deny"]), "{form}");
     assert!(field.get("default").is_none(), "{form}");
 }
 
@@ -98,7 +98,7 @@ fn only_a_yes_in_words_is_one() {
             yes,
         ),
         (
-            json!({"action": "accept", "content": {"answer": "refuse"}}),
+            json!({"action": "accept", "content": {"answer": "deny"}}),
             no,
         ),
         (json!({"action": "decline"}), no),
