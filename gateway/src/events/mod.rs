@@ -4,6 +4,7 @@
 //! Each reader goes at its own pace over the ring of the hub, so what is kept is bounded however many read, and nobody is held up by
 //! another. The node judges which events a caller may see: whoever has a key has a connection there in the key's name.
 
+mod awake;
 mod catching_up;
 mod commands;
 mod conversation;

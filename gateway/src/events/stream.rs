@@ -1,16 +1,12 @@
 //! The feed as server-sent events: one filter, said in the address. `Last-Event-ID` goes on behind what a client has.
 
-use std::{
-    collections::VecDeque, convert::Infallible, fmt::Display, str::FromStr, sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, fmt::Display, str::FromStr, sync::Arc};
 
 use aion_abi::{
     event::{Cursor, Filter, Kind},
     problem::Problem,
 };
 use axum::{body::Bytes, http::HeaderMap, response::Response};
-use futures::stream;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::{
@@ -20,6 +16,7 @@ use tokio::{
 
 use super::{
     Events as Feed,
+    awake::{Frames, told},
     catching_up::{CatchingUp, Step},
     hub::{Hub, Line},
     reader::Reader,
@@ -30,8 +27,6 @@ use super::{
 /// The longest text that is quoted, in characters.
 const QUOTED: usize = 64;
 const LAST_EVENT_ID: &str = "last-event-id";
-/// A stream on which nothing happens says so, so often.
-const AWAKE: Duration = Duration::from_secs(15);
 
 /// Which events are wanted.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -59,8 +54,6 @@ struct Following {
     /// Where it was last told that it is.
     told: Option<Cursor>,
     next: VecDeque<Bytes>,
-    /// By when it says something.
-    awake: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -84,7 +77,6 @@ pub(super) async fn follow(
         catching_up: None,
         told: None,
         next: VecDeque::new(),
-        awake: Instant::now() + AWAKE,
         reader,
         _place: place,
     };
@@ -96,25 +88,12 @@ pub(super) async fn follow(
         }
         None => following.stand(following.reader.cursor()),
     }
-    let frames = stream::unfold(following, |mut following| async {
-        let frame = following.next().await?;
-        Some((Ok::<_, Infallible>(frame), following))
-    });
-    // Whoever stops waits for answers that end; this one does not.
-    let stop = feed.stop.clone();
-    let frames = futures::StreamExt::take_until(frames, stop.cancelled_owned());
-    Ok(aion_serve::stream(frames))
+    Ok(told(following, &feed.stop))
 }
 
-impl Following {
+impl Frames for Following {
     /// None where the node will tell no more: whoever connects again is refused, and hears why.
-    async fn next(&mut self) -> Option<Bytes> {
-        let frame = self.comes().await;
-        self.awake = Instant::now() + AWAKE;
-        frame
-    }
-
-    async fn comes(&mut self) -> Option<Bytes> {
+    async fn next(&mut self, awake: Instant) -> Option<Bytes> {
         loop {
             if let Some(frame) = self.next.pop_front() {
                 return Some(frame);
@@ -128,11 +107,11 @@ impl Following {
                 self.read();
                 return self.next.pop_front();
             }
-            if timeout_at(self.awake, self.reader.changed()).await.is_ok() {
+            if timeout_at(awake, self.reader.changed()).await.is_ok() {
                 self.read();
             }
             // What comes and is not wanted keeps nobody awake.
-            if self.next.is_empty() && Instant::now() >= self.awake {
+            if self.next.is_empty() && Instant::now() >= awake {
                 let cursor = self.reader.cursor();
                 if self.reader.is_away() || cursor == self.told {
                     return Some(Bytes::from_static(b":\n\n"));
@@ -141,7 +120,9 @@ impl Following {
             }
         }
     }
+}
 
+impl Following {
     fn read(&mut self) {
         for (number, line) in self.reader.read() {
             let is_known = self.has.is_some_and(|has| is_within(line.told.cursor, has));
@@ -237,7 +218,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::events::{hub::Upstream, subscriptions::tests::told};
+    use crate::events::{awake::AWAKE, hub::Upstream, subscriptions::tests::told};
 
     const KEPT: Bounds = Bounds {
         count: 9,
@@ -257,7 +238,6 @@ mod tests {
             catching_up: None,
             told: None,
             next: VecDeque::new(),
-            awake: Instant::now() + AWAKE,
             reader,
             _place: place,
         };
@@ -270,8 +250,15 @@ mod tests {
         for (code, ends) in [(Code::BadSignature, true), (Code::Restarting, false)] {
             let upstream = Upstream::refused_after(KEPT, code, told(1, 1));
             let mut following = of(&upstream).await;
-            assert!(following.next().await.is_some(), "where it stands");
-            assert_eq!(following.next().await.is_none(), ends, "{code}");
+            assert!(
+                following.next(Instant::now() + AWAKE).await.is_some(),
+                "where it stands"
+            );
+            assert_eq!(
+                following.next(Instant::now() + AWAKE).await.is_none(),
+                ends,
+                "{code}"
+            );
         }
     }
 
@@ -281,12 +268,24 @@ mod tests {
         let mut following = of(&upstream).await;
         let listening =
             |seq| format!("id: 1-{seq}\ndata: {{\"cursor\":\"1-{seq}\",\"listening\":{{}}}}\n\n");
-        assert_eq!(following.next().await.unwrap(), listening(1));
-        assert_eq!(following.next().await.unwrap(), ":\n\n");
+        assert_eq!(
+            following.next(Instant::now() + AWAKE).await.unwrap(),
+            listening(1)
+        );
+        assert_eq!(
+            following.next(Instant::now() + AWAKE).await.unwrap(),
+            ":\n\n"
+        );
         // A log, which it does not want.
         upstream.push(told(1, 2));
-        assert_eq!(following.next().await.unwrap(), listening(2));
-        assert_eq!(following.next().await.unwrap(), ":\n\n");
+        assert_eq!(
+            following.next(Instant::now() + AWAKE).await.unwrap(),
+            listening(2)
+        );
+        assert_eq!(
+            following.next(Instant::now() + AWAKE).await.unwrap(),
+            ":\n\n"
+        );
         // What it does not want puts that off no longer.
         let busy = async {
             for seq in 3.. {
@@ -297,7 +296,7 @@ mod tests {
         let begun = Instant::now();
         tokio::select! {
             () = busy => {}
-            frame = following.next() => assert_eq!(frame.unwrap(), listening(4)),
+            frame = following.next(Instant::now() + AWAKE) => assert_eq!(frame.unwrap(), listening(4)),
         }
         assert_eq!(begun.elapsed(), AWAKE);
     }

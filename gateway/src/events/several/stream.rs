@@ -1,10 +1,9 @@
 //! A feed of several nodes as server-sent events: one filter, said in the address.
 
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use std::collections::VecDeque;
 
 use aion_abi::problem::Problem;
 use axum::{body::Bytes, http::HeaderMap, response::Response};
-use futures::stream;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
@@ -16,17 +15,12 @@ use super::{
 };
 use crate::{
     cluster::Caller,
-    events::{Events, stream::Wanted},
+    events::{Events, awake, stream::Wanted},
 };
-
-/// A stream on which nothing happens says so, so often.
-const AWAKE: Duration = Duration::from_secs(15);
 
 struct Frames {
     following: Following,
     next: VecDeque<Bytes>,
-    /// By when it says something.
-    awake: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -48,35 +42,21 @@ pub(in crate::events) async fn follow(
     let frames = Frames {
         following,
         next: VecDeque::new(),
-        awake: Instant::now() + AWAKE,
         _place: place,
     };
-    let frames = stream::unfold(frames, |mut frames| async {
-        let frame = frames.next().await?;
-        Some((Ok::<_, Infallible>(frame), frames))
-    });
-    // Whoever stops waits for answers that end; this one does not.
-    let stop = feed.stop.clone();
-    let frames = futures::StreamExt::take_until(frames, stop.cancelled_owned());
-    Ok(aion_serve::stream(frames))
+    Ok(awake::told(frames, &feed.stop))
 }
 
-impl Frames {
+impl awake::Frames for Frames {
     /// None where the caller may hear no more: whoever connects again is told why.
-    async fn next(&mut self) -> Option<Bytes> {
-        let frame = self.comes().await;
-        self.awake = Instant::now() + AWAKE;
-        frame
-    }
-
-    async fn comes(&mut self) -> Option<Bytes> {
+    async fn next(&mut self, awake: Instant) -> Option<Bytes> {
         loop {
             if let Some(frame) = self.next.pop_front() {
                 return Some(frame);
             }
             // One that is always ready, with nothing that is wanted, is late as well.
-            let told = timeout_at(self.awake, self.following.next()).await;
-            let is_late = Instant::now() >= self.awake;
+            let told = timeout_at(awake, self.following.next()).await;
+            let is_late = Instant::now() >= awake;
             match told {
                 Ok(Err(_)) => return None,
                 Ok(Ok(told)) if !told.is_empty() || !is_late => {
@@ -111,6 +91,7 @@ mod tests {
     use super::*;
     use crate::{
         events::{
+            awake::AWAKE,
             several::{following::tests::following_of, merge::Merge, room::Room},
             subscriptions::tests::told,
         },
@@ -128,7 +109,6 @@ mod tests {
         let mut frames = Frames {
             following,
             next: VecDeque::new(),
-            awake: Instant::now() + AWAKE,
             _place: Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap(),
         };
         let name = "n1".into();
@@ -142,7 +122,7 @@ mod tests {
         let begun = Instant::now();
         tokio::select! {
             () = busy => {}
-            frame = frames.next() => {
+            frame = awake::Frames::next(&mut frames, Instant::now() + AWAKE) => {
                 let frame = String::from_utf8(frame.unwrap().to_vec()).unwrap();
                 assert!(frame.contains("listening"), "{frame}");
             }
