@@ -40,12 +40,15 @@ mod state;
 mod tagged;
 mod unanswered;
 
-use std::{io, process::ExitCode, sync::Arc, time::Duration};
+use std::{io, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use aion_serve::{ServeError, Tcp};
 use anyhow::Context as _;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "kubernetes")]
@@ -63,9 +66,10 @@ use crate::{
 /// How long answers under way have to end when it is to stop.
 const LAST: Duration = Duration::from_secs(10);
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Args::parse()).await {
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let ran = runtime().and_then(|runtime| runtime.block_on(run(args)));
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("aion-gateway: {error:#}");
@@ -74,11 +78,24 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Half the processors: each request goes on to a node, and a thread that wakes another to share what is soon done costs more than it
+/// takes off it (docs/performance.md).
+fn runtime() -> anyhow::Result<Runtime> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let mut runtime = Builder::new_multi_thread();
+    runtime.enable_all().worker_threads((processors / 2).max(1));
+    runtime.build().context("cannot start its threads")
+}
+
 async fn run(args: Args) -> anyhow::Result<()> {
     let filter = aion_telemetry::log::wanted(aion_telemetry::log::USUAL)?;
     aion_telemetry::log::start(&filter, aion_telemetry::Form::Text)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
+    // Connections are a share of these.
+    if let Err(error) = aion_serve::raise_open_files() {
+        tracing::warn!(%error, "the gateway has as many open files as it was started with");
+    }
     if args.cluster {
         return in_cluster(&args, stop).await;
     }

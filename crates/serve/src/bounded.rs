@@ -2,13 +2,13 @@
 
 use std::{io, sync::Arc};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::Semaphore;
 
 use crate::{connection::Accepting, patience::Patience};
 
 /// Connections that are open at once, at most; more wait.
-const CONNECTIONS: usize = 1024;
+const CONNECTIONS: usize = 4096;
 /// Of the files that this process may have open, connections are one in so many: whoever may connect does not
 /// keep the program from its work.
 const SHARE: u64 = 4;
@@ -49,6 +49,23 @@ pub fn connections() -> usize {
 fn room(open_files: Option<u64>) -> usize {
     let share = open_files.map_or(u64::MAX, |files| files / SHARE);
     usize::try_from(share).map_or(CONNECTIONS, |share| share.clamp(1, CONNECTIONS))
+}
+
+/// Lets this process have as many files open as it may ask for. What it starts with is made for programs that
+/// count theirs on one hand.
+///
+/// # Errors
+/// The limit stays what it was.
+pub fn raise_open_files() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return Ok(());
+    }
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod tcp;
 mod token;
 
 pub use answer::{Refused, events, numbered, refusal, stream};
-pub use bounded::{Bounded, connections};
+pub use bounded::{Bounded, connections, raise_open_files};
 pub use connection::{Accepting, accept, connection};
 pub use failure::ServeError;
 pub use patience::Patience;

@@ -1,9 +1,8 @@
 //! What this machine is: its name, its memory, its processors, what this process may do on it.
 
-use std::{fs, io};
+use std::fs;
 
 use aion_api::NodeCapacity;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Memory that stays for everything that is not an agent, in MiB.
 const RESERVE_MIB: i64 = 512;
@@ -75,23 +74,6 @@ pub fn drop_capabilities() -> Vec<String> {
     }
     left.extend(still_held());
     left
-}
-
-/// Lets this process have as many files open as it may ask for. What it starts with is made for programs that
-/// count theirs on one hand.
-///
-/// # Errors
-/// The limit stays what it was.
-pub fn raise_open_files() -> io::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return Ok(());
-    }
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
 /// The capability sets of this process that are not empty, read back from the kernel.

@@ -55,7 +55,7 @@ pub fn run(config: Config, log_json: bool) -> Result<(), RunError> {
             "this daemon is root's: whatever takes it over may write every file of root's; aionctl local start gives it a user of its own"
         );
     }
-    if let Err(error) = machine::raise_open_files() {
+    if let Err(error) = aion_serve::raise_open_files() {
         tracing::warn!(%error, "the limit on open files stays as it is");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
