@@ -245,6 +245,9 @@ node='-p aion-daemon -p aion-launcher -p aion-worker -p aion-cli -p aion-gateway
 [ $cluster = no ] || node="$node -p aion-operator --features aion-cli/kubernetes,aion-daemon/kubernetes,aion-gateway/kubernetes"
 # A workspace of its own, with the same target folder and profiles (.cargo/config.toml).
 compiler='--manifest-path node-agent/compiler/Cargo.toml'
+# Cargo's profile: what is made once for many machines is optimised in full (docs/adr/0057), but where the packaging is tried.
+built_as=quick
+[ "$action" != build ] || built_as=${AION_BUILT_AS:-release}
 
 # How many packages the two calls of cargo compile: those of the first, and in the second those that have
 # other features there, or depend on one that has (so that tree is read from its leaves, backwards).
@@ -352,7 +355,7 @@ build() {
             export GIT_CEILING_DIRECTORIES="${CARGO_HOME:-$HOME/.cargo}"
             build_placeless
             # shellcheck disable=SC2086 # a list of arguments
-            cargo build --release --locked $node 2>&1 && cargo build --release --locked $compiler 2>&1
+            cargo build --profile $built_as --locked $node 2>&1 && cargo build --profile $built_as --locked $compiler 2>&1
         ) && echo 'build: done' || echo 'build: failed'
     } | show_build "$total" "$begun"
     case $(tail -n 1 "$log") in
@@ -553,7 +556,7 @@ make_user() {
 install_programs() {
     step "Installing into $bin"
     from=${package:+$shipped/bin}
-    from=${from:-$target/${CARGO_BUILD_TARGET:-}/release}
+    from=${from:-$target/${CARGO_BUILD_TARGET:-}/$built_as}
     [ "$action" != local ] || [ -z "$package" ] || check_share
     if [ ! -d "$bin" ]; then
         mkdir -p "$bin"
