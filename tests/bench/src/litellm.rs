@@ -33,6 +33,8 @@ impl Litellm {
                 "  - model_name: null-{size}\n    litellm_params: {{model: openai/null, api_base: 'http://127.0.0.1:{model}/{size}/v1', api_key: none}}\n"
             );
         }
+        // It starts with no key that is easily guessed, as ours does.
+        let key = format!("sk-{}", uuid::Uuid::new_v4().simple());
         let path = folder.path().join("config.yaml");
         fs::write(&path, config)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
@@ -58,12 +60,13 @@ impl Litellm {
         // It would ask for a list of prices elsewhere, and say each request.
         command
             .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+            .env("LITELLM_MASTER_KEY", &key)
             .env("LITELLM_LOG", "ERROR");
         Ok(Self {
             process: Running::start(&mut command)?,
             asked: Asked {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-                key: "none".to_owned(),
+                key,
                 path: |_| "/v1/chat/completions".to_owned(),
                 model: |size| format!("null-{size}"),
             },

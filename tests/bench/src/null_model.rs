@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
+use axum::serve::ListenerExt as _;
 use futures::stream;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -35,6 +36,10 @@ pub(crate) async fn run() -> Result<()> {
             .with_state(said);
         app = app.nest(&format!("/{size}/v1"), answers);
     }
+    // Else the last of a stream waits for an acknowledgement, and that would be the figure.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     axum::serve(listener, app).await?;
     Ok(())
 }

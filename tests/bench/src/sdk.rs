@@ -26,14 +26,17 @@ pub(crate) fn measure(rounds: usize) -> Result<Vec<Figure>> {
     let work = scratch()?;
     let echo = work.path().join("echo.sock");
     let (_echo, _) = Part::start(&["echo", &echo.to_string_lossy()])?;
-    let (_daemon, address) = Address::of_a_host(&work.path().join("home"))?;
-    let given = json!({
-        "boot": address.boot, "socket": address.socket, "echo": echo, "calls": CALLS, "rounds": rounds,
-    });
     let mut figures = Vec::new();
     let mut note = |name: &'static str, command: Result<Command>| -> Result<()> {
         match command {
-            Ok(mut command) => figures.push(figure(name, &run(&mut command, &given.to_string())?)),
+            Ok(mut command) => {
+                // Each has a key of its own, whose counters begin with it.
+                let (_daemon, address) = Address::of_a_host(&work.path().join(name))?;
+                let given = json!({
+                    "boot": address.boot, "socket": address.socket, "echo": echo, "calls": CALLS, "rounds": rounds,
+                });
+                figures.push(figure(name, &run(&mut command, &given.to_string())?));
+            }
             Err(why) => eprintln!("{name} is not measured: {why:#}"),
         }
         Ok(())
