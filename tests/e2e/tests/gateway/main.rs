@@ -326,7 +326,7 @@ fn events_of_a_turn_whose_node_is_killed_end_with_a_code_and_are_followed_from_t
     })?;
     door.node.restart_daemon()?;
     stream.read_to_string(&mut told)?;
-    let of = |start: &str| told.lines().filter_map(|it| it.strip_prefix(start)).last();
+    let of = |start: &str| told.lines().filter_map(|it| it.strip_prefix(start)).next_back();
     let last: Value = serde_json::from_str(of("data: ").unwrap())?;
     assert_eq!(last["event"], "interrupted", "{told}");
     assert_eq!(last["code"], "restarting", "{told}");
