@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod a2a;
+mod a2a_approvals;
 mod a2a_kit;
 mod a2a_scripts;
 mod budgets;
