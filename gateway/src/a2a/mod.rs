@@ -238,10 +238,7 @@ impl Target {
                 break;
             }
         }
-        let record = match asked {
-            Some(_) => self.gateway.nodes.turn(id.turn).await.map_err(problem)?,
-            None => follow.asking().record().await?,
-        };
+        let record = follow.asking().record().await?;
         let mut task = task::of(&id, &record, self.gateway.base());
         // Somebody else may have been quick.
         if let Some(it) = asked.filter(|_| record.outcome.is_none()) {
