@@ -131,7 +131,7 @@ impl Asking {
         }
     }
 
-    /// What is kept of the turn, once it has ended; of one whose agent was deleted under it, what was heard. A node agent
+    /// What is kept of the turn, once it has ended or is let go of; of one whose agent was deleted under it, what was heard. A node agent
     /// that goes away meanwhile is waited for.
     pub(crate) async fn record(&mut self) -> Result<TurnRecord, Problem> {
         let turn = self.turn.ok_or_else(|| {

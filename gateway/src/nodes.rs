@@ -6,7 +6,7 @@ use aion_abi::{
     approval::{Answer, Approval, Approvals},
     problem::Problem,
 };
-use aion_client::{Body, ClientError, Download, Node};
+use aion_client::{Body, ClientError, Download, MAX_LIST, Node};
 use serde_json::Value;
 
 #[cfg(feature = "kubernetes")]
@@ -173,6 +173,19 @@ impl Nodes {
             #[cfg(feature = "kubernetes")]
             Self::Many(caller) => caller.approvals(named.unwrap_or(usual), rows).await,
         }
+    }
+
+    /// What an agent waits to be told by people at the node of a turn: about this one and its others there, oldest first.
+    pub(crate) async fn waiting(
+        &self,
+        agent: (&str, &str),
+        turn: u64,
+    ) -> Result<Vec<Approval>, ClientError> {
+        let (place, _) = self.of_turn(turn).await?;
+        let mut left = MAX_LIST;
+        let mut all = place.approvals_of(agent, &mut left).await?.items;
+        all.retain(|it| it.answered.is_none());
+        Ok(all)
     }
 
     /// Where an approval is, by the number that is shown of it, and its number there.

@@ -8,7 +8,8 @@ use crate::{
     code::Code,
 };
 
-/// How a task is. What waits for its caller (`INPUT_REQUIRED`, `AUTH_REQUIRED`) no turn does yet.
+/// How a task is. Whether it waits for who asks (`INPUT_REQUIRED`) depends on who that is, so a turn alone does not say it; none waits for a
+/// sign-in (`AUTH_REQUIRED`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// It waits for its program to start.

@@ -1,13 +1,17 @@
-//! A list of tasks: the turns of the agent that whoever asks may see, as the node has them, filtered and in the order of the norm.
+//! A list of tasks: the turns of the agent that whoever asks may see, as the node has them, filtered and in the order of the norm. What waits for
+//! them is read once for all of a list.
 //! What may not enter: whose turns are whose, which is the node's word.
 
-use aion_abi::{admin::TurnRecord, page::Part};
+use std::collections::BTreeMap;
+
+use aion_abi::{admin::TurnRecord, approval::Approval, page::Part};
 
 use super::{
     Target,
     fault::Fault,
-    question,
+    may_wait, sent,
     task::{self, Id},
+    waiting::{asks, by_turn},
     wire::{State, TaskPage, Wanted},
 };
 use crate::gateway::problem;
@@ -22,7 +26,7 @@ const MAX_ROWS: usize = 5_000;
 pub(super) async fn tasks(target: &Target, wanted: Wanted) -> Result<TaskPage, Fault> {
     let filter = Filter::of(&wanted)?;
     // Refused here too: a task has no history that could be left out.
-    question::history(wanted.history_length)?;
+    sent::history(wanted.history_length)?;
     let mut rows = rows(target).await?;
     rows.retain(|it| filter.takes(it));
     rows.sort_by_key(|it| std::cmp::Reverse(place(it)));
@@ -30,18 +34,26 @@ pub(super) async fn tasks(target: &Target, wanted: Wanted) -> Result<TaskPage, F
     let mut left = rows
         .into_iter()
         .filter(|it| filter.after.is_none_or(|after| place(it) < after));
-    let page: Vec<TurnRecord> = left.by_ref().take(filter.size).collect();
+    let page: Vec<Row> = left.by_ref().take(filter.size).collect();
     let is_whole = left.next().is_none();
     let last = page.last().filter(|_| !is_whole).map(place);
     let next_page_token = last.map_or_else(String::new, |(at, turn)| format!("{at}-{turn}"));
     let mut tasks = Vec::new();
-    for mut record in page {
+    for Row {
+        mut record,
+        waiting,
+    } in page
+    {
         let id = Id::new(record.turn, record.context.clone());
         if wanted.include_artifacts == Some(true) {
             let found = target.gateway.nodes.turn(id.turn).await;
             record = found.map_err(problem)?;
         }
         let mut task = task::of(&id, &record, target.gateway.base());
+        // It may have ended since, where it was read again.
+        if let Some(it) = waiting.filter(|_| record.outcome.is_none()) {
+            task.status = asks(&id, &it);
+        }
         if wanted.include_artifacts != Some(true) {
             task.artifacts.clear();
         }
@@ -55,8 +67,23 @@ pub(super) async fn tasks(target: &Target, wanted: Wanted) -> Result<TaskPage, F
     })
 }
 
+/// A turn, and what it waits for of who asks.
+struct Row {
+    record: TurnRecord,
+    waiting: Option<Approval>,
+}
+
+impl Row {
+    fn state(&self) -> State {
+        match self.waiting {
+            Some(_) => State::InputRequired,
+            None => State::of(&self.record),
+        }
+    }
+}
+
 /// The turns of the agent.
-async fn rows(target: &Target) -> Result<Vec<TurnRecord>, Fault> {
+async fn rows(target: &Target) -> Result<Vec<Row>, Fault> {
     let node = target.gateway.nodes.keeper()?;
     let (mut rows, mut part) = (Vec::new(), Part::default());
     loop {
@@ -64,14 +91,26 @@ async fn rows(target: &Target) -> Result<Vec<TurnRecord>, Fault> {
         rows.extend(page.items);
         match page.next.filter(|_| rows.len() < MAX_ROWS) {
             Some(next) => part.after = Some(next),
-            None => return Ok(rows),
+            None => break,
         }
     }
+    // What has not begun, or has ended, waits for nobody.
+    let mut waiting = match rows.iter().find(|it| may_wait(it)) {
+        Some(it) => by_turn(target.waiting(it.turn).await?),
+        None => BTreeMap::new(),
+    };
+    let rows = rows.into_iter().map(|record| {
+        let waiting = waiting.remove(&record.turn).filter(|_| may_wait(&record));
+        Row { record, waiting }
+    });
+    Ok(rows.collect())
 }
 
 /// Where a turn stands: by when its state changed, and by its number among those of one moment.
-fn place(record: &TurnRecord) -> (u64, u64) {
-    (record.changed_at().unwrap_or_default().0, record.turn)
+fn place(row: &Row) -> (u64, u64) {
+    let asked = row.waiting.as_ref().map(|it| it.asked_at_ms);
+    let changed = asked.or_else(|| row.record.changed_at());
+    (changed.unwrap_or_default().0, row.record.turn)
 }
 
 struct Filter {
@@ -110,11 +149,11 @@ impl Filter {
         })
     }
 
-    fn takes(&self, record: &TurnRecord) -> bool {
-        let id = Id::new(record.turn, record.context.clone());
+    fn takes(&self, row: &Row) -> bool {
+        let id = Id::new(row.record.turn, row.record.context.clone());
         self.context.as_ref().is_none_or(|it| *it == id.context())
-            && self.state.is_none_or(|it| it == State::of(record))
-            && self.since.is_none_or(|it| place(record).0 >= it)
+            && self.state.is_none_or(|it| it == row.state())
+            && self.since.is_none_or(|it| place(row).0 >= it)
     }
 }
 
@@ -165,12 +204,15 @@ mod tests {
         Filter::of(&serde_json::from_value(wanted).unwrap())
     }
 
-    fn record(more: &Value) -> TurnRecord {
+    fn row(more: &Value) -> Row {
         let mut record =
             json!({"turn": 7, "agent": "default/jarvis", "input": "?", "askedAtMs": 1_000});
         let fields = more.as_object().unwrap().clone();
         record.as_object_mut().unwrap().extend(fields);
-        serde_json::from_value(record).unwrap()
+        Row {
+            record: serde_json::from_value(record).unwrap(),
+            waiting: None,
+        }
     }
 
     #[test]
@@ -207,9 +249,33 @@ mod tests {
             ),
         ] {
             let filter = filter(wanted.clone()).unwrap();
-            let takes = [&done, &named].map(|it| filter.takes(&record(it)));
+            let takes = [&done, &named].map(|it| filter.takes(&row(it)));
             assert_eq!(takes, [takes_done, takes_named], "{wanted}");
         }
+    }
+
+    #[test]
+    fn what_waits_for_who_asks_is_asked_of_them_since_it_did() {
+        let mut waits = row(&json!({"running": true}));
+        let mut it = crate::approving::approval("{}");
+        it.asked_at_ms = aion_abi::date::UnixMillis(1_300);
+        waits.waiting = Some(it);
+        for (wanted, takes) in [
+            (json!({"status": "TASK_STATE_INPUT_REQUIRED"}), true),
+            (json!({"status": "TASK_STATE_WORKING"}), false),
+            (
+                json!({"statusTimestampAfter": "1970-01-01T00:00:01.3Z"}),
+                true,
+            ),
+            (
+                json!({"statusTimestampAfter": "1970-01-01T00:00:01.4Z"}),
+                false,
+            ),
+        ] {
+            let filter = filter(wanted.clone()).unwrap();
+            assert_eq!(filter.takes(&waits), takes, "{wanted}");
+        }
+        assert_eq!(place(&waits), (1_300, 7));
     }
 
     #[test]

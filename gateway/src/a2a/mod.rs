@@ -3,17 +3,22 @@
 //!
 //! What may not enter: what an agent may, and who may ask.
 
+mod begin;
 mod card;
 mod fault;
+mod follow;
 mod list;
 mod media;
 mod push;
 mod question;
 mod rest;
 mod rpc;
+mod sent;
 mod task;
 mod updates;
+mod waiting;
 mod wire;
+mod word;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -30,15 +35,17 @@ use serde_json::{Value, json};
 
 use self::{
     fault::{Fault, Kind},
-    question::Question,
+    follow::{Follow, News},
+    sent::Sent,
     task::Id,
     updates::{Updates, begun},
-    wire::{Named, SendMessage, State as TaskState, Task, Update},
+    wire::{Named, SendMessage, State as TaskState, Status, Task, Update},
 };
 use crate::{
+    approving::approver,
     asked::Asked,
-    asking::{Abandoned, Asking},
     gateway::{Gateway, problem},
+    nodes::Nodes,
     tagged::tagged,
 };
 
@@ -56,15 +63,11 @@ pub(crate) async fn rpc(
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
-    let (namespace, agent) = match path {
+    let named = match path {
         Ok(Path(named)) => named,
         Err(why) => return refused(path_is_wrong(&why)),
     };
-    let target = Target {
-        gateway,
-        namespace,
-        agent,
-    };
+    let target = Target::new(gateway, named, request.headers());
     rpc::answer(&target, request).await
 }
 
@@ -78,11 +81,7 @@ pub(crate) async fn rest(
         Ok(Path(named)) => named,
         Err(why) => return refused(path_is_wrong(&why)),
     };
-    let target = Target {
-        gateway,
-        namespace,
-        agent,
-    };
+    let target = Target::new(gateway, (namespace, agent), request.headers());
     rest::answer(&target, &below, request).await
 }
 
@@ -172,11 +171,21 @@ fn no_extended_card() -> Fault {
 }
 
 /// The state of a turn that is followed: its end is told at the end.
-fn at_work(record: &TurnRecord) -> TaskState {
-    match record.running || record.outcome.is_some() {
+fn at_work(record: &TurnRecord) -> Status {
+    let state = match record.running || record.outcome.is_some() {
         true => TaskState::Working,
         false => TaskState::Submitted,
+    };
+    Status {
+        state,
+        message: None,
+        timestamp: None,
     }
+}
+
+/// Whether it can wait for a person's word: its program asked for one, and is not done.
+fn may_wait(record: &TurnRecord) -> bool {
+    record.running && record.outcome.is_none()
 }
 
 /// The agent that is asked.
@@ -184,9 +193,25 @@ struct Target {
     gateway: Arc<Gateway>,
     namespace: String,
     agent: String,
+    /// In whose name a person's word is said by who asks, or why in none.
+    approver: Result<Nodes, Problem>,
 }
 
 impl Target {
+    fn new(
+        gateway: Arc<Gateway>,
+        (namespace, agent): (String, String),
+        headers: &HeaderMap,
+    ) -> Self {
+        let approver = approver(&gateway, headers);
+        Self {
+            gateway,
+            namespace,
+            agent,
+            approver,
+        }
+    }
+
     fn agent(&self) -> (&str, &str) {
         (&self.namespace, &self.agent)
     }
@@ -199,30 +224,51 @@ impl Target {
     }
 
     async fn send(&self, asked: SendMessage) -> Result<Task, Fault> {
-        let question = Question::of(asked)?;
-        let returns = question.returns;
-        let (id, mut asking) = self.begin(question).await?;
-        let record = match returns {
-            true => self.gateway.nodes.turn(id.turn).await.map_err(problem)?,
-            false => {
-                while asking.next().await?.is_some() {}
-                asking.record().await?
+        let sent = Sent::of(asked)?;
+        let returns = sent.returns;
+        let (id, mut follow) = self.begin(sent).await?;
+        if returns {
+            let record = self.gateway.nodes.turn(id.turn).await.map_err(problem)?;
+            return self.task(&id, &record).await;
+        }
+        let mut asked = None;
+        while let Some(news) = follow.next().await? {
+            if let News::Asks(it) = news {
+                asked = Some(it);
+                break;
             }
-        };
-        Ok(task::of(&id, &record, self.gateway.base()))
+        }
+        let record = follow.asking().record().await?;
+        let mut task = task::of(&id, &record, self.gateway.base());
+        // Somebody else may have been quick.
+        if let Some(it) = asked.filter(|_| record.outcome.is_none()) {
+            task.status = waiting::asks(&id, &it);
+        }
+        Ok(task)
     }
 
     async fn stream(&self, asked: SendMessage) -> Result<Told, Fault> {
-        let (id, asking) = self.begin(Question::of(asked)?).await?;
+        let (id, follow) = self.begin(Sent::of(asked)?).await?;
         // A message that is sent again finds its task at work.
         let record = self.gateway.nodes.turn(id.turn).await.map_err(problem)?;
-        Ok(self.told(id, asking, at_work(&record)))
+        Ok(self.told(id, follow, at_work(&record)))
     }
 
     async fn get(&self, named: &Named) -> Result<Task, Fault> {
-        question::history(named.history_length)?;
+        sent::history(named.history_length)?;
         let (id, record) = self.turn(&named.id).await?;
-        Ok(task::of(&id, &record, self.gateway.base()))
+        self.task(&id, &record).await
+    }
+
+    /// A task as it is, for who asks.
+    async fn task(&self, id: &Id, record: &TurnRecord) -> Result<Task, Fault> {
+        let mut task = task::of(id, record, self.gateway.base());
+        if may_wait(record)
+            && let Some(it) = self.waiting_of(id.turn).await?.first()
+        {
+            task.status = waiting::asks(id, it);
+        }
+        Ok(task)
     }
 
     async fn cancel(&self, named: &Named) -> Result<Task, Fault> {
@@ -256,56 +302,16 @@ impl Target {
             let what = format!("task {id} has ended: there is nothing to follow");
             return Err(unsupported(&what, "ask for it with GetTask"));
         }
-        let state = at_work(&record);
-        let asking = Asking::resumed(Arc::clone(&self.gateway), id.turn);
-        Ok(self.told(id, asking, state))
-    }
-
-    /// Asks, and returns when the turn is known.
-    async fn begin(&self, question: Question) -> Result<(Id, Asking), Fault> {
-        if let Some(task) = &question.task {
-            return Err(self.taken(task, question.context.as_deref()).await);
-        }
-        let (key, context) = (question.key.clone(), question.context.clone());
-        let mut question = question;
-        let push = match question.push.take() {
-            Some(wanted) => Some(push::judged(self, wanted).await?),
-            None => None,
+        let waiting = match may_wait(&record) {
+            true => self.waiting_of(id.turn).await?,
+            false => Vec::new(),
         };
-        let request = question.given(self).await?;
-        let gateway = Arc::clone(&self.gateway);
-        let goes_on = Abandoned::GoesOn;
-        let asking = Asking::begin(gateway, self.agent(), request, Some(&key), goes_on);
-        let mut asking = asking.await?;
-        while asking.turn().is_none() {
-            if asking.next().await?.is_none() {
-                let what = "the node did not say which turn it took";
-                return Err(Problem::new(Code::UpstreamFailed, what).into());
-            }
-        }
-        let turn = asking.turn().unwrap_or_default();
-        if let Some(push) = push {
-            let added = push::add(self, turn, &push).await;
-            // A message that is sent again, or whose answer was quick: its end is told in the answer.
-            if added.as_ref().is_err_and(|it| !it.says_ended()) {
-                added?;
-            }
-        }
-        Ok((Id::new(turn, context), asking))
-    }
-
-    /// Why a message to a task that is there is not taken: a turn is one question. What waits for its caller will take one here.
-    async fn taken(&self, task: &str, context: Option<&str>) -> Fault {
-        let id = match self.turn(task).await {
-            Ok((id, _)) => id,
-            Err(fault) => return fault,
-        };
-        if context.is_some_and(|it| it != id.context()) {
-            let what = format!("message.contextId is not that of task {id}");
-            return Fault::params(what, "leave it out, or send that of the task");
-        }
-        let what = format!("task {id} takes no more messages");
-        unsupported(&what, "send a message without taskId: it is a new task")
+        let first = waiting.first().map(|it| waiting::asks(&id, it));
+        let status = first.unwrap_or_else(|| at_work(&record));
+        // What it waits for now ends no stream that begins with it.
+        let follow = self.resumed(id.turn);
+        let follow = follow.knows(waiting.iter().map(|it| it.approval));
+        Ok(self.told(id, follow, status))
     }
 
     /// A turn of this agent, as it is kept.
@@ -323,17 +329,22 @@ impl Target {
     }
 
     /// A task, and then what is heard of it. Asked for as the client reads: who reads slowly holds up nobody but itself.
-    fn told(&self, id: Id, asking: Asking, state: TaskState) -> Told {
-        let first = VecDeque::from([begun(&id, state)]);
+    fn told(&self, id: Id, follow: Follow, status: Status) -> Told {
+        let first = VecDeque::from([begun(&id, status)]);
         let updates = Updates::new(id, self.gateway.base());
-        let state = (Some(asking), updates, first);
+        let state = (Some(follow), updates, first);
         let told = stream::unfold(state, |(mut open, mut updates, mut ready)| async {
             loop {
                 if let Some(update) = ready.pop_front() {
                     return Some((Ok(update), (open, updates, ready)));
                 }
                 match open.as_mut()?.next().await {
-                    Ok(Some(heard)) => ready.extend(updates.of(heard)),
+                    // Who is asked goes on by a message.
+                    Ok(Some(news @ News::Asks(_))) => {
+                        ready.extend(updates.told(news));
+                        open = None;
+                    }
+                    Ok(Some(news)) => ready.extend(updates.told(news)),
                     Ok(None) => open = None,
                     Err(problem) => return Some((Err(problem.into()), (None, updates, ready))),
                 }

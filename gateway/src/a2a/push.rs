@@ -51,12 +51,31 @@ async fn granting(target: &Target) -> Result<&Node, Fault> {
     }
 }
 
-/// What a client asks for beside its message, judged before the agent is asked.
-pub(super) async fn judged(target: &Target, wanted: PushConfig) -> Result<Push, Fault> {
+/// What a client asks for beside its message, if anything, judged before the agent is asked.
+pub(super) async fn judged(
+    target: &Target,
+    wanted: Option<PushConfig>,
+) -> Result<Option<Push>, Fault> {
+    let Some(wanted) = wanted else {
+        return Ok(None);
+    };
     let node = granting(target).await?;
     let push = read(wanted)?;
     node.judge_push(&push).await.map_err(problem)?;
-    Ok(push)
+    Ok(Some(push))
+}
+
+/// Has the end of a turn told that a message is about, unless it is told in the answer: the message is sent again, or its answer was quick.
+pub(super) async fn add_to_answer(
+    target: &Target,
+    turn: u64,
+    push: Option<Push>,
+) -> Result<(), Fault> {
+    let Some(push) = push else { return Ok(()) };
+    match add(target, turn, &push).await {
+        Err(fault) if !fault.says_ended() => Err(fault),
+        _ => Ok(()),
+    }
 }
 
 /// Has the end of a turn told.

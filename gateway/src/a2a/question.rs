@@ -1,7 +1,7 @@
 //! What a client says, as the question to an agent: its texts are the question, its files are uploads. What an agent is not asked
 //! is refused by name.
 
-use aion_abi::turn::{MAX_MESSAGE_ID, TurnRequest};
+use aion_abi::turn::TurnRequest;
 use base64::{
     Engine as _,
     alphabet::STANDARD,
@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Target,
     fault::{Fault, Kind},
-    task::context,
-    wire::{Message, Part, PushConfig, SendMessage},
+    sent::Sent,
+    wire::Part,
 };
 use crate::{gateway::problem, place::Key};
 
@@ -35,42 +35,17 @@ pub(super) struct Question {
     pub(super) context: Option<String>,
     /// What the client calls the message.
     message_id: String,
-    /// The task that it speaks of.
-    pub(super) task: Option<String>,
-    /// It does not wait for the answer.
-    pub(super) returns: bool,
-    /// To whom the end of its task is told.
-    pub(super) push: Option<PushConfig>,
 }
 
 impl Question {
-    pub(super) fn of(asked: SendMessage) -> Result<Self, Fault> {
-        if asked.tenant.is_some_and(|it| !it.is_empty()) {
-            let remedy = "leave it out: the path says which agent is meant";
-            return Err(Fault::params("tenant is not supported here", remedy));
-        }
-        let mut configuration = asked.configuration;
-        let push = configuration
-            .as_mut()
-            .and_then(|it| it.task_push_notification_config.take());
-        let configuration = configuration.as_ref();
-        history(configuration.and_then(|it| it.history_length))?;
-        let returns = configuration.and_then(|it| it.return_immediately);
-        let returns = returns.unwrap_or_default();
-        let message = asked.message;
-        checked(&message)?;
-        let named = message.context_id.filter(|it| !it.is_empty());
-        let context = named.as_deref().map(context).transpose()?;
-        let (input, files) = content(message.parts)?;
+    pub(super) fn of(sent: Sent) -> Result<Self, Fault> {
+        let (input, files) = content(sent.parts)?;
         Ok(Self {
-            key: key(named.as_deref(), &message.message_id, &input, &files),
+            key: key(sent.context.as_deref(), &sent.message_id, &input, &files),
             input,
             files,
-            context,
-            message_id: message.message_id,
-            task: message.task_id.filter(|it| !it.is_empty()),
-            returns,
-            push,
+            context: sent.context,
+            message_id: sent.message_id,
         })
     }
 
@@ -90,49 +65,6 @@ impl Question {
         }
         Ok(request)
     }
-}
-
-/// No history is kept, so that every length is as good as another, if it is one.
-pub(super) fn history(length: Option<i32>) -> Result<(), Fault> {
-    match length.is_some_and(|it| it < 0) {
-        true => Err(Fault::params(
-            "historyLength is negative",
-            "say 0 or more, or leave it out",
-        )),
-        false => Ok(()),
-    }
-}
-
-fn checked(message: &Message) -> Result<(), Fault> {
-    if message.message_id.is_empty() {
-        let remedy = "give a UUID, the same for each try of one message";
-        return Err(Fault::params("message.messageId is empty", remedy));
-    }
-    if !TurnRequest::is_message_id(&message.message_id) {
-        let what = format!(
-            "message.messageId is longer than {MAX_MESSAGE_ID} bytes, or has control characters"
-        );
-        return Err(Fault::params(what, "give a UUID"));
-    }
-    if message.role != "ROLE_USER" {
-        return Err(Fault::params(
-            "message.role is not ROLE_USER",
-            "say ROLE_USER",
-        ));
-    }
-    if message.parts.is_empty() {
-        let remedy = "give the question as a part with text";
-        return Err(Fault::params("message.parts is empty", remedy));
-    }
-    let references = message.reference_task_ids.as_ref();
-    if references.is_some_and(|it| !it.is_empty()) {
-        return Err(Fault::new(
-            Kind::UnsupportedOperation,
-            "message.referenceTaskIds: an agent is not told of other tasks",
-            "send with the question what it is about",
-        ));
-    }
-    Ok(())
 }
 
 /// The texts as one, and the files with their names.
@@ -199,7 +131,9 @@ mod tests {
         let mut message = json!({"messageId": "m1", "role": "ROLE_USER", "parts": parts});
         let fields = more.as_object().unwrap().clone();
         message.as_object_mut().unwrap().extend(fields);
-        Question::of(serde_json::from_value(json!({"message": message})).unwrap())
+        Question::of(Sent::of(
+            serde_json::from_value(json!({"message": message})).unwrap(),
+        )?)
     }
 
     fn refused(parts: &Value, more: &Value) -> String {
@@ -218,7 +152,7 @@ mod tests {
             ("file-3".to_owned(), b"hi".to_vec()),
         ];
         assert_eq!(asked.files, files);
-        assert!(asked.context.is_none() && asked.task.is_none() && !asked.returns);
+        assert!(asked.context.is_none());
     }
 
     #[test]

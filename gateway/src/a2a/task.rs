@@ -122,7 +122,7 @@ pub(super) fn ended(id: &Id, outcome: &TurnOutcome) -> Status {
 }
 
 /// A date as the protocol has it.
-fn written(date: UnixMillis) -> Option<String> {
+pub(super) fn written(date: UnixMillis) -> Option<String> {
     let date = jiff::Timestamp::from_millisecond(i64::try_from(date.0).ok()?).ok()?;
     Some(format!("{date:.3}"))
 }

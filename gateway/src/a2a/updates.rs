@@ -5,7 +5,9 @@ use aion_client::{Answer, New};
 use serde_json::Map;
 
 use super::{
+    follow::News,
     task::{self, Id, about, answer, ended, file, said},
+    waiting::{asks, has, waits},
     wire::{Artifact, ArtifactUpdate, State, Status, StatusUpdate, Update},
 };
 use crate::{asking::Heard, notes};
@@ -34,8 +36,21 @@ impl Updates {
         }
     }
 
-    /// What a client is told of it.
-    pub(super) fn of(&mut self, heard: Heard) -> Vec<Update> {
+    /// What a client is told of it, also of what waits for a person's word.
+    pub(super) fn told(&mut self, news: News) -> Vec<Update> {
+        let status = match news {
+            News::Heard(heard) => return self.of(heard),
+            News::Asks(it) => asks(&self.id, &it),
+            News::Waits {
+                approval,
+                capability,
+            } => waits(&self.id, approval, &capability),
+            News::Has { approval, word, by } => has(&self.id, approval, word, by.as_deref()),
+        };
+        vec![self.status(status, None)]
+    }
+
+    fn of(&mut self, heard: Heard) -> Vec<Update> {
         let event = match heard {
             Heard::Again => {
                 self.answer.start_again();
@@ -125,15 +140,11 @@ fn working(message: Option<super::wire::Said>) -> Status {
 }
 
 /// A task as it is before anything is told of it.
-pub(super) fn begun(id: &Id, state: State) -> Update {
+pub(super) fn begun(id: &Id, status: Status) -> Update {
     Update::Task(super::wire::Task {
         id: id.to_string(),
         context_id: id.context(),
-        status: Status {
-            state,
-            message: None,
-            timestamp: None,
-        },
+        status,
         artifacts: Vec::new(),
         metadata: task::about(id.turn, None),
     })

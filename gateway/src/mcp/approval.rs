@@ -1,25 +1,22 @@
 //! A person's word about a call of an agent, asked of the client that began its turn: as a form of one field. A client is asked that says it
 //! answers forms, in the name of who may approve, and nobody else. What may not enter: whose word counts, which is the node's to say.
 
-use std::time::Duration;
-
 use aion_abi::{
-    approval::{Answer, Approval, Scope, Verdict},
+    approval::{Approval, Verdict},
     code::Code,
     problem::Problem,
 };
-use aion_client::ClientError;
-use tokio::time::{Instant, sleep};
 
 use super::{
     questions::Outlet,
     resumed::State,
     words::{question, verdict},
 };
-use crate::{gateway::problem, nodes::Nodes, unanswered::PATIENCE};
-
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(500);
+use crate::{
+    approving::asked::{self, may_be_asked, seen},
+    gateway::problem,
+    nodes::Nodes,
+};
 
 /// How the client of a call is asked.
 #[derive(Clone)]
@@ -42,19 +39,13 @@ pub(super) async fn answered(
 
 /// The approval, where it waits for a word about this turn, and who asks may say it. Anybody else is not asked.
 pub(super) async fn waits(nodes: &Nodes, approval: u64, turn: u64) -> Option<Approval> {
-    match nodes.approval(approval).await {
-        Ok(it) => (it.turn == turn && may_be_asked(&it)).then_some(it),
-        Err(ClientError::Refused(_)) => None,
+    match seen(nodes, approval, turn).await {
+        Ok(it) => it.filter(may_be_asked),
         Err(error) => {
             tracing::warn!(approval, %error, "a client is not asked about an approval that the node does not tell");
             None
         }
     }
-}
-
-/// What cannot be shown, or not all of it, is not agreed to here.
-fn may_be_asked(it: &Approval) -> bool {
-    it.answered.is_none() && it.shown.as_ref().is_some_and(|shown| !shown.cut)
 }
 
 /// Asks in the stream, and takes what is said to the node.
@@ -79,34 +70,12 @@ pub(super) async fn asked(outlet: Outlet, nodes: Nodes, (approval, turn): (u64, 
 async fn say(
     nodes: &Nodes,
     asked: &Approval,
-    (turn, digest): (u64, &str),
+    of: (u64, &str),
     verdict: Verdict,
 ) -> Result<(), Problem> {
-    let answer = Answer {
-        turn,
-        digest: digest.to_owned(),
-        verdict,
-        scope: Scope::Once,
-        until_ms: None,
-    };
-    // A word is not lost where the node starts again. Said twice it counts once.
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match nodes.answer(asked.approval, &answer).await {
-            Ok(_) => return Ok(()),
-            Err(ClientError::Refused(it)) if it.code == Code::AlreadyAnswered => return Ok(()),
-            Err(error) if comes_back(&error) && Instant::now() < until => sleep(PAUSE).await,
-            Err(error) => return Err(problem(error)),
-        }
-    }
-}
-
-/// Whether another try is worth it: it was there a moment ago.
-fn comes_back(error: &ClientError) -> bool {
-    match error {
-        ClientError::Refused(problem) => problem.code == Code::Restarting,
-        ClientError::Unreachable { .. } | ClientError::Broken { .. } => true,
-        _ => false,
+    match asked::say(nodes, asked.approval, of, verdict).await {
+        Err(it) if it.code == Code::AlreadyAnswered => Ok(()),
+        said => said,
     }
 }
 

@@ -26,16 +26,13 @@ impl Place {
     }
 
     /// What one agent asks, in `left` bytes at most, which are fewer afterwards.
-    #[cfg_attr(
-        not(feature = "kubernetes"),
-        expect(dead_code, reason = "there is one node")
-    )]
     pub(crate) async fn approvals_of(
         &self,
         agent: (&str, &str),
         left: &mut usize,
     ) -> Result<Approvals, ClientError> {
-        self.all(self.node.approvals_of_within(agent, left).await?)
+        let told = self.begun(self.node.approvals_of_within(agent, left));
+        self.all(told.await?)
     }
 
     /// One approval.

@@ -37,7 +37,7 @@ LATER = {
 #: What it declines, and why.
 DECLINED = {
     "tck-reject-task": "rejected",
-    "tck-input-required": "a turn does not wait for its caller: ask again with what is missing",
+    "tck-input-required": "a turn waits for its caller's approval and for nothing else: ask again with what is missing",
     "tck-artifact-data": "an answer is text and files, and not data",
 }
 PREFIXES = sorted([*TEXTS, *PARTS, *FILES, *LATER, *DECLINED], key=len, reverse=True)

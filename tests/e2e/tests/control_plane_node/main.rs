@@ -2,6 +2,7 @@
 //! other, the operator between them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod a2a;
 mod approvals;
 mod asked;
 mod feed;

@@ -70,7 +70,7 @@ fn told(port: u16, token: &str, person: Person, era: ClientLifecycleMode) -> Str
 }
 
 /// The clerk's program at work: it asks, and goes on with the word.
-fn works(office: &Office) {
+pub(crate) fn works(office: &Office) {
     let remembered = json!({"items": [{"id": "key", "text": "The key is under the mat"}]});
     let program = office.program(0);
     for is_last in [false, true] {
@@ -85,8 +85,26 @@ fn works(office: &Office) {
     }
 }
 
+/// The token of an account that may ask agents, and answer for them.
+pub(crate) fn both(office: &Office) -> String {
+    let both = account(&office.cluster, HOME, "both");
+    for role in ["aion-invoke", "aion-approve"] {
+        let role = format!("--clusterrole={role}");
+        bind(&office.cluster, "both", &role);
+    }
+    until("the rights to be in force", BOUND, || {
+        let line = format!("GET /v1/agents/{}", CLERKS[0]);
+        match office.ask(0, &line, &both, &json!(null)) {
+            (200, _) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .unwrap();
+    both
+}
+
 /// Who said yes to what waited last.
-fn last_by(office: &Office) -> Value {
+pub(crate) fn last_by(office: &Office) -> Value {
     let (_, list) = office.ask(0, "GET /v1/approvals", &office.boss, &json!(null));
     list["items"][0]["answered"]["by"].clone()
 }
@@ -96,20 +114,8 @@ fn a_client_whose_account_may_say_it_is_asked_where_any_gateway_takes_the_answer
     let Some(office) = Office::open() else {
         return;
     };
-    let both = account(&office.cluster, HOME, "both");
-    for role in ["aion-invoke", "aion-approve"] {
-        let role = format!("--clusterrole={role}");
-        bind(&office.cluster, "both", &role);
-    }
+    let both = both(&office);
     let port = office.gateways[0].port;
-    until("the rights to be in force", BOUND, || {
-        let line = format!("GET /v1/agents/{}", CLERKS[0]);
-        match office.ask(0, &line, &both, &json!(null)) {
-            (200, _) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .unwrap();
     let newest = ClientLifecycleMode::Discover {
         preferred_versions: vec![ProtocolVersion::V_2026_07_28],
     };

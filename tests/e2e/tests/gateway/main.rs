@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod a2a;
+mod a2a_approvals;
 mod a2a_kit;
 mod a2a_scripts;
 mod budgets;
@@ -326,7 +327,11 @@ fn events_of_a_turn_whose_node_is_killed_end_with_a_code_and_are_followed_from_t
     })?;
     door.node.restart_daemon()?;
     stream.read_to_string(&mut told)?;
-    let of = |start: &str| told.lines().filter_map(|it| it.strip_prefix(start)).next_back();
+    let of = |start: &str| {
+        told.lines()
+            .filter_map(|it| it.strip_prefix(start))
+            .next_back()
+    };
     let last: Value = serde_json::from_str(of("data: ").unwrap())?;
     assert_eq!(last["event"], "interrupted", "{told}");
     assert_eq!(last["code"], "restarting", "{told}");

@@ -26,7 +26,7 @@ fn result(request: &ModelRequest) -> Option<String> {
 }
 
 /// The operation that the question names: `sure`, or else `echo`.
-fn operation(request: &ModelRequest) -> String {
+pub(crate) fn operation(request: &ModelRequest) -> String {
     let wanted = match request.body["messages"].to_string().contains("Be sure") {
         true => "sure",
         false => "echo",
@@ -39,9 +39,9 @@ fn operation(request: &ModelRequest) -> String {
 }
 
 /// A node whose clerk has to ask before its tool is called.
-struct Office {
-    door: Door,
-    server: McpServer,
+pub(crate) struct Office {
+    pub(crate) door: Door,
+    pub(crate) server: McpServer,
     _model: FakeModel,
 }
 
@@ -51,6 +51,10 @@ impl Office {
             None => Reply::call(operation(request), json!({"text": "the letter"})),
             Some(result) => Reply::text(format!("The tool said: {result}")),
         })?;
+        Self::of(model)
+    }
+
+    pub(crate) fn of(model: FakeModel) -> anyhow::Result<Self> {
         let server = McpServer::start()?;
         let door = Door::open(&model)?;
         let object = |kind: &str, name: &str, spec: &Value| json!({"apiVersion": "aion.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
@@ -84,7 +88,7 @@ impl Office {
     }
 
     /// From now on it is asked by a key of its own.
-    fn by_key(&mut self, name: &str, more: &[&str]) -> anyhow::Result<()> {
+    pub(crate) fn by_key(&mut self, name: &str, more: &[&str]) -> anyhow::Result<()> {
         let args = [&["key", "create", name, "--agent", "clerk"], more].concat();
         self.door.token = self.door.node.aionctl(&args)?.trim().to_owned();
         Ok(())

@@ -2,6 +2,9 @@
 //! gateway does not have, or by a key, and in a cluster by the right that the caller's token has there. Asking an agent is no right to
 //! answer for it. What may not enter: how a protocol asks.
 
+pub(crate) mod asked;
+pub(crate) mod words;
+
 use aion_abi::{code::Code, problem::Problem};
 use aion_client::Node;
 use axum::http::HeaderMap;
@@ -41,4 +44,30 @@ pub(crate) fn approver(gateway: &Gateway, headers: &HeaderMap) -> Result<Nodes, 
         )
     })?;
     Ok(Nodes::One(Node { address }))
+}
+
+/// One that waits, for tests.
+#[cfg(test)]
+pub(crate) fn approval(text: &str) -> aion_abi::approval::Approval {
+    use aion_abi::{
+        approval::{Approval, Shown},
+        date::UnixMillis,
+    };
+    Approval {
+        approval: 3,
+        turn: 7,
+        agent: "home/clerk".to_owned(),
+        capability: "tool.call:mail.send".to_owned(),
+        question: false,
+        rule: "spec.permissions.ask[0]".to_owned(),
+        asked_at_ms: UnixMillis(0),
+        until_ms: UnixMillis(1_000),
+        shown: Some(Shown {
+            text: text.to_owned(),
+            size: text.len() as u64,
+            cut: false,
+        }),
+        digest: "abc".to_owned(),
+        answered: None,
+    }
 }
