@@ -53,6 +53,11 @@ impl Dispatch {
         // For as long as nobody knows better, also where it is given up before the answer begins: the server may have read it.
         let asked = Usage {
             input_tokens: prompt(&request),
+            // Of an answer in one piece nothing is seen before its end: where that is not waited for it may have been all that is reserved.
+            output_tokens: match request.at_once {
+                true => request.max_tokens.map_or(0, u64::from),
+                false => 0,
+            },
             ..NO_USAGE
         };
         listener.progress.used(asked);

@@ -330,30 +330,50 @@ async fn a_chat_that_is_stopped_midway_ends_at_once_with_what_it_used() {
     assert_eq!(driven.usage.output_tokens, 3);
 }
 
+/// Apart from one whose time runs out: the clock of calls does not go on with the paused one.
 #[tokio::test(start_paused = true)]
-async fn a_chat_that_is_given_up_before_its_answer_begins_costs_its_prompt() {
+async fn a_chat_that_is_stopped_before_its_answer_begins_costs_its_prompt_and_in_one_piece_its_bound()
+ {
+    let prompt = prompt_of(&chat());
+    let at_once = || {
+        let Request::Chat(mut request) = chat() else {
+            unreachable!("a chat")
+        };
+        (request.at_once, request.max_tokens) = (true, Some(40));
+        Request::Chat(request)
+    };
+    for (request, output) in [(chat(), 0), (at_once(), 40)] {
+        let stage = Stage::new(
+            FakeModels::default().with("said", Script::Silent),
+            calendar(),
+        );
+        stage.cancel.cancel();
+        let driven = stage.call(Kind::ModelChat, request, false, None).await;
+        assert_eq!(driven.finish, Finish::Stopped);
+        assert_eq!(driven.usage.input_tokens, prompt);
+        assert_eq!(driven.usage.output_tokens, output);
+    }
+}
+
+fn prompt_of(request: &Request) -> u64 {
+    let Request::Chat(request) = request else {
+        unreachable!("a chat")
+    };
+    aion_drivers::model::prompt(request)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_whose_time_runs_out_before_its_answer_begins_costs_its_prompt() {
     let stage = Stage::new(
         FakeModels::default().with("said", Script::Silent),
         calendar(),
     );
-    let Request::Chat(request) = chat() else {
-        unreachable!("a chat")
-    };
-    let prompt = aion_drivers::model::prompt(&request);
+    let prompt = prompt_of(&chat());
     assert!(prompt > 0);
     // Nobody stops it: its time runs out.
     let late = stage.call(Kind::ModelChat, chat(), false, None).await;
     assert_eq!(late.said.unwrap_err().code, Code::DeadlineExceeded);
     assert_eq!(late.usage.input_tokens, prompt);
-    // The time of the other is over.
-    let stage = Stage::new(
-        FakeModels::default().with("said", Script::Silent),
-        calendar(),
-    );
-    stage.cancel.cancel();
-    let driven = stage.call(Kind::ModelChat, chat(), false, None).await;
-    assert_eq!(driven.finish, Finish::Stopped);
-    assert_eq!(driven.usage.input_tokens, prompt);
     // What nobody has read costs nothing.
     let stage = Stage::new(FakeModels::default(), calendar());
     let away = stage.call(Kind::ModelChat, chat(), false, None).await;

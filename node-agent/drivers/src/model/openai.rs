@@ -53,12 +53,15 @@ impl OpenAiModels {
     async fn ask(
         &self,
         candidates: &[Candidate],
-        request: &ChatRequest,
+        mut request: ChatRequest,
         deadline: Instant,
     ) -> Result<ChatStream, Problem> {
-        bounds::check(request)?;
+        bounds::check(&request)?;
+        let at_once = request.at_once;
         let mut failed: Vec<Problem> = Vec::new();
-        for candidate in candidates {
+        for (at, candidate) in candidates.iter().enumerate() {
+            // Nothing is heard of an answer in one piece before its end: where others could answer, one that is mute is to be known soon.
+            request.at_once = at_once && at + 1 == candidates.len();
             if Instant::now() >= deadline {
                 break;
             }
@@ -66,9 +69,9 @@ impl OpenAiModels {
                 match candidate.local {
                     true => {
                         let found = self.nearby.find(candidate).await?;
-                        self.ask_one(&found, request, deadline).await
+                        self.ask_one(&found, &request, deadline).await
                     }
-                    false => self.ask_one(candidate, request, deadline).await,
+                    false => self.ask_one(candidate, &request, deadline).await,
                 }
             };
             match asked.await {
@@ -202,7 +205,7 @@ impl ModelDriver for OpenAiModels {
         request: ChatRequest,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<ChatStream, Problem>> {
-        Box::pin(async move { self.ask(candidates, &request, deadline).await })
+        Box::pin(self.ask(candidates, request, deadline))
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn learned(known: Quirks, said: &str) -> Option<Quirks> {
         now.completion_tokens = true;
     } else if said.contains("stream_options") || said.contains("include_usage") {
         now.no_stream_options = true;
-    } else if wants_a_stream(&said) {
+    } else if wants_a_stream(&said) && !known.only_streams {
         now.only_streams = true;
     } else if refuses_null(&said) && !known.wants_text {
         now.wants_text = true;
@@ -61,14 +61,13 @@ pub(super) fn learned(known: Quirks, said: &str) -> Option<Quirks> {
     (now != known).then_some(now)
 }
 
-/// Whether the model answers in a stream alone.
+/// Whether the model answers in a stream alone. That it does something else in a stream alone, or not in one, is another matter.
 fn wants_a_stream(said: &str) -> bool {
     let words = [
         "only support stream",
         "only supports stream",
-        "stream mode",
-        "non-stream",
-        "nonstream",
+        "enable the stream",
+        "for non-streaming calls",
     ];
     words.iter().any(|it| said.contains(it))
 }
@@ -99,7 +98,7 @@ mod tests {
     use super::*;
 
     /// Shapes of refusals of servers in use, in words of our own.
-    const REFUSALS: [(&str, &str); 24] = [
+    const REFUSALS: [(&str, &str); 26] = [
         ("reed:latest does not support tools", "tools"),
         ("tools param requires --jinja flag", "tools"),
         (
@@ -142,6 +141,11 @@ mod tests {
         (
             "parameter.enable_thinking must be set to false for non-streaming calls",
             "stream",
+        ),
+        ("tools are not supported in stream mode", "tools"),
+        (
+            "function calling is not supported in non-streaming mode",
+            "tools",
         ),
         ("System role not supported", "system"),
         ("invalid message content type: <nil>", "text"),

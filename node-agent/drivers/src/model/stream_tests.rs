@@ -181,7 +181,7 @@ async fn what_is_wanted_at_once_is_asked_for_in_one_piece_and_waited_for_to_the_
     assert_eq!(asked, [Some(false), Some(false), Some(true)]);
     // Until its last byte nothing can be heard of it.
     let driver = openai(Patience {
-        first_byte: Duration::from_millis(1),
+        first_byte: Duration::from_millis(100),
         ..impatient()
     });
     let mute = Candidate {
@@ -189,8 +189,19 @@ async fn what_is_wanted_at_once_is_asked_for_in_one_piece_and_waited_for_to_the_
         ..candidate(&server.url, "mute")
     };
     let far = Instant::now() + Duration::from_secs(60);
-    let problem = driver.chat(&[mute], at_once(), far).await.unwrap_err();
+    let alone = driver.chat(std::slice::from_ref(&mute), at_once(), far);
+    let problem = alone.await.unwrap_err();
     assert_eq!(problem.code, Code::DeadlineExceeded, "{problem:?}");
+    // Where another could answer, it is known soon.
+    let before = server.asked().len();
+    let models = [mute, candidate(&server.url, "m")];
+    let (events, _) = heard(&driver, &models, at_once()).await;
+    assert_eq!(said(&events), "Hello", "{events:?}");
+    let asked = server.asked();
+    let streams = asked[before..]
+        .iter()
+        .map(|(_, body)| body["stream"] == true);
+    assert_eq!(streams.collect::<Vec<_>>(), [true, false]);
 }
 
 #[tokio::test]
