@@ -7,6 +7,7 @@ use aion_abi::{
     code::Code,
     problem::Problem,
 };
+use aion_client::ClientError;
 use aion_route::Match;
 use aion_serve::{Path, Query, Refused, numbered};
 use axum::{
@@ -103,12 +104,16 @@ pub(crate) enum Interrupted {
 }
 
 impl Told {
-    fn interrupted(why: &str) -> Self {
+    fn gone(why: &str) -> Self {
         let what = format!("the node went away before the turn ended: {why}");
         let remedy = "follow the turn: GET /v1/turns/{turn}/events with Last-Event-ID; where no event named one, ask again under the same \
                       Idempotency-Key";
         let problem = Problem::new(Code::Restarting, what).remedy(remedy);
-        Self::Interrupted(Interrupted::Interrupted(problem.retry_after_ms(1_000)))
+        Self::interrupted(problem.retry_after_ms(1_000))
+    }
+
+    fn interrupted(why: Problem) -> Self {
+        Self::Interrupted(Interrupted::Interrupted(why))
     }
 }
 
@@ -219,8 +224,17 @@ fn told(events: place::Told, has: u64) -> impl Stream<Item = (Option<u64>, Told)
                 let going_on = (!ended).then_some((events, number + 1));
                 return Some(((Some(number), Told::Turn(event)), going_on));
             }
-            Ok(None) => Told::interrupted("it closed the connection"),
-            Err(error) => Told::interrupted(&error.to_string()),
+            Ok(None) => Told::gone("it closed the connection"),
+            Err(error) => {
+                tracing::warn!(%error, "a stream of events broke");
+                match error {
+                    ClientError::Broken { .. } | ClientError::Unreachable { .. } => {
+                        Told::gone(&error.to_string())
+                    }
+                    // It would be told so again.
+                    error => Told::interrupted(problem(error)),
+                }
+            }
         };
         Some(((None, told), None))
     });

@@ -90,7 +90,8 @@ def test_a_stream_that_breaks_is_followed_again_and_each_event_comes_once(door, 
     first, second = [QUEUED, STARTED, delta("Fe")], [QUEUED, STARTED, delta("Fe"), delta("lix."), ENDED]
     restarting = {"code": "restarting", "detail": "back soon", "retryAfterMs": 1}
     killed = {"code": "unreachable", "detail": "nothing answers at node.sock", "retryAfterMs": 1}
-    door.answers += [(200, [routed, *first]), (503, restarting), (502, killed), (200, second), (200, RECORD)]
+    interrupted = {"event": "interrupted", **restarting}
+    door.answers += [(200, [routed, *first, interrupted]), (503, restarting), (502, killed), (200, second), (200, RECORD)]
     with gateway.stream("A name?") as stream:
         assert list(stream) == [routed, *second]
         assert (stream.turn, stream.text) == (7, "Felix.")

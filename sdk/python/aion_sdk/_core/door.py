@@ -315,7 +315,8 @@ class Following:
                 event = yield from self.events.next()
             except Lost:
                 event = None
-            if event is None:
+            # The node went away: what comes next is told by another connection.
+            if event is None or event["event"] == "interrupted":
                 self.events = None
             elif event["event"] == "routed":
                 # Told by /v1/ask alone, and not among the turn's own.

@@ -38,8 +38,9 @@ test('a stream that breaks is followed again, and each event comes once', async 
   const routed = { event: 'routed', routed: { name: 'cat' } };
   const all = [QUEUED, STARTED, delta('Fe'), delta('lix.'), ENDED];
   const restarting = { code: 'restarting', detail: 'back soon', retryAfterMs: 1 };
+  const interrupted = { event: 'interrupted', ...restarting };
   const killed = { code: 'unreachable', detail: 'nothing answers at node.sock', retryAfterMs: 1 };
-  door.answers.push([200, [routed, ...all.slice(0, 3), null]], [503, restarting], [502, killed], [200, all.slice(0, 2)], [200, all], [200, RECORD]);
+  door.answers.push([200, [routed, ...all.slice(0, 3), null]], [503, restarting], [502, killed], [200, [...all.slice(0, 2), interrupted]], [200, all], [200, RECORD]);
   const stream = await gateway.stream('A name?');
   const events: TurnEvent[] = [];
   for await (const event of stream) events.push(event);

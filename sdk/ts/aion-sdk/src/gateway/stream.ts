@@ -108,7 +108,12 @@ export class TurnStream implements AsyncIterableIterator<TurnEvent> {
     if (!this.#events) await this.#connect();
     try {
       const read = await this.#events?.next();
-      if (read && !read.done) return read.value as TurnEvent;
+      if (read && !read.done) {
+        const event = read.value as TurnEvent | { event: 'interrupted' };
+        if (event.event !== 'interrupted') return event;
+        // The node went away: what comes next is told by another connection.
+        await this.close();
+      }
     } catch (error) {
       if (!(error instanceof Lost)) throw error;
     }
