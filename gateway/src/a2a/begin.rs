@@ -64,8 +64,9 @@ impl Target {
             return Err(word::no_more(&id));
         }
         let push = push::judged(self, wanted).await?;
-        let approval = self.takes(&id, &sent.parts).await?;
+        // Before the word, which cannot be taken back.
         push::add_to_answer(self, id.turn, push).await?;
+        let approval = self.takes(&id, &sent.parts).await?;
         let follow = self.resumed(id.turn).knows([approval]);
         Ok((id, follow))
     }

@@ -13,7 +13,7 @@ use aion_abi::{
 };
 
 use crate::{
-    approving::asked::{may_be_asked, seen},
+    approving::asked::{may_be_asked, seen_soon},
     asking::{Asking, Heard},
     nodes::Nodes,
 };
@@ -35,6 +35,8 @@ pub(super) struct Follow {
 #[derive(Debug)]
 pub(super) enum News {
     Heard(Heard),
+    /// What is told again has come to a question that the client knows.
+    Known,
     /// The client is asked.
     Asks(Box<Approval>),
     /// Somebody else is.
@@ -70,6 +72,11 @@ impl Follow {
         self
     }
 
+    /// How much of it waits.
+    pub(super) fn known(&self) -> usize {
+        self.open.len()
+    }
+
     /// What is followed, for its record.
     pub(super) fn asking(&mut self) -> &mut Asking {
         &mut self.asking
@@ -103,7 +110,7 @@ impl Follow {
 
     async fn asked(&mut self, approval: u64, capability: String) -> Option<News> {
         if self.told.contains_key(&approval) {
-            return None;
+            return self.open.contains(&approval).then_some(News::Known);
         }
         let Ok(seen) = self.sees(approval).await else {
             return None;
@@ -146,12 +153,12 @@ impl Follow {
         None
     }
 
-    /// The approval, where the client may see it. Where the node is away its turn is told again, and this with it.
+    /// The approval, where the client may see it.
     async fn sees(&mut self, approval: u64) -> Result<Option<Approval>, ()> {
         let (Some(nodes), Some(turn)) = (&self.approver, self.asking.turn()) else {
             return Ok(None);
         };
-        seen(nodes, approval, turn).await.map_err(|error| {
+        seen_soon(nodes, approval, turn).await.map_err(|error| {
             tracing::warn!(approval, %error, "a client is not asked about an approval that the node does not tell");
         })
     }

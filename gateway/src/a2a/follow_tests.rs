@@ -86,6 +86,7 @@ async fn news(follow: &mut Follow) -> Vec<String> {
         all.push(match news {
             News::Heard(Heard::Event(TurnEvent::Ended(_))) => "ended".to_owned(),
             News::Heard(_) => "heard".to_owned(),
+            News::Known => "known".to_owned(),
             News::Asks(it) => format!("asks {}", it.approval),
             News::Waits { approval, .. } => format!("waits {approval}"),
             News::Has { approval, .. } => format!("has {approval}"),
@@ -121,8 +122,8 @@ async fn what_a_client_knows_to_wait_ends_no_stream_until_it_is_asked_anew() {
     let events = [asked(3), asked(4), answered(3), asked(5), ended()];
     let approvals = [(4, Is::Open), (5, Is::Open)];
     let mut two = follow(&events, &approvals, true).knows([3, 4]);
-    assert_eq!(news(&mut two).await, ["has 3", "asks 4"]);
+    assert_eq!(news(&mut two).await, ["known", "known", "has 3", "asks 4"]);
     let events = [asked(3), answered(3), ended()];
     let mut one = follow(&events, &[(3, Is::Answered)], true).knows([3]);
-    assert_eq!(news(&mut one).await, ["has 3", "ended"]);
+    assert_eq!(news(&mut one).await, ["known", "has 3", "ended"]);
 }

@@ -331,7 +331,8 @@ impl Target {
     /// A task, and then what is heard of it. Asked for as the client reads: who reads slowly holds up nobody but itself.
     fn told(&self, id: Id, follow: Follow, status: Status) -> Told {
         let first = VecDeque::from([begun(&id, status)]);
-        let updates = Updates::new(id, self.gateway.base());
+        let known = follow.known();
+        let updates = Updates::new(id, self.gateway.base()).knows(known);
         let state = (Some(follow), updates, first);
         let told = stream::unfold(state, |(mut open, mut updates, mut ready)| async {
             loop {

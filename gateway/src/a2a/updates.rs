@@ -20,6 +20,8 @@ pub(super) struct Updates {
     /// What the agent said beside its answer: how much was told, and how much the node has said since it began again.
     told: u32,
     said: u32,
+    /// Of what the client knows to wait, so much is to come still: what comes before it is history.
+    known: usize,
     /// The gateway's address.
     base: String,
 }
@@ -32,14 +34,25 @@ impl Updates {
             is_started: false,
             told: 0,
             said: 0,
+            known: 0,
             base: base.to_owned(),
         }
+    }
+
+    /// The client knows of so many questions that wait: no history tells it that the task is at work.
+    pub(super) fn knows(mut self, known: usize) -> Self {
+        self.known = known;
+        self
     }
 
     /// What a client is told of it, also of what waits for a person's word.
     pub(super) fn told(&mut self, news: News) -> Vec<Update> {
         let status = match news {
             News::Heard(heard) => return self.of(heard),
+            News::Known => {
+                self.known = self.known.saturating_sub(1);
+                return Vec::new();
+            }
             News::Asks(it) => asks(&self.id, &it),
             News::Waits {
                 approval,
@@ -61,16 +74,22 @@ impl Updates {
         };
         let new = self.answer.take(&event);
         match event {
-            TurnEvent::Started { .. } => match std::mem::replace(&mut self.is_started, true) {
-                true => Vec::new(),
-                false => vec![self.status(working(None), None)],
-            },
+            TurnEvent::Started { .. } => {
+                let is_known = std::mem::replace(&mut self.is_started, true) || self.known > 0;
+                match is_known {
+                    true => Vec::new(),
+                    false => vec![self.status(working(None), None)],
+                }
+            }
             TurnEvent::Progress { text, .. } => {
                 self.said += 1;
                 if self.said <= self.told {
                     return Vec::new();
                 }
                 self.told = self.said;
+                if self.known > 0 {
+                    return Vec::new();
+                }
                 let which = format!("progress-{}", self.said);
                 let said = said(&self.id, &which, &text, Map::new());
                 vec![self.status(working(Some(said)), None)]
@@ -278,6 +297,19 @@ mod tests {
             (&json!(true), &json!(true))
         );
         assert_eq!(last["artifact"]["parts"][0]["text"], "", "{last}");
+    }
+
+    #[test]
+    fn what_came_before_a_question_that_is_known_does_not_say_that_it_works() {
+        let mut updates = Updates::new(Id::new(7, None), "http://localhost").knows(1);
+        let progress = |text: &str| event(&json!({"event": "progress", "text": text}));
+        let started = event(&json!({"event": "started", "incarnation": 1}));
+        assert!(told(&mut updates, started).is_empty());
+        assert!(told(&mut updates, progress("reading")).is_empty());
+        assert!(updates.told(News::Known).is_empty());
+        let more = told(&mut updates, progress("writing"));
+        let status = &more[0]["statusUpdate"]["status"];
+        assert_eq!(status["message"]["parts"][0]["text"], "writing", "{status}");
     }
 
     #[test]

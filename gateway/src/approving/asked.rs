@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aion_abi::{
-    approval::{Answer, Approval, Scope, Verdict},
+    approval::{Answer, Approval, Scope, Verdict, Word},
     code::Code,
     problem::Problem,
 };
@@ -27,8 +27,28 @@ pub(crate) async fn seen(
 ) -> Result<Option<Approval>, ClientError> {
     match nodes.approval(approval).await {
         Ok(it) => Ok(Some(it).filter(|it| it.turn == turn)),
-        Err(ClientError::Refused(_)) => Ok(None),
+        Err(ClientError::Refused(it)) if matches!(it.code, Code::Denied | Code::NotFound) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
+    }
+}
+
+/// The same, also where the node cannot say it just now: it asked a moment ago, and who is not told waits in vain.
+pub(crate) async fn seen_soon(
+    nodes: &Nodes,
+    approval: u64,
+    turn: u64,
+) -> Result<Option<Approval>, ClientError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match seen(nodes, approval, turn).await {
+            Err(error) if Instant::now() < until => {
+                tracing::info!(approval, %error, "the node does not show an approval yet");
+                sleep(PAUSE).await;
+            }
+            seen => return seen,
+        }
     }
 }
 
@@ -62,13 +82,25 @@ pub(crate) async fn say(
             Ok(_) => return Ok(()),
             // It may be this word, of a try before whose answer was lost.
             Err(ClientError::Refused(it)) if it.code == Code::AlreadyAnswered && !is_first => {
-                return Ok(());
+                return match nodes.approval(approval).await {
+                    Ok(now) if says(&now, verdict) => Ok(()),
+                    _ => Err(*it),
+                };
             }
             Err(error) if comes_back(&error) && Instant::now() < until => sleep(PAUSE).await,
             Err(error) => return Err(problem(error)),
         }
         is_first = false;
     }
+}
+
+/// Whether it has this word, whoever said it.
+fn says(it: &Approval, verdict: Verdict) -> bool {
+    let word = it.answered.as_ref().map(|it| it.word);
+    word == Some(match verdict {
+        Verdict::Approve => Word::Approved,
+        Verdict::Deny => Word::Denied,
+    })
 }
 
 /// Whether another try is worth it: it was there a moment ago.
