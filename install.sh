@@ -248,6 +248,7 @@ compiler='--manifest-path node-agent/compiler/Cargo.toml'
 # Cargo's profile: what is made once for many machines is optimised in full (docs/adr/0057), but where the packaging is tried.
 built_as=quick
 [ "$action" != build ] || built_as=${AION_BUILT_AS:-release}
+case $built_as in quick | release) ;; *) fail "AION_BUILT_AS=$built_as is no way to build" 'say quick or release, or leave it out' ;; esac
 
 # How many packages the two calls of cargo compile: those of the first, and in the second those that have
 # other features there, or depend on one that has (so that tree is read from its leaves, backwards).

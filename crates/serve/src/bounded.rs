@@ -7,8 +7,8 @@ use tokio::sync::Semaphore;
 
 use crate::{connection::Accepting, patience::Patience};
 
-/// Connections that are open at once, at most; more wait.
-const CONNECTIONS: usize = 4096;
+/// Connections that are open at once, at most; more wait. Each may hold a head of 64 KiB before anybody knows whose it is.
+const CONNECTIONS: usize = 2048;
 /// Of the files that this process may have open, connections are one in so many: whoever may connect does not
 /// keep the program from its work.
 const SHARE: u64 = 4;
