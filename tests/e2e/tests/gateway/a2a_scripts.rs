@@ -28,7 +28,7 @@ const SCRIPTS: [(&str, &str, &str); 12] = [
         "COMPLETED",
         "Direct message response",
     ),
-    ("tck-input-required", "REJECTED", "does not wait"),
+    ("tck-input-required", "REJECTED", "and for nothing else"),
     ("tck-reject-task", "REJECTED", "rejected"),
     ("tck-stream-001", "COMPLETED", "Stream hello from TCK"),
     ("tck-delayed-complete", "COMPLETED", "Done after delay"),
