@@ -96,7 +96,7 @@ impl Target {
     pub(super) async fn takes(&self, id: &Id, parts: &[Part]) -> Result<u64, Fault> {
         let word = Word::of(parts);
         let Some((number, verdict)) = word.and_then(|it| Some((it.approval?, it.verdict))) else {
-            return Err(self.unread(id, word.is_some()).await);
+            return Err(self.unread(id, word.is_some()).await?);
         };
         let nodes = self.approver.clone()?;
         let asked = match nodes.approval(number).await {
@@ -105,22 +105,25 @@ impl Target {
             Err(error) => return Err(problem(error).into()),
         };
         let Some(asked) = asked else {
-            return Err(self.not_its(id, number).await);
+            return Err(self.not_its(id, number).await?);
         };
         is_open(&asked)?;
         say(&nodes, number, (id.turn, &asked.digest), verdict).await?;
         Ok(number)
     }
 
+    /// What the task waits for first.
+    ///
+    /// # Errors
+    /// Nothing, or the node does not say.
+    async fn first(&self, id: &Id) -> Result<Approval, Fault> {
+        let all = self.waiting_of(id.turn).await?;
+        all.into_iter().next().ok_or_else(|| no_more(id))
+    }
+
     /// Why a message that is no word about an approval is not taken.
-    async fn unread(&self, id: &Id, is_bare: bool) -> Fault {
-        let first = match self.waiting_of(id.turn).await {
-            Ok(all) => all.into_iter().next(),
-            Err(fault) => return fault,
-        };
-        let Some(it) = first else {
-            return no_more(id);
-        };
+    async fn unread(&self, id: &Id, is_bare: bool) -> Result<Fault, Fault> {
+        let it = self.first(id).await?;
         let number = it.approval;
         let what = match is_bare {
             true => format!("the word names no approval, and task {id} waits for one"),
@@ -128,20 +131,14 @@ impl Target {
                 "task {id} waits for a person's word about approval {number}, and takes no other message"
             ),
         };
-        Fault::params(what, To(number).to_string())
+        Ok(Fault::params(what, To(number).to_string()))
     }
 
     /// Why a word about another approval is not taken.
-    async fn not_its(&self, id: &Id, number: u64) -> Fault {
-        let first = match self.waiting_of(id.turn).await {
-            Ok(all) => all.into_iter().next(),
-            Err(fault) => return fault,
-        };
-        let Some(it) = first else {
-            return no_more(id);
-        };
+    async fn not_its(&self, id: &Id, number: u64) -> Result<Fault, Fault> {
+        let it = self.first(id).await?;
         let what = format!("task {id} does not wait for approval {number}");
-        Fault::params(what, To(it.approval).to_string())
+        Ok(Fault::params(what, To(it.approval).to_string()))
     }
 }
 

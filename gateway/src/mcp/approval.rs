@@ -82,31 +82,17 @@ async fn say(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use aion_abi::{approval::Shown, date::UnixMillis};
     use aion_client::{Address, Node};
     use axum::{Json, Router, routing::get};
     use tokio::net::UnixListener;
 
     use super::*;
+    use crate::approving;
 
     fn approval(cut: bool) -> Approval {
-        Approval {
-            approval: 3,
-            turn: 7,
-            agent: "home/clerk".to_owned(),
-            capability: "tool.call:mail.send".to_owned(),
-            question: false,
-            rule: "spec.permissions.ask[0]".to_owned(),
-            asked_at_ms: UnixMillis(0),
-            until_ms: UnixMillis(1_000),
-            shown: Some(Shown {
-                text: "{}".to_owned(),
-                size: 2,
-                cut,
-            }),
-            digest: "abc".to_owned(),
-            answered: None,
-        }
+        let mut approval = approving::approval("{}");
+        approval.shown.as_mut().unwrap().cut = cut;
+        approval
     }
 
     /// A node that tells of the approval, or refuses to whoever asks.

@@ -121,17 +121,8 @@ mod tests {
 
     fn approval(until_ms: u64) -> Approval {
         Approval {
-            approval: 3,
-            turn: 7,
-            agent: "home/clerk".to_owned(),
-            capability: "tool.call:mail.send".to_owned(),
-            question: false,
-            rule: "spec.permissions.ask[0]".to_owned(),
-            asked_at_ms: UnixMillis(0),
             until_ms: UnixMillis(until_ms),
-            shown: None,
-            digest: "abc".to_owned(),
-            answered: None,
+            ..crate::approving::approval("{}")
         }
     }
 
