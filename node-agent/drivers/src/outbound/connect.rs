@@ -44,7 +44,8 @@ pub enum Wire {
 }
 
 impl Outbound {
-    /// Connects to the host and port of an endpoint, whatever the scheme of its address. A name is resolved
+    /// Connects to the host and port of an endpoint, whatever the scheme of its address; `mqtt` and `mqtts` have ports of
+    /// their own where none is said. A name is resolved
     /// once, and only addresses that were judged are dialled: the first that answers counts.
     ///
     /// # Errors
@@ -52,7 +53,9 @@ impl Outbound {
     /// refused, `unreachable` where nothing answers in time or its certificate does not count.
     pub async fn connect(&self, endpoint: &Endpoint, wire: &Wire) -> Result<Stream, Problem> {
         let url = checked_url(endpoint)?;
-        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        let port = url.port_or_known_default();
+        let port = port.or_else(|| usual_port(url.scheme()));
+        let (Some(host), Some(port)) = (url.host_str(), port) else {
             return Err(bad_url(endpoint, "it names no host and port"));
         };
         let tls = self.tls(endpoint, wire)?;
@@ -163,6 +166,15 @@ fn roots(authority: &str) -> Result<RootCertStore, String> {
     match roots.is_empty() {
         true => Err("it holds no certificate".to_owned()),
         false => Ok(roots),
+    }
+}
+
+/// The registered port of a scheme that the parser of addresses does not know.
+fn usual_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "mqtt" => Some(1883),
+        "mqtts" => Some(8883),
+        _ => None,
     }
 }
 

@@ -249,6 +249,18 @@ async fn a_private_authority_counts_where_it_is_named_and_only_for_what_it_signe
 #[tokio::test]
 async fn an_address_without_a_port_or_with_a_password_is_refused() {
     let outbound = outbound(Place::Standalone);
+    for (scheme, port) in [("mqtt", Some(1883)), ("mqtts", Some(8883)), ("redis", None)] {
+        assert_eq!(usual_port(scheme), port);
+    }
+    for scheme in ["mqtt", "mqtts"] {
+        // Denied by its address, and not for want of a port.
+        let at = endpoint(format!("{scheme}://224.0.0.1"));
+        let problem = outbound.connect(&at, &Wire::Plain).await.unwrap_err();
+        assert_eq!(problem.code, Code::Denied, "{problem}");
+        let at = endpoint(format!("{scheme}://me:hunter2@store"));
+        let problem = outbound.connect(&at, &Wire::Plain).await.unwrap_err();
+        assert_eq!(problem.code, Code::BadRequest, "{problem}");
+    }
     for url in ["redis://store", "redis://me:hunter2@store:1", "store:6379"] {
         let refused = outbound.connect(&endpoint(url), &Wire::Plain).await;
         let problem = refused.unwrap_err();

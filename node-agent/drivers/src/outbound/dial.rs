@@ -21,7 +21,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// As many as programs ask one model at once, mostly: one that is not kept is made anew for the next request.
 const IDLE_PER_HOST: usize = 32;
 
-/// Something that answers: a `ModelEndpoint`, the server of a `Tool`, a store, as resolved.
+/// Something that answers: a `ModelEndpoint`, the server of a `Tool`, a broker, a store, as resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// The resource's name, for messages.
@@ -30,7 +30,7 @@ pub struct Endpoint {
     pub tenant: Tenant,
     /// Without user, query or fragment; for an HTTP client `http://…` or `https://…`.
     pub url: String,
-    /// The key that is sent as a bearer token.
+    /// The key that is sent as a bearer token, or a broker's password.
     pub secret: Option<SecretRef>,
 }
 
@@ -146,14 +146,14 @@ pub(super) fn bad_url(endpoint: &Endpoint, why: &str) -> Problem {
         Code::BadRequest,
         format!("the address of {} cannot be used: {why}", endpoint.name),
     )
-    .remedy("correct the address in the ModelEndpoint or Tool, or in the node's config/memory.yaml")
+    .remedy("correct the address in the ModelEndpoint, Tool or DeviceBroker, or in the node's config/memory.yaml")
 }
 
 pub(super) fn refusal_problem(name: &str, refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::Offline(_) => Problem::new(Code::Offline, format!("{name}: {refusal}")),
         Refusal::Kind { .. } => Problem::new(Code::Denied, format!("{name}: {refusal}"))
-            .remedy("give the ModelEndpoint or Tool another address: this one no agent may reach"),
+            .remedy("give the ModelEndpoint, Tool or DeviceBroker another address: this one no agent may reach"),
     }
 }
 
