@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod blocking;
+pub mod device;
 pub mod embed;
 pub mod files;
 pub mod memory;
