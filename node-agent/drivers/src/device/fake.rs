@@ -272,12 +272,8 @@ impl Connection for Kept {
                 return;
             };
             if let Some(why) = filter_fault(&filter) {
-                let name = &client.broker.endpoint.name;
-                let detail = format!("{name}: {filter:?} is not subscribed to: {why}");
-                client.tell(Event::Refused(
-                    filter,
-                    Problem::new(Code::BadRequest, detail),
-                ));
+                let why = refused::no_filter(&client.broker.endpoint.name, &filter, why);
+                client.tell(Event::Refused(filter, why));
                 continue;
             }
             client.filters.insert(filter.clone(), qos);

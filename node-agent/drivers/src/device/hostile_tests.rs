@@ -264,3 +264,48 @@ async fn a_flood_is_heard_and_what_is_said_meanwhile_gets_through() {
         flood.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_broker_that_answers_whether_it_is_there_is_stayed_with() {
+    for version in VERSIONS {
+        let script = Script::new(version).await;
+        let mut client = script.open(Duration::from_millis(200));
+        let mut stream = script.up().await;
+        client.up().await;
+        for _ in 0..5 {
+            assert_eq!(packet(&mut stream).await.unwrap()[0], 0xc0);
+            stream.write_all(&[0xd0, 0]).await.unwrap();
+        }
+        stream.write_all(&[0x30, 4, 0, 1, b'a', 0]).await.unwrap();
+        assert!(matches!(client.next().await, Heard::Message(..)));
+        drop(client);
+        while packet(&mut stream).await.is_some() {}
+    }
+}
+
+#[tokio::test]
+async fn a_broker_whose_packets_hold_no_filter_is_not_asked_for_it() {
+    let script = Script::new(Version::V5).await;
+    let mut client = script.open(Duration::ZERO);
+    let mut stream = script.connect().await;
+    // Packets of 64 bytes.
+    let limits = [0x20, 8, 0, 0, 5, 0x27, 0, 0, 0, 64];
+    stream.write_all(&limits).await.unwrap();
+    client.up().await;
+    let long = "x".repeat(60);
+    let filters = ["a".to_owned(), long.clone(), "z".to_owned()];
+    client
+        .connection
+        .subscribe(filters.map(|it| (it, Qos::AtMostOnce)).into());
+    let Heard::Refused(filter, why) = client.next().await else {
+        panic!("it is refused");
+    };
+    assert_eq!((filter, why.code), (long, Code::BadRequest));
+    let first = packet(&mut stream).await.unwrap();
+    let second = packet(&mut stream).await.unwrap();
+    assert_eq!([first[0], second[0]], [0x82, 0x82]);
+    assert_eq!(
+        (first[first.len() - 2], second[second.len() - 2]),
+        (b'a', b'z')
+    );
+}

@@ -2,7 +2,12 @@
 //!
 //! What may not enter: text that the broker wrote. It is said by codes alone, so that nobody writes into the node's logs.
 
+use std::fmt::Display;
+
 use aion_abi::{code::Code, problem::Problem};
+
+/// Characters of a topic that are said.
+const SHOWN: usize = 128;
 
 /// A refusal by the broker, without whom and what it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +49,7 @@ impl Refusal {
         let remedy = "let the user of the DeviceBroker read the topic in the broker's access rules, or correct the topic";
         self.said(
             broker,
-            &format!("the broker refuses to subscribe to {filter:?}"),
+            &format!("the broker refuses to subscribe to {}", shown(filter)),
             remedy,
         )
     }
@@ -54,7 +59,7 @@ impl Refusal {
         let remedy = "let the user of the DeviceBroker write to the topic in the broker's access rules, or correct the topic";
         self.said(
             broker,
-            &format!("the broker refuses what is published to {topic:?}"),
+            &format!("the broker refuses what is published to {}", shown(topic)),
             remedy,
         )
     }
@@ -64,8 +69,19 @@ impl Refusal {
     }
 }
 
+/// A topic as it is said to people: escaped, and its beginning where it is long.
+pub(super) fn shown(topic: &str) -> String {
+    let beginning = topic.chars().take(SHOWN);
+    let more = if topic.chars().nth(SHOWN).is_some() {
+        "…"
+    } else {
+        ""
+    };
+    format!("{:?}{more}", beginning.collect::<String>())
+}
+
 /// What breaks the protocol.
-pub(super) fn broken(broker: &str, why: impl std::fmt::Display) -> Problem {
+pub(super) fn broken(broker: &str, why: impl Display) -> Problem {
     Problem::new(
         Code::UpstreamFailed,
         format!("{broker}: the broker breaks the protocol: {why}"),
@@ -77,7 +93,7 @@ pub(super) fn broken(broker: &str, why: impl std::fmt::Display) -> Problem {
 pub(super) const REACH: &str = "start the broker, or correct its address in the DeviceBroker";
 
 /// There is no connection, or there is none any more.
-pub(super) fn unreachable(broker: &str, why: impl std::fmt::Display) -> Problem {
+pub(super) fn unreachable(broker: &str, why: impl Display) -> Problem {
     Problem::new(Code::Unreachable, format!("{broker}: {why}")).remedy(REACH)
 }
 
@@ -89,10 +105,23 @@ pub(super) fn unknown(broker: &str) -> Problem {
     )
 }
 
+/// A filter that is none, or that the broker's packets do not hold.
+pub(super) fn no_filter(broker: &str, filter: &str, why: &str) -> Problem {
+    let detail = format!("{broker}: {} is not subscribed to: {why}", shown(filter));
+    Problem::new(Code::BadRequest, detail).remedy("correct the topic")
+}
+
+/// A message that is not handed on.
+pub(super) fn dropped(broker: &str, topic: &str, code: Code, why: impl Display) -> Problem {
+    let detail = format!("{broker}: a message to {} is dropped: {why}", shown(topic));
+    Problem::new(code, detail)
+        .remedy("correct the device that sent it, or keep it from the topic at the broker")
+}
+
 /// What cannot be published to this broker.
-pub(super) fn unfit(broker: &str, topic: &str, code: Code, why: impl std::fmt::Display) -> Problem {
+pub(super) fn unfit(broker: &str, topic: &str, code: Code, why: impl Display) -> Problem {
     Problem::new(
         code,
-        format!("{broker}: nothing is published to {topic:?}: {why}"),
+        format!("{broker}: nothing is published to {}: {why}", shown(topic)),
     )
 }

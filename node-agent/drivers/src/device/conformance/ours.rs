@@ -135,12 +135,12 @@ async fn the_fake_conforms() {
     conforms(&mut Fake(fake)).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mosquitto_conforms_by_mqtt_5() {
     real(Version::V5).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mosquitto_conforms_by_mqtt_3_1_1() {
     real(Version::V311).await;
 }

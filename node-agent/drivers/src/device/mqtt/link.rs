@@ -29,7 +29,7 @@ use crate::{
 /// Bytes that wait to be written, beyond which nothing is read and no publish is taken.
 const HIGH: usize = 64 * 1024;
 /// Packets that are read before anything else has its turn.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 32;
 /// Subscriptions that wait for their answer at once, and the numbers that they have.
 const ASKS: std::ops::Range<u16> = 1000..1008;
 /// Bytes of filters in one packet.
@@ -55,6 +55,8 @@ pub(super) async fn run(
         if let Err(why) = link.ask() {
             return why;
         }
+        // What is read at once out of the buffer would be none of the runtime's business, and a flood keeps it full.
+        tokio::task::coop::consume_budget().await;
         let reads = link.out.len() < HIGH;
         let step = tokio::select! {
             packet = reader.next(), if reads => {
@@ -242,7 +244,6 @@ impl<'a> Link<'a> {
     /// Tells the broker what is wanted, as far as it has answered.
     fn ask(&mut self) -> Result<(), Problem> {
         let shared = self.shared;
-        shared.wanted.say_unfit(shared.name(), &*shared.hearing);
         while self.asks.len() + 1 < ASKS.len() && self.out.len() < HIGH {
             let most = usize::try_from(self.most).unwrap_or(usize::MAX);
             let batch = shared.wanted.next(FILTERS.min(most.saturating_sub(16)));
@@ -266,6 +267,7 @@ impl<'a> Link<'a> {
                 self.asked(pkid, batch.unsubscribe, false);
             }
         }
+        shared.wanted.say_unfit(shared.name(), &*shared.hearing);
         Ok(())
     }
 
@@ -357,27 +359,18 @@ impl<'a> Link<'a> {
         let Shared {
             hearing, broker, ..
         } = self.shared;
-        let dropped = |code, why: String| {
-            let detail = format!(
-                "{}: a message to {:?} is dropped: {why}",
-                self.shared.name(),
-                head.topic
-            );
-            hearing.dropped(&head.topic, Problem::new(code, detail));
+        let dropped = |code, why: &str| {
+            let why = refused::dropped(self.shared.name(), &head.topic, code, why);
+            hearing.dropped(&head.topic, why);
         };
         match payload {
             Err(size) => {
                 let most = broker.max_packet;
-                dropped(
-                    Code::TooLarge,
-                    format!("{size} bytes are more than the {most} that a packet may have"),
-                );
+                let why = format!("{size} bytes are more than the {most} that a packet may have");
+                dropped(Code::TooLarge, &why);
             }
             Ok(_) if head.topic.chars().any(char::is_control) => {
-                dropped(
-                    Code::BadRequest,
-                    "its topic has a control character".to_owned(),
-                );
+                dropped(Code::BadRequest, "its topic has a control character");
             }
             Ok(payload) => hearing.message(Message {
                 topic: &head.topic,

@@ -5,11 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use aion_abi::{code::Code, problem::Problem};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::device::{Hearing, MAX_FILTERS, Qos, filter_fault};
+use crate::device::{Hearing, MAX_FILTERS, Qos, filter_fault, refused};
 
 /// Bytes of all filters together.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -100,7 +99,19 @@ impl Wanted {
                 break;
             };
             let Some(rest) = left.checked_sub(filter.len() + FRAME) else {
-                break;
+                if left < bytes {
+                    break;
+                }
+                // Alone it is too much for this broker, and it is not to hold up the others.
+                if let Some(filter) = state.open.pop_first()
+                    && state.filters.contains_key(&filter)
+                {
+                    state.refuse(
+                        filter.to_string(),
+                        "the broker takes no packet of that size",
+                    );
+                }
+                continue;
             };
             left = rest;
             if let Some(filter) = state.open.pop_first() {
@@ -122,9 +133,7 @@ impl Wanted {
     pub(super) fn say_unfit(&self, broker: &str, hearing: &dyn Hearing) {
         let unfit = std::mem::take(&mut self.state.lock().unfit);
         for (filter, why) in unfit {
-            let detail = format!("{broker}: {filter:?} is not subscribed to: {why}");
-            let problem = Problem::new(Code::BadRequest, detail).remedy("correct the topic");
-            hearing.refused(&filter, problem);
+            hearing.refused(&filter, refused::no_filter(broker, &filter, why));
         }
     }
 }
@@ -183,6 +192,15 @@ mod tests {
         wanted.anew();
         assert_eq!(wanted.next(1000).subscribe.len(), 1);
         assert_eq!(wanted.next(1000), Batch::default());
+    }
+
+    #[test]
+    fn what_no_packet_of_the_broker_holds_is_refused_and_holds_up_nothing() {
+        let wanted = Wanted::default();
+        let long = "a".repeat(100);
+        wanted.add(vec![(long, Qos::AtMostOnce), ("b".into(), Qos::AtMostOnce)]);
+        assert_eq!(wanted.next(20).subscribe, [("b".into(), Qos::AtMostOnce)]);
+        assert_eq!(wanted.state.lock().unfit.len(), 1);
     }
 
     #[test]
