@@ -11,10 +11,10 @@ use croner::{
     Cron,
     parser::{CronParser, Seconds, Year},
 };
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::Zoned;
 
-/// The zone where none is named.
-const UTC: &str = "UTC";
+use crate::zone::{NoZone, Zone};
+
 const FIELDS: usize = 5;
 
 /// Why a schedule cannot be read.
@@ -32,8 +32,8 @@ pub enum ScheduleError {
     #[error("{0:?} is never due")]
     Never(String),
     /// The time zone.
-    #[error("{0:?} is not a time zone of the IANA database")]
-    Zone(String),
+    #[error(transparent)]
+    Zone(#[from] NoZone),
 }
 
 /// See the module.
@@ -42,7 +42,7 @@ pub enum ScheduleError {
 #[derive(Clone)]
 pub struct Schedule {
     cron: Cron,
-    zone: TimeZone,
+    zone: Zone,
 }
 
 impl fmt::Debug for Schedule {
@@ -57,13 +57,7 @@ impl Schedule {
     /// # Errors
     /// [`ScheduleError`].
     pub fn parse(cron: &str, zone: Option<&str>) -> Result<Self, ScheduleError> {
-        let zone = zone.unwrap_or(UTC);
-        // A zone by its offset, or the machine's own, is none of the database.
-        let unknown = || ScheduleError::Zone(zone.to_owned());
-        let found = TimeZone::get(zone).map_err(|_| unknown())?;
-        if found.iana_name().is_none() {
-            return Err(unknown());
-        }
+        let zone = Zone::named(zone)?;
         let parser = CronParser::builder()
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
@@ -79,10 +73,7 @@ impl Schedule {
             ));
         }
         let read = parser.parse(cron).map_err(|why| wrong(&why.to_string()))?;
-        let schedule = Self {
-            cron: read,
-            zone: found,
-        };
+        let schedule = Self { cron: read, zone };
         let never = || ScheduleError::Never(cron.to_owned());
         schedule.next(UnixMillis(0)).map(|_| ()).ok_or_else(never)?;
         Ok(schedule)
@@ -93,7 +84,7 @@ impl Schedule {
     pub fn next(&self, after: UnixMillis) -> Option<UnixMillis> {
         date(
             self.cron
-                .find_next_occurrence(&self.zoned(after)?, false)
+                .find_next_occurrence(&self.zone.at(after)?, false)
                 .ok()?,
         )
     }
@@ -104,7 +95,7 @@ impl Schedule {
         // The job of a fixed time that was jumped over is due after the jump, which is found by looking forwards alone.
         let before = self
             .cron
-            .find_previous_occurrence(&self.zoned(until)?, true)
+            .find_previous_occurrence(&self.zone.at(until)?, true)
             .ok()
             .and_then(date);
         let mut newest = before?;
@@ -112,11 +103,6 @@ impl Schedule {
             newest = next;
         }
         Some(newest)
-    }
-
-    fn zoned(&self, at: UnixMillis) -> Option<Zoned> {
-        let at = Timestamp::from_millisecond(i64::try_from(at.0).ok()?).ok()?;
-        Some(at.to_zoned(self.zone.clone()))
     }
 }
 

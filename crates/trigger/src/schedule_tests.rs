@@ -1,5 +1,6 @@
 //! When a schedule is due, through changes of clocks.
 #![allow(clippy::unwrap_used)]
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
