@@ -54,6 +54,10 @@ pub const FIELDS_IN_EFFECT: &str = "FieldsInEffect";
 pub const RECONCILING: &str = "Reconciling";
 /// kstatus: the controller cannot go on without a change.
 pub const STALLED: &str = "Stalled";
+/// A Device is there.
+pub const CONNECTED: &str = "Connected";
+/// Guardrails bound what is written to a Device and commanded.
+pub const GUARDED: &str = "Guarded";
 /// A MemoryPool that is being deleted is erased on every node.
 pub const ERASED: &str = "Erased";
 
@@ -257,6 +261,22 @@ pub mod reason {
         CERTIFICATE_NOT_VALID = "CertificateNotValid",
         /// A node agent's certificate ends soon and was not renewed.
         CERTIFICATE_ENDS_SOON = "CertificateEndsSoon",
+        /// A device is there.
+        ONLINE = "Online",
+        /// Nothing was heard of a device yet.
+        NOT_HEARD = "NotHeard",
+        /// The broker of a device is away; the message says why.
+        BROKER_AWAY = "BrokerAway",
+        /// A node listens to a device.
+        LISTENING = "Listening",
+        /// A broker does not let the node listen to a topic of a device; the message names it.
+        TOPIC_REFUSED = "TopicRefused",
+        /// Guardrails hold; the message names them.
+        GUARDRAILS_HOLD = "GuardrailsHold",
+        /// Only what its model says bounds what is written.
+        NO_GUARDRAILS = "NoGuardrails",
+        /// Nothing can be written or commanded.
+        ONLY_READ = "OnlyRead",
         /// Something that decides about it cannot be read by this release; the message names the field.
         UNREADABLE = "Unreadable",
         /// The API server refused what was written.

@@ -5,8 +5,8 @@ use kube::CustomResourceExt;
 use serde_json::Value;
 
 use crate::{
-    Agent, AgentInstance, AgentPolicy, ClusterAgentPolicy, KernelNode, MemoryPool, ModelEndpoint,
-    Tool, TrustPolicy, schema::REMEDY,
+    Agent, AgentInstance, AgentPolicy, ClusterAgentPolicy, Device, DeviceBroker, DeviceModel,
+    KernelNode, MemoryPool, ModelEndpoint, Tool, TrustPolicy, schema::REMEDY,
 };
 
 /// A kind, as a machine standing alone needs to know it.

@@ -1,6 +1,7 @@
 //! The resources of AION-OS: group `aion.dev`, version `v1alpha1`, one kind a file.
 //!
-//! What a person writes ([`Agent`], [`MemoryPool`], [`ModelEndpoint`], [`Tool`]), what an
+//! What a person writes ([`Agent`], [`MemoryPool`], [`ModelEndpoint`], [`Tool`], [`Device`] with its [`DeviceModel`] and
+//! [`DeviceBroker`]), what an
 //! administrator writes ([`AgentPolicy`], [`ClusterAgentPolicy`], [`TrustPolicy`]), what the operator
 //! writes ([`AgentInstance`]) and what a node says of itself ([`KernelNode`]). The schemas, their bounds
 //! and their CEL rules are made from these types by [`crd::all`]: an API server and a machine standing
@@ -25,6 +26,9 @@ macro_rules! kinds {
             AgentInstance "agentinstances" instances NAMESPACED MACHINES;
             AgentPolicy "agentpolicies" agent_policies NAMESPACED PEOPLE;
             ClusterAgentPolicy "clusteragentpolicies" cluster_policies CLUSTER PEOPLE;
+            Device "devices" devices NAMESPACED PEOPLE;
+            DeviceBroker "devicebrokers" device_brokers NAMESPACED PEOPLE;
+            DeviceModel "devicemodels" device_models NAMESPACED PEOPLE;
             KernelNode "kernelnodes" kernel_nodes CLUSTER MACHINES;
             MemoryPool "memorypools" pools NAMESPACED PEOPLE;
             ModelEndpoint "modelendpoints" endpoints NAMESPACED PEOPLE;
@@ -65,10 +69,15 @@ mod agent_instance;
 mod agent_policy;
 mod agent_request;
 mod cluster_agent_policy;
+mod device;
+mod device_broker;
+mod device_model;
+mod guardrail;
 mod instance_parts;
 mod kernel_node;
 mod memory_pool;
 mod model_endpoint;
+mod mqtt;
 mod policy_rules;
 mod readable;
 mod required_attestation;
@@ -87,6 +96,12 @@ pub use agent_request::{
     ToolUse,
 };
 pub use cluster_agent_policy::{ClusterAgentPolicy, ClusterAgentPolicySpec, MountGrant};
+pub use device::{Device, DeviceMqtt, DeviceSpec, DeviceStatus};
+pub use device_broker::{DeviceBroker, DeviceBrokerSpec, MqttVersion};
+pub use device_model::{
+    Access, Argument, DeviceCommand, DeviceModel, DeviceModelSpec, HistoryUse, Property, ValueType,
+};
+pub use guardrail::{Approval, Change, Day, Guardrail, Hours, Rate};
 pub use instance_parts::{
     AgentReference, Grant, GrantEffect, InlineProgram, InstanceLimits, Quotas, ResolvedAgent,
     ResolvedEndpoint, ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool,
@@ -99,6 +114,10 @@ pub use memory_pool::{
     MemoryPoolStatus, Retention, Tier, Tiers,
 };
 pub use model_endpoint::{Model, ModelEndpoint, ModelEndpointSpec, Provider};
+pub use mqtt::{
+    Delivery, MqttAvailability, MqttCommand, MqttDone, MqttMapping, MqttProperty, MqttPublish,
+    MqttState, MqttValue, Scale, Takes,
+};
 pub use policy_rules::PolicyQuotas;
 pub use program::ModelPurpose;
 pub use readable::{Placed, Readable, Unreadable};

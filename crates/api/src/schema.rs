@@ -28,6 +28,10 @@ pub const MODEL_PATTERN: &str =
 pub const CAPABILITY: &str = r#"^[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+"|[A-Za-z0-9_][-._/A-Za-z0-9]*(:([A-Za-z0-9_][-._/A-Za-z0-9]*|[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+")))?)$"#;
 /// A capability in a policy: as [`CAPABILITY`], where the last part may be `*`; and `net.connect:HOST:PORT`.
 pub const CAPABILITY_PATTERN: &str = r#"^(\*|net\.connect:((\*\.)?[a-z0-9]([-_a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\])(:([1-9][0-9]{0,4}|\*))?|[a-z0-9][-a-z0-9]*\.(\*|"([^"\\\x00-\x1f]|\\["\\])+"|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?(:(\*|[A-Za-z0-9_][-._/A-Za-z0-9]*(\.\*)?|[a-z0-9][-a-z0-9]*\."([^"\\\x00-\x1f]|\\["\\])+"))?))$"#;
+/// A property or a command of a device, or an argument: letters, digits, `_` and `-`, the first a letter. CEL takes it as it is.
+pub const POINT: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
+/// A decimal, such as `-20.5`: a schema has no fractions of its own.
+pub const DECIMAL: &str = r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$";
 /// A host and a port: `api.weather.gov:443`, `*.weather.gov:443`, `[2001:db8::7]:443`.
 pub const HOST_PORT: &str =
     r"^((\*\.)?[a-z0-9]([-_a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\]):[1-9][0-9]{0,4}$";

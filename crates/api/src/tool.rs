@@ -193,6 +193,14 @@ pub enum Retry {
     Safe,
 }
 
+impl Retry {
+    /// Whether it may not.
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
+}
+
 fn environment(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",

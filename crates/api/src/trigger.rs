@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::program::SecretKey;
-use crate::schema::{NAME, said};
+use crate::schema::{NAME, POINT, said};
 
 /// What starts a turn: exactly one of `cron`, `webhook`, `event` and `device`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
@@ -14,7 +14,9 @@ use crate::schema::{NAME, said};
     validation = Rule::new("[has(self.cron), has(self.webhook), has(self.event), has(self.device)].exists_one(given, given)").message(said("a trigger is one of cron, webhook, event and device", "write exactly one of them")),
     validation = Rule::new("!has(self.webhook) || has(self.name)").message(said("the name of a webhook's trigger is part of its address", "add a name")).field_path(".name"),
     validation = Rule::new("has(self.cron) || !(has(self.timeZone) || has(self.jitterSeconds) || has(self.missed))").message(said("timeZone, jitterSeconds and missed are for cron", "remove them")),
-    validation = Rule::new("has(self.webhook) || has(self.event) || !(has(self.debounceSeconds) || has(self.batch))").message(said("debounceSeconds and batch are for webhook and event", "remove them"))
+    validation = Rule::new("has(self.webhook) || has(self.event) || has(self.device) || !(has(self.debounceSeconds) || has(self.batch))").message(said("debounceSeconds and batch are for webhook, event and device", "remove them")),
+    validation = Rule::new("has(self.device) || !(has(self.property) || has(self.becomes))").message(said("property and becomes are for device", "remove them")),
+    validation = Rule::new("has(self.property) || !has(self.becomes)").message(said("becomes says what one property becomes", "add property")).field_path(".property")
 )]
 pub struct Trigger {
     /// What it is called, once in its agent. Left out, it is its kind and its place in the list, such as cron-1; a webhook
@@ -48,11 +50,23 @@ pub struct Trigger {
     /// Ends of another agent's turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<EventTrigger>,
-    /// The name of a Device whose events start a turn. Kept, but without effect in this release.
+    /// The name of a Device that says something new; the agent needs the right to read it, device.read:NAME.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
     pub device: Option<String>,
-    /// What the agent is asked. In it {{trigger}}, {{agent}}, {{time}}, {{scheduled}}, {{files}}, {{source}} and {{turn}} are
+    /// The device's property that is to change; any of them where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = POINT))]
+    pub property: Option<String>,
+    /// What the property is to become, as text: open, true, 21.5. Left out, whatever it becomes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 128)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub becomes: Vec<String>,
+    /// What the agent is asked. In it {{trigger}}, {{agent}}, {{time}}, {{scheduled}}, {{files}}, {{source}}, {{turn}} and {{events}} are
     /// filled in. What came from outside is never in this text: it is a file of the turn's input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
@@ -61,11 +75,11 @@ pub struct Trigger {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 600))]
     pub debounce_seconds: Option<i32>,
-    /// What one turn is for at most; 1 unless said otherwise, and 16 with debounceSeconds.
+    /// What one turn is for at most; 1 unless said otherwise, and 16 with debounceSeconds and for a device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64))]
     pub batch: Option<i32>,
-    /// Turns that it starts at most. A webhook and an event start 60 an hour unless said otherwise.
+    /// Turns that it starts at most. A webhook, an event and a device start 60 an hour unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<TriggerBudget>,
     /// What becomes of a time or an event while a turn of this trigger is under way: queue (it waits; the default) or skip. Of times

@@ -4,6 +4,7 @@
 //! ignored. Sizes: a request body is at most [`MAX_BODY`] bytes.
 
 pub mod agent;
+pub mod device;
 pub mod embed;
 pub mod fs;
 pub mod memory;

@@ -1,0 +1,119 @@
+//! `Device`: a thing that agents see and move.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Condition;
+use crate::guardrail::Guardrail;
+use crate::mqtt::{MqttAvailability, MqttCommand, MqttProperty};
+use crate::schema::{NAME, conditions, said, unseen};
+
+/// A thing that agents see and move.
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema,
+)]
+#[kube(
+    group = "aion.dev",
+    version = "v1alpha1",
+    kind = "Device",
+    namespaced,
+    status = "DeviceStatus",
+    shortname = "dev",
+    category = "aion",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "A thing that agents see and move. What it says is in the node agent and never here: its status is coarse.",
+    validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(said("the name of a Device is at most 63 characters of a-z, 0-9 and -", "choose a shorter or simpler metadata.name")),
+    printcolumn(name = "Model", type_ = "string", json_path = ".spec.model", description = "What it can say and do."),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether a node listens to it and agents can use it."),
+    printcolumn(name = "Connected", type_ = "string", json_path = ".status.conditions[?(@.type==\"Connected\")].reason", description = "Whether it is there: Online, Offline, NotHeard or BrokerAway."),
+    printcolumn(name = "Broker", type_ = "string", json_path = ".spec.mqtt.broker", description = "By which it is reached.", priority = 1),
+    printcolumn(name = "Last seen", type_ = "date", json_path = ".status.lastSeen", description = "When it was heard of, by the minute.", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Since when it is there.")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceSpec {
+    /// The DeviceModel that it is of, of this namespace.
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub model: String,
+    /// What it is, for people and for models; the model's description where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub description: Option<String>,
+    /// How it is reached by MQTT.
+    pub mqtt: DeviceMqtt,
+    /// The time zone of the hours of its guardrails, such as Europe/Berlin; UTC unless said otherwise, on every machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^[A-Za-z][-+_/A-Za-z0-9]*$")
+    )]
+    pub time_zone: Option<String>,
+    /// What must hold of whatever is written to it or commanded, beside what its model says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub guardrails: Vec<Guardrail>,
+}
+
+/// How a device is reached by MQTT. What its model says of a property, a command or its availability holds, unless it stands here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceMqtt {
+    /// The DeviceBroker, of this namespace.
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub broker: String,
+    /// What is filled in for {{NAME}} in topics and payloads.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "parameters")]
+    pub parameters: BTreeMap<String, String>,
+    /// Properties that look otherwise than the model says, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub properties: Vec<MqttProperty>,
+    /// Commands that look otherwise, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub commands: Vec<MqttCommand>,
+    /// Where it says whether it is there, where that is elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<MqttAvailability>,
+}
+
+/// How a device stands. What it says itself is not here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = unseen()))]
+pub struct DeviceStatus {
+    /// The generation of the spec that this status speaks of; -1 before anybody has looked at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
+    pub observed_generation: Option<i64>,
+    /// What holds of it: Accepted, ResolvedRefs, Guarded, Connected and Ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions")]
+    pub conditions: Vec<Condition>,
+    /// When it was heard of last, by the minute, as its conditions were written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Time>,
+}
+
+fn parameters(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": {"type": "string", "maxLength": 256}
+    })
+}
