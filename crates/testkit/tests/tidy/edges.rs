@@ -146,6 +146,18 @@ fn what_starts_a_turn_is_decided_from_texts_and_dates() {
 }
 
 #[test]
+fn what_devices_say_is_decided_from_resources_and_messages() {
+    let names = built_from("aion-device");
+    let ours = names.iter().filter(|name| name.starts_with("aion-"));
+    let mut broken: Vec<String> = ours
+        .filter(|name| !["aion-abi", "aion-api"].contains(&name.as_str()))
+        .map(|name| format!("aion-device is built from {name}"))
+        .collect();
+    broken.extend(none_of("aion-device", IO));
+    none("crates/device holds no clock and does no IO", &broken);
+}
+
+#[test]
 fn what_a_workflow_does_next_is_decided_from_steps_and_answers() {
     let names = built_from("aion-steps");
     let ours = names.iter().filter(|name| name.starts_with("aion-"));

@@ -24,6 +24,7 @@ const TABLES: &[(&str, &str)] = &[
     ("crates/api", include_str!("rooms/api.txt")),
     ("crates/bundle", include_str!("rooms/bundle.txt")),
     ("crates/client", include_str!("rooms/client.txt")),
+    ("crates/device", include_str!("rooms/device.txt")),
     ("crates/folders", include_str!("rooms/folders.txt")),
     ("crates/kernel", include_str!("rooms/kernel.txt")),
     ("crates/policy", include_str!("rooms/policy.txt")),

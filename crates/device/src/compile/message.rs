@@ -1,0 +1,213 @@
+//! Topics and payloads, checked with what the device fills in: each is filled once here, so that what is filled later cannot
+//! fail.
+
+use aion_api::{Delivery, DeviceCommand, MqttPublish, Retry, ValueType};
+
+use super::{Place, Subject, mapping::Checked, topic_fault};
+use crate::{
+    form::{Form, Wire},
+    payload::Wanted,
+    shape::{About, Listen, Send, Source},
+    template::{Filler, Template},
+};
+
+/// Seconds that a device has to confirm, unless its model says otherwise.
+const CONFIRM_SECONDS: i32 = 5;
+
+impl Checked<'_> {
+    /// Adds a subject to the messages of a topic.
+    pub(super) fn listen(
+        &mut self,
+        topic: &str,
+        (what, pointer): Subject<'_>,
+        place: &Place,
+    ) -> Option<Source> {
+        let topic = self.topic(topic, &place.at("topic"))?;
+        let at = self
+            .listens
+            .iter()
+            .position(|it| it.topic == topic)
+            .unwrap_or_else(|| {
+                self.listens.push(Listen {
+                    topic: topic.clone(),
+                    wanted: Wanted::default(),
+                    about: Vec::new(),
+                });
+                self.listens.len() - 1
+            });
+        let listen = &mut self.listens[at];
+        match pointer.map(|it| listen.wanted.add(it)).transpose() {
+            Ok(number) => listen.about.push(About {
+                what,
+                pointer: number,
+            }),
+            Err(why) => {
+                let remedy = "give a JSON pointer, such as /temperature";
+                self.faults
+                    .add(&place.at("pointer"), format!("the pointer {why}"), remedy);
+                return None;
+            }
+        }
+        Some(Source {
+            topic,
+            pointer: pointer.map(Into::into),
+        })
+    }
+
+    /// A topic that can be filled in, and is one then.
+    pub(super) fn topic(&mut self, text: &str, place: &Place) -> Option<Template> {
+        let template = match Template::text(text) {
+            Ok(template) => template,
+            Err(why) => {
+                self.faults.add(
+                    place,
+                    format!("the topic {why}"),
+                    "write {{name}} for what is filled in",
+                );
+                return None;
+            }
+        };
+        if !self.known(&template, &[], place) {
+            return None;
+        }
+        let filled = template.fill(|name| self.device.own(name)).ok()?;
+        if let Some(what) = topic_fault(&filled) {
+            self.faults.add(
+                place,
+                what,
+                "correct it, or the parameter that is filled in",
+            );
+            return None;
+        }
+        Some(template)
+    }
+
+    /// A message that is a topic and a payload whatever is filled in: each row of samples is one way to do it.
+    pub(super) fn send(
+        &mut self,
+        publish: &MqttPublish,
+        otherwise: &str,
+        (seconds, retry): (Option<i32>, &Retry),
+        rows: &[Vec<(&str, Filler<'_>)>],
+        place: &Place,
+    ) -> Option<Send> {
+        let topic = self.topic(&publish.topic, &place.at("topic"));
+        let place = place.at("payload");
+        let payload = match Template::payload(publish.payload.as_deref().unwrap_or(otherwise)) {
+            Ok(payload) => payload,
+            Err(why) => {
+                self.faults.add(&place, format!("the payload {why}"), "write {{name}} for what is filled in, where JSON takes a value or within a string");
+                return None;
+            }
+        };
+        let given: Vec<&str> = rows
+            .first()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| *name)
+            .collect();
+        if !self.known(&payload, &given, &place) {
+            return None;
+        }
+        for row in rows.iter().filter(|_| payload.is_json()) {
+            let value = |name: &str| {
+                row.iter()
+                    .find(|(it, _)| *it == name)
+                    .map(|(_, value)| value.clone())
+            };
+            let filled = payload
+                .fill(|name| value(name).or_else(|| self.device.own(name)))
+                .ok()?;
+            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&filled) {
+                self.faults.add(
+                    &place,
+                    format!("{filled} is not JSON: {error}"),
+                    "correct it: a payload that begins with {, [ or a quote has to be JSON",
+                );
+                return None;
+            }
+        }
+        Some(Send {
+            topic: topic?,
+            payload,
+            delivery: publish.delivery,
+            confirm_ms: u64::from(seconds.unwrap_or(CONFIRM_SECONDS).unsigned_abs()) * 1000,
+            repeatable: !retry.is_never(),
+        })
+    }
+
+    /// Whether there is something for each name.
+    pub(super) fn known(&mut self, template: &Template, given: &[&str], place: &Place) -> bool {
+        let mut known = true;
+        for name in template
+            .fields()
+            .filter(|name| !given.contains(name) && self.device.own(name).is_none())
+        {
+            known = false;
+            let there = ["device", "namespace"]
+                .into_iter()
+                .chain(given.iter().copied());
+            let there: Vec<&str> = there
+                .chain(self.device.parameters.keys().map(String::as_str))
+                .collect();
+            let remedy = format!(
+                "add {name} to spec.mqtt.parameters of the Device, or say one of {}",
+                there.join(", ")
+            );
+            self.faults.add(
+                place,
+                format!("there is nothing for {{{{{name}}}}}"),
+                remedy,
+            );
+        }
+        known
+    }
+
+    /// Nobody would say that it arrived.
+    pub(super) fn unconfirmed(&mut self, publish: &MqttPublish, heard: bool, place: &Place) {
+        if publish.delivery == Delivery::AtMostOnce && !heard {
+            let remedy = "say atLeastOnce, or add by what the device says that it did it";
+            self.faults.add(
+                &place.at("delivery"),
+                "neither the broker nor the device says that it has the message",
+                remedy,
+            );
+        }
+    }
+}
+
+/// The ways in which arguments may be filled in: each argument with each of its samples, beside the first of the others.
+pub(super) fn rows<'a>(
+    command: &'a DeviceCommand,
+    forms: &'a [Form],
+) -> Vec<Vec<(&'a str, Filler<'static>)>> {
+    let all: Vec<Vec<Filler<'static>>> = forms
+        .iter()
+        .map(|form| samples(form, &Wire::default()))
+        .collect();
+    let most = all.iter().map(Vec::len).max().unwrap_or(1);
+    let row = |at: usize| {
+        let arguments = command.arguments.iter().zip(&all);
+        arguments
+            .map(|(it, samples)| (it.name.as_str(), samples[at % samples.len()].clone()))
+            .collect()
+    };
+    (0..most).map(row).collect()
+}
+
+/// One of each way in which a value is written.
+pub(super) fn samples(form: &Form, wire: &Wire) -> Vec<Filler<'static>> {
+    let literal = |text: &str| Filler::Literal(text.to_owned().into());
+    let mut samples: Vec<Filler<'static>> = match form.kind {
+        ValueType::Boolean => vec![literal("true"), literal("false")],
+        ValueType::Integer | ValueType::Number => vec![literal("-1"), literal("-1.5")],
+        ValueType::Text | ValueType::Choice => vec![Filler::Text("\"\\".into())],
+    };
+    for (_, payload) in &wire.values {
+        samples.push(match Filler::written(payload) {
+            Filler::Literal(it) => Filler::Literal(it.into_owned().into()),
+            Filler::Text(it) => Filler::Text(it.into_owned().into()),
+        });
+    }
+    samples
+}

@@ -1,0 +1,284 @@
+//! A Device and its DeviceModel, checked and compiled. All that is wrong is found at once, each fault in the resource that has
+//! to be mended.
+
+mod mapping;
+mod message;
+mod points;
+mod wire;
+
+use std::fmt;
+
+use aion_api::{Device, DeviceModel, MqttAvailability, MqttCommand, MqttProperty};
+use internment::ArcIntern;
+
+use crate::{
+    compiled::{Compiled, Key},
+    shape::{Shape, What},
+    topic,
+};
+
+/// What has to be mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// The Device.
+    Device,
+    /// Its DeviceModel.
+    Model,
+}
+
+/// Something that is wrong with a device or its model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Of which of the two.
+    pub of: Of,
+    /// Which field, such as `spec.mqtt.properties[2].state.topic`.
+    pub field: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = match self.of {
+            Of::Device => "Device",
+            Of::Model => "DeviceModel",
+        };
+        write!(f, "{of} {}: {}; {}", self.field, self.what, self.remedy)
+    }
+}
+
+/// Where something stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    of: Of,
+    field: String,
+}
+
+impl Place {
+    fn new(of: Of, field: impl Into<String>) -> Self {
+        Self {
+            of,
+            field: field.into(),
+        }
+    }
+
+    fn at(&self, below: &str) -> Self {
+        Self::new(self.of, format!("{}.{below}", self.field))
+    }
+}
+
+/// The faults that were found.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, place: &Place, what: impl Into<String>, remedy: impl Into<String>) {
+        let fault = Fault {
+            of: place.of,
+            field: place.field.clone(),
+            what: what.into(),
+            remedy: remedy.into(),
+        };
+        if !self.0.contains(&fault) {
+            self.0.push(fault);
+        }
+    }
+}
+
+/// An entry of a mapping, and where it stands.
+struct Entry<'a, T> {
+    it: &'a T,
+    place: Place,
+}
+
+/// The entries of a mapping by the names of what they are about: the device's in place of the model's.
+struct Mapping<'a> {
+    properties: Vec<Entry<'a, MqttProperty>>,
+    commands: Vec<Entry<'a, MqttCommand>>,
+    availability: Option<Entry<'a, MqttAvailability>>,
+}
+
+/// Checks a device with its model, and compiles them.
+///
+/// # Errors
+/// All that is wrong with either.
+pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let spec = &device.spec;
+    let mut compiled = Compiled {
+        key: Key {
+            namespace: device.metadata.namespace.clone().unwrap_or_default(),
+            name: device.metadata.name.clone().unwrap_or_default(),
+        },
+        shape: ArcIntern::new(empty()),
+        description: spec.description.as_deref().map(Into::into),
+        labels: device.metadata.labels.clone().unwrap_or_default(),
+        parameters: spec.mqtt.parameters.clone(),
+    };
+    for name in spec
+        .mqtt
+        .parameters
+        .keys()
+        .filter(|name| mapping::RESERVED.contains(&name.as_str()))
+    {
+        let place = Place::new(Of::Device, format!("spec.mqtt.parameters.{name}"));
+        faults.add(
+            &place,
+            format!("{{{{{name}}}}} means something already"),
+            "give the parameter another name",
+        );
+    }
+
+    let mut shape = empty();
+    shape.model = spec.model.as_str().into();
+    shape.description = model.spec.description.as_deref().map(Into::into);
+    let points = points::check(model, &mut faults);
+    let mapping = merged(device, model, &mut faults);
+    let mut listens = Vec::new();
+    let mut checked = mapping::Checked {
+        device: &compiled,
+        faults: &mut faults,
+        listens: &mut listens,
+    };
+    shape.properties = checked.properties(&points, &mapping.properties, model);
+    shape.commands = checked.commands(&points, &mapping.commands, model);
+    if let Some(Entry { it, place }) = &mapping.availability {
+        shape.availability = checked.availability(it, place);
+    }
+    shape.listens = listens.into();
+    if !faults.0.is_empty() {
+        return Err(faults.0);
+    }
+    compiled.shape = ArcIntern::new(shape);
+    Ok(compiled)
+}
+
+fn empty() -> Shape {
+    Shape {
+        model: Box::default(),
+        description: None,
+        properties: Box::default(),
+        commands: Box::default(),
+        listens: Box::default(),
+        availability: None,
+    }
+}
+
+/// The mapping that holds for a device, of which each entry is about something that the model has.
+fn merged<'a>(device: &'a Device, model: &'a DeviceModel, faults: &mut Faults) -> Mapping<'a> {
+    let own = &device.spec.mqtt;
+    let shared = model.spec.mqtt.as_ref();
+    let properties: Vec<&str> = model
+        .spec
+        .properties
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    let commands: Vec<&str> = model
+        .spec
+        .commands
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    let mut merged = Mapping {
+        properties: entries(Of::Device, "properties", &own.properties),
+        commands: entries(Of::Device, "commands", &own.commands),
+        availability: own.availability.as_ref().map(|it| Entry {
+            it,
+            place: Place::new(Of::Device, "spec.mqtt.availability"),
+        }),
+    };
+    about(
+        &merged.properties,
+        "property",
+        &properties,
+        |it| &it.name,
+        faults,
+    );
+    about(
+        &merged.commands,
+        "command",
+        &commands,
+        |it| &it.name,
+        faults,
+    );
+    if let Some(shared) = shared {
+        let others = entries(Of::Model, "properties", &shared.properties);
+        about(&others, "property", &properties, |it| &it.name, faults);
+        let is_own = |name: &String| own.properties.iter().any(|it| it.name == *name);
+        merged
+            .properties
+            .extend(others.into_iter().filter(|it| !is_own(&it.it.name)));
+
+        let others = entries(Of::Model, "commands", &shared.commands);
+        about(&others, "command", &commands, |it| &it.name, faults);
+        let is_own = |name: &String| own.commands.iter().any(|it| it.name == *name);
+        merged
+            .commands
+            .extend(others.into_iter().filter(|it| !is_own(&it.it.name)));
+
+        if merged.availability.is_none() {
+            merged.availability = shared.availability.as_ref().map(|it| Entry {
+                it,
+                place: Place::new(Of::Model, "spec.mqtt.availability"),
+            });
+        }
+    }
+    merged
+}
+
+fn entries<'a, T>(of: Of, list: &str, from: &'a [T]) -> Vec<Entry<'a, T>> {
+    let place = |at| Place::new(of, format!("spec.mqtt.{list}[{at}]"));
+    from.iter()
+        .enumerate()
+        .map(|(at, it)| Entry {
+            it,
+            place: place(at),
+        })
+        .collect()
+}
+
+/// Each entry is about something that is there, and no two about the same.
+fn about<T>(
+    entries: &[Entry<'_, T>],
+    what: &str,
+    there: &[&str],
+    name: impl Fn(&T) -> &String,
+    faults: &mut Faults,
+) {
+    for (at, entry) in entries.iter().enumerate() {
+        let its = name(entry.it);
+        if !there.contains(&its.as_str()) {
+            let remedy = format!("name one of the model's: {}", there.join(", "));
+            faults.add(
+                &entry.place.at("name"),
+                format!("the model has no {what} {its}"),
+                remedy,
+            );
+        }
+        if entries[..at].iter().any(|other| name(other.it) == its) {
+            faults.add(
+                &entry.place.at("name"),
+                format!("the {what} {its} is there twice"),
+                "remove one of them",
+            );
+        }
+    }
+}
+
+/// What is wrong with a topic that was filled in.
+fn topic_fault(topic: &str) -> Option<String> {
+    let why = topic::check_name(topic).err()?;
+    Some(format!(
+        "the topic {} {why}",
+        crate::payload::scalar_told(topic)
+    ))
+}
+
+/// A message's subject, for a listen.
+type Subject<'a> = (What, Option<&'a str>);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! A device as the hot path has it: what it shares with others of its model, and what is its own; and the messages that it
+//! is sent.
+
+use std::collections::BTreeMap;
+
+use aion_abi::{
+    code::Code,
+    problem::Problem,
+    syscall::device::{Command as CommandDescribed, Described, Point, Reach, Value},
+};
+use aion_api::ValueType;
+use internment::ArcIntern;
+
+use crate::{
+    decimal::Decimal,
+    form::{Form, filler},
+    order::{Confirm, Order},
+    shape::{Send, Shape, Source},
+    template::{Filler, Template},
+};
+
+/// Which device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A device, ready to be heard and told. Devices that say the same of themselves in other words share what they have alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    pub(crate) key: Key,
+    pub(crate) shape: ArcIntern<Shape>,
+    pub(crate) description: Option<Box<str>>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) parameters: BTreeMap<String, String>,
+}
+
+impl Compiled {
+    /// Which device it is.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Its labels.
+    #[must_use]
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+
+    /// The topics that it is heard on, each once.
+    #[must_use]
+    pub fn topics(&self) -> Vec<String> {
+        let mut topics: Vec<String> = (0..self.shape.listens.len())
+            .map(|at| self.topic(at))
+            .collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    /// The topic of a number.
+    pub(crate) fn topic(&self, at: usize) -> String {
+        self.fill(&self.shape.listens[at].topic, |_| None)
+    }
+
+    /// Whether what this device says at a place is what another version of it says at its own.
+    pub(crate) fn says_the_same(
+        &self,
+        source: Option<&Source>,
+        other: &Self,
+        others: Option<&Source>,
+    ) -> bool {
+        let (Some(source), Some(others)) = (source, others) else {
+            return false;
+        };
+        source.pointer == others.pointer
+            && self.fill(&source.topic, |_| None) == other.fill(&others.topic, |_| None)
+    }
+
+    /// What of the device itself stands for a name.
+    pub(crate) fn own(&self, name: &str) -> Option<Filler<'_>> {
+        match name {
+            "device" => Some(Filler::Text(self.key.name.as_str().into())),
+            "namespace" => Some(Filler::Text(self.key.namespace.as_str().into())),
+            _ => self.parameters.get(name).map(|it| Filler::written(it)),
+        }
+    }
+
+    /// Fills in a template of which every name is known since it was compiled.
+    fn fill<'a>(
+        &'a self,
+        template: &'a Template,
+        given: impl Fn(&str) -> Option<Filler<'a>>,
+    ) -> String {
+        template
+            .fill(|name| given(name).or_else(|| self.own(name)))
+            .unwrap_or_default()
+    }
+
+    /// What the values of a property are, and what a choice may be.
+    #[must_use]
+    pub fn kind_of(&self, property: &str) -> Option<(ValueType, &[Box<str>])> {
+        let (_, it) = self.shape.property(property)?;
+        Some((it.form.kind, &it.form.choices))
+    }
+
+    /// After how many milliseconds what it said of a property is stale, where it ever is.
+    #[must_use]
+    pub fn stale_ms(&self, property: &str) -> Option<u64> {
+        self.shape.property(property)?.1.stale_ms
+    }
+
+    /// Whether nothing of it can be written or commanded.
+    #[must_use]
+    pub fn is_only_read(&self) -> bool {
+        let written = self.shape.properties.iter().any(|it| it.access.writes());
+        !written && self.shape.commands.is_empty()
+    }
+
+    /// What it is, for agents and people.
+    #[must_use]
+    pub fn describe(&self, reach: Reach) -> Described {
+        let text = |it: &Option<Box<str>>| it.as_deref().map(str::to_owned);
+        let property = |it: &ArcIntern<crate::shape::Property>| Point {
+            writable: it.access.writes(),
+            write_only: !it.access.reads(),
+            ..point(&it.name, &it.description, &it.unit, &it.form)
+        };
+        let command = |it: &ArcIntern<crate::shape::Command>| CommandDescribed {
+            name: it.name.to_string(),
+            description: text(&it.description),
+            arguments: it
+                .arguments
+                .iter()
+                .map(|it| point(&it.name, &it.description, &it.unit, &it.form))
+                .collect(),
+        };
+        Described {
+            name: self.key.name.clone(),
+            model: self.shape.model.to_string(),
+            description: text(&self.description).or_else(|| text(&self.shape.description)),
+            labels: self.labels.clone(),
+            reach,
+            properties: self.shape.properties.iter().map(property).collect(),
+            commands: self.shape.commands.iter().map(command).collect(),
+            ..Described::default()
+        }
+    }
+
+    /// The message that sets a property.
+    ///
+    /// # Errors
+    /// There is no such property, it cannot be written, or the value is not one of it.
+    pub fn set(&self, property: &str, value: &Value) -> Result<Order, Problem> {
+        let Some((_, it)) = self.shape.property(property) else {
+            return Err(self.no_property(property));
+        };
+        let Some(send) = it.set.as_ref().filter(|_| it.access.writes()) else {
+            let writable = self.shape.properties.iter().filter(|it| it.access.writes());
+            return Err(Problem::new(
+                Code::Denied,
+                format!(
+                    "{property} of {} can be read, and not written",
+                    self.key.name
+                ),
+            )
+            .remedy(listed("what can be written", writable.map(|it| &*it.name))));
+        };
+        let value = it.form.take(property, value)?;
+        let (sent, read) = it.form.write(&it.wire, property, &value)?;
+        let confirm = match it.access.reads() {
+            true => Confirm::State {
+                property: property.to_owned(),
+                value: read,
+            },
+            false => Confirm::Broker,
+        };
+        Ok(self.order(send, confirm, |name| {
+            (name == "value").then(|| sent.clone())
+        }))
+    }
+
+    /// The message that has it do something.
+    ///
+    /// # Errors
+    /// There is no such command, or an argument is missing, unknown or not what it has to be.
+    pub fn command(
+        &self,
+        name: &str,
+        arguments: &BTreeMap<String, Value>,
+    ) -> Result<Order, Problem> {
+        let Some(it) = self.shape.command(name) else {
+            let there = self.shape.commands.iter().map(|it| &*it.name);
+            return Err(Problem::new(
+                Code::NotFound,
+                format!("{} has no command {:?}", self.key.name, cut(name)),
+            )
+            .remedy(listed("its commands", there)));
+        };
+        let takes = || {
+            listed(
+                &format!("what {name} takes"),
+                it.arguments.iter().map(|it| &*it.name),
+            )
+        };
+        let unknown = arguments
+            .keys()
+            .find(|given| it.arguments.iter().all(|it| *it.name != ***given));
+        if let Some(unknown) = unknown {
+            return Err(Problem::new(
+                Code::BadRequest,
+                format!("{name} takes no {:?}", cut(unknown)),
+            )
+            .remedy(takes()));
+        }
+        let mut taken = BTreeMap::new();
+        for argument in &it.arguments {
+            let Some(value) = arguments.get(&*argument.name) else {
+                let problem =
+                    Problem::new(Code::BadRequest, format!("{name} needs {}", argument.name));
+                return Err(problem.remedy(takes()));
+            };
+            taken.insert(
+                &*argument.name,
+                argument
+                    .form
+                    .take(&format!("{name}.{}", argument.name), value)?,
+            );
+        }
+        let confirm = match it.done {
+            Some(_) => Confirm::Done {
+                command: name.to_owned(),
+            },
+            None => Confirm::Broker,
+        };
+        Ok(self.order(&it.send, confirm, |name| taken.get(name).map(filler)))
+    }
+
+    fn order<'a>(
+        &'a self,
+        send: &'a Send,
+        confirm: Confirm,
+        given: impl Fn(&str) -> Option<Filler<'a>>,
+    ) -> Order {
+        Order {
+            topic: self.fill(&send.topic, |_| None),
+            payload: self.fill(&send.payload, given).into_bytes(),
+            delivery: send.delivery,
+            confirm,
+            confirm_ms: send.confirm_ms,
+            repeatable: send.repeatable,
+        }
+    }
+
+    /// That there is no such property.
+    pub(crate) fn no_property(&self, name: &str) -> Problem {
+        let there = self.shape.properties.iter().map(|it| &*it.name);
+        Problem::new(
+            Code::NotFound,
+            format!("{} has no property {:?}", self.key.name, cut(name)),
+        )
+        .remedy(listed("its properties", there))
+    }
+}
+
+/// A property or an argument, for agents and people.
+fn point(
+    name: &str,
+    description: &Option<Box<str>>,
+    unit: &Option<Box<str>>,
+    form: &Form,
+) -> Point {
+    Point {
+        name: name.to_owned(),
+        description: description.as_deref().map(str::to_owned),
+        of: form.kind.as_str().to_owned(),
+        unit: unit.as_deref().map(str::to_owned),
+        minimum: form.minimum.map(Decimal::as_f64),
+        maximum: form.maximum.map(Decimal::as_f64),
+        choices: form.choices.iter().map(|it| it.to_string()).collect(),
+        ..Point::default()
+    }
+}
+
+/// What there is, for a remedy.
+pub(crate) fn listed<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.is_empty() {
+        true => format!("{what}: none"),
+        false => format!("{what}: {}", names.join(", ")),
+    }
+}
+
+/// A name that somebody gave, for an error.
+fn cut(name: &str) -> String {
+    name.chars().take(64).collect()
+}

@@ -1,0 +1,30 @@
+//! What devices say and are told, as far as it can be decided from resources, messages and moments: [`compile`] makes of a
+//! Device and its DeviceModel what the hot path needs, a [`Registry`] holds what the devices of one broker are, and
+//! [`Compiled`] turns a write or a command into the message for it.
+//!
+//! What may not enter: a clock, IO, a connection to a broker, the kernel, guardrails.
+
+mod compile;
+mod compiled;
+mod decimal;
+mod form;
+mod history;
+mod moment;
+mod order;
+mod registry;
+mod shape;
+mod topic;
+
+pub mod payload;
+pub mod template;
+
+pub use compile::{Fault, Of, compile};
+pub use compiled::{Compiled, Key};
+pub use moment::Moment;
+pub use order::{Confirm, Order};
+pub use registry::{Change, Counts, Heard, Limits, Link, Message, Registry, Subscriptions};
+
+#[cfg(test)]
+mod corpus_tests;
+#[cfg(test)]
+mod testing;
