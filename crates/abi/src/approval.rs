@@ -41,7 +41,8 @@ pub struct Approval {
     pub turn: u64,
     /// `namespace/agent`.
     pub agent: String,
-    /// `family.verb` and its target, e.g. `tool.call:mail.send`; `tool.ask:mail.send` where the tool's server asks while that runs.
+    /// `family.verb` and its target, e.g. `tool.call:mail.send`; `tool.ask:mail.send` where the tool's server asks while that runs,
+    /// `device.command:front-door.unlock` of a device.
     pub capability: String,
     /// A tool's server asks this while a call runs: a yes is told to it, and makes no call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -114,6 +114,9 @@ pub struct Declarative {
     /// Whether the agent has tools: then `tool.list` is asked.
     #[serde(default)]
     pub has_tools: bool,
+    /// Whether the agent has a right to any device, and to set or command any: then devices are offered as tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<DeviceTools>,
     /// Agents that it may ask as tools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agents: Vec<AgentTool>,
@@ -142,6 +145,19 @@ pub struct Steps {
 
 fn is_false(it: &bool) -> bool {
     !*it
+}
+
+/// Which tools of devices are offered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceTools {
+    /// Some device may be read.
+    pub reads: bool,
+    /// Some may be set.
+    pub writes: bool,
+    /// Some may be commanded.
+    pub commands: bool,
 }
 
 /// Another agent as the program sees it.

@@ -50,6 +50,8 @@ codes! {
     TooLarge = "too-large", 413, "send less at a time: read and write files in parts";
     /// No grant covers the call.
     Denied = "denied", 403, "ask for it under spec.permissions, and have a policy that grants it: aionctl explain shows both";
+    /// A guardrail of a device does not let it pass.
+    Guarded = "guarded", 403, "the detail says which guardrail, and what it wants: do what it asks, or try when it lets it pass";
     /// The grant says that a person must agree first, and nobody is asked: too many calls wait already, the turn asked too often, or its standing approval ended meanwhile.
     ApprovalRequired = "approval-required", 403, "answer what waits: aionctl approvals; or move the capability from permissions.ask to permissions.allow if it needs no approval";
     /// A person was asked and said no.

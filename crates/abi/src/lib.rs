@@ -21,6 +21,7 @@ pub mod caller;
 pub mod canonical;
 pub mod code;
 pub mod date;
+pub mod device;
 pub mod event;
 pub mod external;
 pub mod gateway;

@@ -98,6 +98,7 @@ fn main() -> std::io::Result<()> {
                 reserve_tokens: 0,
                 repeatable: false,
                 peer: None,
+                aim: None,
             };
             black_box(kernel.handle(Event::Call(call), at(n / 100)));
         }

@@ -31,7 +31,7 @@ pub(crate) const PER_TURN: u32 = 128;
 pub enum Scope {
     /// This call.
     Once,
-    /// Calls of this syscall on this target, until the turn ends.
+    /// Calls of this syscall on this target, and of its point, until the turn ends.
     Turn,
     /// The same of every turn of the agent, until a date or until its revision or its grants change.
     Until {
@@ -106,6 +106,9 @@ pub struct ApprovalRow {
     pub kind: Kind,
     /// As called.
     pub target: Option<Name>,
+    /// The property or command of the device, of a call that has an aim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<Name>,
     /// Its key.
     pub(crate) key: Option<IdempotencyKey>,
     /// The running call whose driver asks: then the word is for this question, and a right to nothing.
@@ -140,6 +143,9 @@ pub struct StandingWord {
     pub kind: Kind,
     /// On which target.
     pub target: Option<Name>,
+    /// On which of its points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<Name>,
     /// Until when.
     pub until: Date,
     /// Who gave it.
@@ -158,6 +164,24 @@ impl StandingWord {
     pub(crate) fn is_of(&self, profile: &Profile) -> bool {
         self.revision == profile.revision && self.grants == profile.grants
     }
+
+    /// What it lets pass.
+    pub(crate) fn right(&self) -> Right<'_> {
+        Right {
+            kind: self.kind,
+            target: self.target.as_ref(),
+            point: self.point.as_ref(),
+        }
+    }
+}
+
+/// What a word for more than one call is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Right<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) target: Option<&'a Name>,
+    /// Of the aim: who may ring a bell may not open its door.
+    pub(crate) point: Option<&'a Name>,
 }
 
 /// What a call is compared by with the words that there are.
@@ -166,8 +190,20 @@ pub(crate) struct Request<'a> {
     pub(crate) turn: TurnId,
     pub(crate) kind: Kind,
     pub(crate) target: Option<&'a Name>,
+    /// See [`crate::Aim::point`].
+    pub(crate) point: Option<&'a Name>,
     pub(crate) key: Option<&'a IdempotencyKey>,
     pub(crate) digest: BodyDigest,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn right(self) -> Right<'a> {
+        Right {
+            kind: self.kind,
+            target: self.target,
+            point: self.point,
+        }
+    }
 }
 
 /// What words say of a call.
@@ -191,6 +227,7 @@ impl ApprovalRow {
             turn: self.turn,
             kind: self.kind,
             target: self.target.as_ref(),
+            point: self.point.as_ref(),
             key: self.key.as_ref(),
             digest: self.body.digest,
         }
@@ -219,15 +256,14 @@ impl ApprovalRow {
     pub(crate) fn is_of(&self, it: Request<'_>) -> bool {
         self.within.is_none()
             && self.turn == it.turn
-            && self.kind == it.kind
-            && self.target.as_ref() == it.target
+            && self.request().right() == it.right()
             && self.key.as_ref() == it.key
             && self.body.digest == it.digest
     }
 
     pub(crate) fn says(&self, it: Request<'_>) -> Option<Said> {
         let answered = self.answered.as_ref().filter(|_| self.within.is_none())?;
-        let same_right = self.kind == it.kind && self.target.as_ref() == it.target;
+        let same_right = self.request().right() == it.right();
         match answered.word {
             Word::Approved { scope: Scope::Turn } if same_right => Some(Said::Yes),
             Word::Approved { .. } if self.is_of(it) && !self.used => Some(Said::Yes),

@@ -131,7 +131,7 @@ impl Called {
 }
 
 /// Whether a delegation is about such calls. What a turn answers with, and waits with for what it began, is not; nor is
-/// its model, which its budget bounds.
+/// its model, which its budget bounds. Of devices what it may have to do with is listed and nothing else.
 fn is_narrowed(kind: Kind) -> bool {
     !matches!(
         kind,
@@ -139,6 +139,7 @@ fn is_narrowed(kind: Kind) -> bool {
             | Kind::ModelChat
             | Kind::ModelEmbed
             | Kind::ToolList
+            | Kind::DeviceList
             | Kind::AgentMessage
             | Kind::AgentCheckpoint
             | Kind::AgentWait
@@ -164,6 +165,7 @@ impl Kind {
     pub(crate) const fn right(self) -> Self {
         match self {
             Self::AgentSpawn => Self::AgentAsk,
+            Self::DeviceHistory => Self::DeviceRead,
             other => other,
         }
     }

@@ -4,7 +4,8 @@ use crate::{
     approval::Scope,
     body::Body,
     called::Peer,
-    ids::{ApprovalId, CallId, Incarnation, InstanceUid, Ticket, TurnId},
+    guard::{Aim, Guarding, Measure},
+    ids::{ApprovalId, CallId, Incarnation, InstanceUid, Millis, Ticket, TurnId},
     name::{IdempotencyKey, Name},
     outcome::{Exit, Finish, Usage},
     payer::Payer,
@@ -123,6 +124,25 @@ pub enum Event {
     /// The moment that [`crate::Kernel::next_deadline`] named has come; early or
     /// repeated ones do no harm.
     Alarm,
+    /// What guards a device, from now on and for the calls that wait. It is said again after each start: until then
+    /// nothing is done to the device.
+    Guard {
+        /// Which, as `<tenant>/<name>`.
+        device: Name,
+        /// By what.
+        guards: Guarding,
+    },
+    /// What a point of a device is. Of use for the points that [`crate::Guards::looks_at`] names, and not kept for others.
+    Sensed {
+        /// Which, as `<tenant>/<name>`.
+        device: Name,
+        /// Of which property.
+        point: Name,
+        /// What it is; none: it is not known.
+        value: Option<Measure>,
+        /// From when on that is not known any more; none: it holds until something else is said.
+        until: Option<Millis>,
+    },
     /// New bounds for the node.
     SetLimits(Limits),
     /// Start no further turn; running ones go on.
@@ -180,6 +200,8 @@ pub struct Call {
     pub repeatable: bool,
     /// The turn that it begins or is about. None for `agent.ask` and `agent.spawn`: there is no instance to take it.
     pub peer: Option<Peer>,
+    /// What it would do to a device. `device.write` and `device.command` without are refused.
+    pub aim: Option<Aim>,
 }
 
 /// A worker found running after a restart.

@@ -10,6 +10,7 @@ use crate::{
     approval::Word,
     body::{Body, BodyDigest},
     called::CalledBy,
+    guard::Measure,
     ids::{
         AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, ProfileId, TurnId,
     },
@@ -177,6 +178,9 @@ pub enum Fact {
         /// As called.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         target: Option<Name>,
+        /// The property or command of the device that it is aimed at.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        point: Option<Name>,
         /// Its key.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<IdempotencyKey>,
@@ -261,6 +265,9 @@ pub enum Fact {
         /// As called.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         target: Option<Name>,
+        /// The property or command of the device that it is aimed at.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        point: Option<Name>,
         /// Its key.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<IdempotencyKey>,
@@ -272,6 +279,43 @@ pub enum Fact {
         /// Doing it twice changes nothing more than once.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         repeatable: bool,
+        /// When.
+        at: Millis,
+    },
+    /// Something is about to be done to a point of a device that rules of rate or change are about.
+    DeviceMoved {
+        /// The device, as `<tenant>/<name>`.
+        device: Name,
+        /// Its property or command.
+        point: Name,
+        /// What is written.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        value: Option<Measure>,
+        /// How long moves of the point count, by the rules of now.
+        keep_ms: u64,
+        /// By which call.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        call: Option<CallId>,
+        /// When.
+        at: Millis,
+    },
+    /// What a call was about to write to a point was not written: it counts for a rate, and the point was never that.
+    MoveUndone {
+        /// The device, as `<tenant>/<name>`.
+        device: Name,
+        /// Its property.
+        point: Name,
+        /// By which call.
+        call: CallId,
+        /// When.
+        at: Millis,
+    },
+    /// What was done to these points of a device no longer counts: it is gone, or no rule counts it.
+    MovesForgotten {
+        /// The device, as `<tenant>/<name>`.
+        device: Name,
+        /// Its properties and commands.
+        points: Vec<Name>,
         /// When.
         at: Millis,
     },
@@ -376,6 +420,9 @@ impl Fact {
             | Self::TurnStopping { at, .. }
             | Self::TurnEnded { at, .. }
             | Self::CallStarted { at, .. }
+            | Self::DeviceMoved { at, .. }
+            | Self::MoveUndone { at, .. }
+            | Self::MovesForgotten { at, .. }
             | Self::CallEnded { at, .. }
             | Self::CallServed { at, .. }
             | Self::CallRefused { at, .. } => Some(*at),
@@ -407,6 +454,9 @@ names! {
     TurnStopping = "turn-stopping",
     TurnEnded = "turn-ended",
     CallStarted = "call-started",
+    DeviceMoved = "device-moved",
+    MoveUndone = "move-undone",
+    MovesForgotten = "moves-forgotten",
     CallEnded = "call-ended",
     CallServed = "call-served",
     CallRefused = "call-refused",

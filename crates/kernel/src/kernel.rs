@@ -161,6 +161,13 @@ impl Kernel {
             } => {
                 self.worker_exited(turn, incarnation, exit, &mut step);
             }
+            Event::Guard { device, guards } => self.guard(&device, guards, &mut step),
+            Event::Sensed {
+                device,
+                point,
+                value,
+                until,
+            } => self.live.watch.hear(&device, &point, value, until),
             Event::SetLimits(limits) => self.set_limits(limits, &mut step),
             Event::Drain => self.live.draining = true,
             Event::Alarm => {}

@@ -13,6 +13,7 @@
 //! | `called` | turns that turns began |
 //! | `payer` | API keys that turns are begun by, and their budgets |
 //! | `grant` | may it? |
+//! | `guard` | does what is done to a device keep its guardrails? |
 //! | `ledger` | at whose expense? |
 //! | `scheduler` | who is next? |
 //! | `idempotency` | was it done already? |
@@ -56,7 +57,10 @@
 //!    nothing that one of its callers does not let it do, its tokens count against the quota of each of them and of the key
 //!    that the first was begun by, and it ends when they do. A turn that waits for another holds no slot, no turn lends more than one, and none comes to wait
 //!    for itself.
-//! 10. **Facts are the state.** Folding them, from the start or from a snapshot, gives the state that was live.
+//! 10. **No device is driven against a guardrail.** When the driver of a write or command starts, every rule of its device lets it
+//!     pass by what is known at that moment, and what is not known lets nothing pass. What rules of rate and change count
+//!     survives crashes.
+//! 11. **Facts are the state.** Folding them, from the start or from a snapshot, gives the state that was live.
 
 #![forbid(unsafe_code)]
 
@@ -70,6 +74,7 @@ mod effect;
 mod event;
 mod fact;
 mod grant;
+mod guard;
 mod idempotency;
 mod ids;
 mod kernel;
@@ -99,6 +104,11 @@ pub use effect::{Answer, Barrier, Effect, Release, Step};
 pub use event::{Call, Event, Invoke, LiveWorker};
 pub use fact::{FORMAT, Fact};
 pub use grant::Verdicts;
+pub use guard::{
+    Aim, Breach, Check, Clause, Comparison, Condition, Generation, Guarding, Guards, Hours,
+    MAX_CLAUSES, MAX_MOVES, MAX_RULES, MAX_SPAN_MS, Measure, Misguided, Point, Rule, Term,
+    TooLarge, Unknown, WEEK_MINUTES, WEEK_MS,
+};
 pub use ids::{
     AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, NotAUuid, Now,
     ProfileId, Ticket, TurnId,

@@ -12,6 +12,7 @@ use crate::{
     body::Body,
     called::Peer,
     grant::GrantTables,
+    guard::{Aimed, Watch},
     ids::{AccountId, ApprovalId, CallId, InstanceUid, Millis, ProfileId, Ticket, TurnId},
     ledger::Reservations,
     name::{IdempotencyKey, Name},
@@ -46,6 +47,7 @@ pub(crate) struct Live {
     /// Worker time by agent, in milliseconds: which of a tenant's programs goes first.
     pub(crate) attained: BTreeMap<AccountId, u64>,
     pub(crate) tables: GrantTables,
+    pub(crate) watch: Watch,
     pub(crate) profile_ids: BTreeMap<Arc<Profile>, ProfileId>,
     /// Accounts by the account above, level and name.
     pub(crate) account_ids: BTreeMap<(AccountId, Level, Name), AccountId>,
@@ -78,6 +80,8 @@ pub(crate) struct LiveCall {
     pub(crate) repeatable: bool,
     /// See [`crate::Call::peer`].
     pub(crate) peer: Option<Peer>,
+    /// See [`crate::Call::aim`].
+    pub(crate) aim: Option<Aimed>,
     /// The turn that it is about, since it started.
     pub(crate) waits_for: Option<TurnId>,
     /// The first is the one a stream goes to; others joined by the same key.
@@ -191,6 +195,7 @@ impl Live {
             timers: Timers::default(),
             attained: BTreeMap::new(),
             tables,
+            watch: Watch::default(),
             profile_ids: profile_ids.collect(),
             account_ids: account_ids.collect(),
             refused: BTreeMap::new(),

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    guard::Breach,
     ids::{ApprovalId, CallId, TurnId},
     name::Name,
     outcome::CancelCause,
@@ -22,6 +23,18 @@ pub enum Refusal {
     Denied {
         /// Origin of the rule that denies; `None`: no rule allows it.
         rule: Option<Name>,
+    },
+    /// A guardrail of the device does not let it pass.
+    #[error("{}", guarded(rule.as_ref(), why, reason.as_ref()))]
+    Guarded {
+        /// What the guardrail is called; `None`: it is not known what guards the device.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<Name>,
+        /// Why not.
+        why: Breach,
+        /// Why the guardrail is there, by whoever wrote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Name>,
     },
     /// A person would have to approve, and nobody is asked.
     #[error("{rule} asks for a person's approval, and {why}")]
@@ -228,6 +241,13 @@ fn denied(rule: Option<&Name>) -> String {
     )
 }
 
+fn guarded(rule: Option<&Name>, why: &Breach, reason: Option<&Name>) -> String {
+    let rule = rule.map(|rule| format!("guardrail {rule} does not let it pass: "));
+    let reason = reason.map(|reason| format!(" (it is there since: {reason})"));
+    let (rule, reason) = (rule.unwrap_or_default(), reason.unwrap_or_default());
+    format!("{rule}{why}{reason}")
+}
+
 impl fmt::Display for Unasked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -285,6 +305,7 @@ impl fmt::Display for Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::Measure;
 
     #[test]
     fn a_refusal_reads_as_a_sentence() {
@@ -300,6 +321,18 @@ mod tests {
         };
         for (refusal, text) in [
             (Refusal::Denied { rule: None }, "no rule allows it"),
+            (
+                Refusal::Guarded {
+                    rule: Some("not-too-warm".into()),
+                    why: Breach::Above {
+                        value: Measure(25_500_000),
+                        maximum: Measure(22_000_000),
+                    },
+                    reason: Some("the wood would crack".into()),
+                },
+                "guardrail not-too-warm does not let it pass: 25.5 is more than 22, the most that is written \
+                 (it is there since: the wood would crack)",
+            ),
             (
                 quota(Level::Agent, QuotaKind::Rate),
                 "the agent's quota of 60 calls a minute is used up",

@@ -19,6 +19,7 @@ use crate::{
     approval::{ApprovalRow, Request, Said, StandingWord},
     body::{Body, BodyDigest},
     called::{Begun, Called},
+    guard::Moves,
     idempotency::KeyTable,
     ids::{
         AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId,
@@ -72,6 +73,9 @@ pub struct State {
     /// What people said for longer than a turn.
     #[serde(default)]
     pub(crate) words: BTreeMap<ApprovalId, StandingWord>,
+    /// What was done to devices lately.
+    #[serde(default, skip_serializing_if = "Moves::is_empty")]
+    pub(crate) moves: Moves,
     /// Bytes of the answers that all keys keep.
     #[serde(skip)]
     pub(crate) kept_bytes: u64,
@@ -260,6 +264,7 @@ impl Default for State {
             last_approval: ApprovalId::default(),
             approvals: BTreeMap::new(),
             words: BTreeMap::new(),
+            moves: Moves::default(),
             kept_bytes: 0,
         }
     }

@@ -97,9 +97,26 @@ kinds! {
     AgentWait = "agent.wait", Observe, 60_000, 3_600_000;
     /// Stop a turn that this one began.
     AgentCancel = "agent.cancel", Effect, 15_000, 60_000;
+    /// The devices that may be read or told something.
+    DeviceList = "device.list", Observe, 15_000, 60_000;
+    /// What was heard last of a device.
+    DeviceRead = "device.read", Observe, 15_000, 60_000;
+    /// What a device was.
+    DeviceHistory = "device.history", Observe, 15_000, 60_000;
+    /// Set a property of a device.
+    DeviceWrite = "device.write", Effect, 15_000, 620_000;
+    /// Have a device do something.
+    DeviceCommand = "device.command", Effect, 15_000, 620_000;
     /// A connection to a host and port, for as long as it is open. Not a request of its own: a program with a network
     /// makes it by connecting.
     NetConnect = "net.connect", Effect, 86_400_000, 86_400_000;
+}
+
+impl Kind {
+    /// Whether it changes a device, which guardrails are about.
+    pub(crate) const fn moves_a_device(self) -> bool {
+        matches!(self, Self::DeviceWrite | Self::DeviceCommand)
+    }
 }
 
 /// What a call waits for: concurrency is limited, and shared fairly, for each of these apart.
@@ -116,6 +133,8 @@ pub enum Resource {
     Memory(Name),
     /// A file mount, by name.
     Files(Name),
+    /// The devices of one broker, by its name.
+    Devices(Name),
     /// The connections of one agent, by its name.
     Network(Name),
     /// The daemon's own relay of messages and checkpoints.

@@ -3,7 +3,7 @@
 //! A request is not a grant: grant = permissions ∩ ClusterAgentPolicy ∩ AgentPolicy. [`decide`] says for
 //! each right whether it is granted and which rule gave or took it, [`explain`] says the same in plain
 //! words, [`quotas`], [`violations`] and [`trust`] combine bounds, rules and keys, [`authorise`] answers for one right of an
-//! instance, and [`lower`] translates an instance into the kernel's tables.
+//! instance, [`lower`] translates an instance into the kernel's tables, and [`guards`] what must hold of a device.
 //!
 //! The rules, in the order they are looked at:
 //! 1. `agent.message`, `agent.checkpoint`, `sys.null` and (with tools) `tool.list` need no policy.
@@ -22,6 +22,7 @@ pub mod capability;
 pub mod decide;
 pub mod destination;
 pub mod explain;
+pub mod guard;
 pub mod lower;
 pub mod numbers;
 pub mod operations;
@@ -36,6 +37,7 @@ pub use capability::{Capability, Pattern};
 pub use decide::{Applied, Decided, Verdict, decide};
 pub use destination::{Destination, Host};
 pub use explain::explain;
+pub use guard::{Devices, guards, measure};
 pub use lower::{LowerError, delegated, kind, lower, tenant_quota};
 pub use numbers::{TooSmall, count};
 pub use operations::{Operations, Which};

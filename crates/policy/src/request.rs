@@ -75,7 +75,7 @@ pub enum Comes {
     ByName,
     /// With the model, the tools or the files that it declares, and not by its name.
     Declared,
-    /// With another right, to which it belongs.
+    /// With another right, to which it belongs: what was read of a device with the right to read it, a listing with any.
     Along,
 }
 
@@ -88,8 +88,15 @@ pub const fn comes(syscall: Syscall) -> Comes {
         | Syscall::MemoryRecall
         | Syscall::MemoryForget
         | Syscall::AgentAsk
-        | Syscall::ToolCall => Comes::ByName,
-        Syscall::AgentSpawn | Syscall::AgentWait | Syscall::AgentCancel => Comes::Along,
+        | Syscall::ToolCall
+        | Syscall::DeviceRead
+        | Syscall::DeviceWrite
+        | Syscall::DeviceCommand => Comes::ByName,
+        Syscall::AgentSpawn
+        | Syscall::AgentWait
+        | Syscall::AgentCancel
+        | Syscall::DeviceList
+        | Syscall::DeviceHistory => Comes::Along,
         Syscall::ModelChat
         | Syscall::ModelEmbed
         | Syscall::ToolList
@@ -154,6 +161,9 @@ pub fn requests(agent: &AgentSpec, models: &[NamedModel]) -> Vec<Request> {
             asked.push(wanted, GrantEffect::Allow, field);
         }
     }
+    if names_a_device(agent) {
+        asked.always(Syscall::DeviceList, "spec.permissions");
+    }
     if let Some(permissions) = &agent.permissions {
         let pool = agent.memory.as_ref().map(|memory| memory.pool.as_str());
         asked.list(
@@ -191,6 +201,14 @@ pub fn requests(agent: &AgentSpec, models: &[NamedModel]) -> Vec<Request> {
         }
     }
     asked.0
+}
+
+/// Whether it asks for a right to any device: to list them is a part of it.
+fn names_a_device(agent: &AgentSpec) -> bool {
+    let listed = agent.permissions.iter();
+    let mut listed = listed.flat_map(|it| it.allow.iter().chain(&it.ask));
+    let family = Syscall::DeviceRead.family();
+    listed.any(|it| Capability::parse(it).is_some_and(|right| right.family() == family))
 }
 
 #[derive(Default)]

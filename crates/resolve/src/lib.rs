@@ -12,6 +12,7 @@
 pub mod agent_status;
 pub mod build;
 pub mod dereference;
+pub mod device;
 pub mod identity;
 pub mod manifest;
 pub mod node_status;

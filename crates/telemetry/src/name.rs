@@ -31,8 +31,10 @@ metrics! {
     APPROVALS_PENDING = "aion_approvals_pending", "Calls that wait for a person's approval.";
     CALLS_RUNNING = "aion_calls_running", "Syscalls whose driver works.";
     CALLS_WAITING = "aion_calls_waiting", "Syscalls that wait.";
-    TRIGGER_TURNS = "aion_trigger_turns_total", "Turns that triggers started, by kind (cron, webhook, event).";
+    TRIGGER_TURNS = "aion_trigger_turns_total", "Turns that triggers started, by kind (cron, webhook, event, device).";
     TRIGGER_SKIPPED = "aion_trigger_skipped_total", "Occasions of triggers that started no turn, by kind and by why (busy, missed, budget, chain, full, refused).";
+    DEVICE_MESSAGES = "aion_device_messages_total", "Messages of devices, by broker and by what became of them (taken, unread).";
+    BROKERS_LOST = "aion_broker_connections_lost_total", "How often the connection to a broker of devices was lost or not made, by broker.";
     HOOKS_REFUSED = "aion_hook_deliveries_refused_total", "Deliveries of webhooks that were refused, by the code of the refusal.";
     JOURNAL_FULL = "aion_journal_full", "1 while new work is refused for want of room in the journal.";
     CERTIFICATE_ENDS = "aion_certificate_expiration_timestamp_seconds",

@@ -2,13 +2,14 @@
 //! comes from outside is a file of the turn, and never a part of this text.
 
 /// Every field, and what stands there.
-pub const FIELDS: [(&str, &str); 7] = [
+pub const FIELDS: [(&str, &str); 8] = [
     ("trigger", "the trigger's name"),
     ("agent", "the agent's name"),
     ("time", "when the turn was started"),
     ("scheduled", "when it was due, by its schedule"),
     ("files", "the names of the files that came"),
-    ("source", "the agent whose turn ended"),
+    ("source", "the agent whose turn ended, or the device"),
+    ("events", "what the device says anew, in the node's words"),
     ("turn", "the number of that turn"),
 ];
 

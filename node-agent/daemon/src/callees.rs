@@ -10,13 +10,15 @@ use aion_abi::{
     problem::Problem,
     syscall::{Syscall, agent::AskRequest},
 };
-use aion_api::{AgentInstanceSpec, GrantEffect};
-use aion_kernel::{Call, Delegated, GrantRule, InstanceUid, InstanceView, Name, Peer, Spawn};
+use aion_api::AgentInstanceSpec;
+use aion_kernel::{
+    Call, Called, Delegated, GrantRule, InstanceUid, InstanceView, Name, Peer, Spawn, TurnId,
+};
 use aion_policy::{Capability, delegated};
 
 use crate::{
     call::{Begin, Caller},
-    instance::{Instance, Instances, PREPARING},
+    instance::{Instance, Instances, PREPARING, is_granted},
     shell::Handle,
     turns::{Turns, turn_rights},
 };
@@ -34,6 +36,15 @@ impl Callees {
     pub(crate) async fn idlest(&self, namespace: &str, agent: &str) -> Option<Arc<Instance>> {
         let all = self.instances.of_agent(namespace, agent);
         self.fewest(all).await.map(|(instance, _)| instance)
+    }
+
+    /// What a turn bears of those that called it.
+    pub(crate) async fn called(&self, turn: TurnId) -> Option<Box<Called>> {
+        let look = self.shell.look(move |kernel| {
+            let row = kernel.state().turn(turn)?;
+            row.called.clone()
+        });
+        look.await.flatten()
     }
 
     /// Of these the one with the fewest turns, and whether it takes one more.
@@ -127,11 +138,7 @@ impl Callees {
 
 /// Whether any grant is about asking this agent. What it says the kernel knows.
 pub(crate) fn may_ask(spec: &AgentInstanceSpec, agent: &str) -> bool {
-    let wanted = Capability::new(Syscall::AgentAsk, Some(agent));
-    spec.grants.iter().any(|grant| {
-        let right = Capability::parse(&grant.capability);
-        grant.effect != GrantEffect::Deny && right.is_some_and(|it| it.covers(&wanted))
-    })
+    is_granted(spec, &Capability::new(Syscall::AgentAsk, Some(agent)))
 }
 
 /// What the turn may do: what the Agent delegates and what its program does, both of them.
@@ -192,6 +199,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use aion_api::{Grant, ResolvedAgent};
     use aion_kernel::{Kind, TargetPattern};
+
+    use aion_api::GrantEffect;
 
     use super::*;
 

@@ -15,6 +15,7 @@ mod clock;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 pub mod config;
+mod devices;
 mod dispatch;
 mod external;
 mod feed;

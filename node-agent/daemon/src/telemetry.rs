@@ -24,6 +24,8 @@ pub struct Telemetry {
     trigger_turns: IntCounterVec,
     trigger_skipped: IntCounterVec,
     hooks_refused: IntCounterVec,
+    device_messages: IntCounterVec,
+    brokers_lost: IntCounterVec,
     journal_full: IntGauge,
     connections: IntCounterVec,
     carried: IntCounterVec,
@@ -37,6 +39,17 @@ pub struct Telemetry {
     pressure_told: IntCounter,
     throttled: Counter,
     tool_memory: HistogramVec,
+}
+
+/// What is counted of one broker.
+#[derive(Debug)]
+pub(crate) struct BrokerCounters {
+    /// Messages that were taken in.
+    pub(crate) taken: IntCounter,
+    /// That could not be read.
+    pub(crate) unread: IntCounter,
+    /// How often it was lost.
+    pub(crate) lost: IntCounter,
 }
 
 /// Where the first bucket of a tool's memory ends, in bytes, and how many there are: up to 16 GiB.
@@ -66,6 +79,8 @@ impl Telemetry {
             trigger_turns: metrics.counters(name::TRIGGER_TURNS, &["kind"])?,
             trigger_skipped: metrics.counters(name::TRIGGER_SKIPPED, &["kind", "why"])?,
             hooks_refused: metrics.counters(name::HOOKS_REFUSED, &["code"])?,
+            device_messages: metrics.counters(name::DEVICE_MESSAGES, &["broker", "what"])?,
+            brokers_lost: metrics.counters(name::BROKERS_LOST, &["broker"])?,
             journal_full: metrics.gauge(name::JOURNAL_FULL)?,
             connections: metrics.counters(name::NETWORK_CONNECTIONS, &["outcome"])?,
             carried: metrics.counters(name::NETWORK_BYTES, &["direction"])?,
@@ -135,6 +150,24 @@ impl Telemetry {
         for (direction, bytes) in [("sent", sent), ("received", received)] {
             self.carried.with_label_values(&[direction]).inc_by(bytes);
         }
+    }
+
+    /// The counters of a broker of devices, `namespace/name`.
+    pub(crate) fn broker(&self, broker: &str) -> BrokerCounters {
+        let of = |what| self.device_messages.with_label_values(&[broker, what]);
+        BrokerCounters {
+            taken: of("taken"),
+            unread: of("unread"),
+            lost: self.brokers_lost.with_label_values(&[broker]),
+        }
+    }
+
+    /// Nothing is reached by a broker any more.
+    pub(crate) fn forget_broker(&self, broker: &str) {
+        for what in ["taken", "unread"] {
+            let _ = self.device_messages.remove_label_values(&[broker, what]);
+        }
+        let _ = self.brokers_lost.remove_label_values(&[broker]);
     }
 
     /// A trigger started a turn.

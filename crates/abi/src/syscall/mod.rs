@@ -18,7 +18,7 @@ pub const MAX_BODY: usize = 1024 * 1024;
 
 /// Families without a syscall of this table, which no tool is taken for: `net` has rights of its own, which come with
 /// `permissions.network`, and later releases have syscalls of the others.
-pub const RESERVED_FAMILIES: [&str; 3] = ["device", "event", "net"];
+pub const RESERVED_FAMILIES: [&str; 2] = ["event", "net"];
 
 /// Whether a syscall changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,16 @@ table! {
     AgentWait = "agent.wait", "/v1/agent/wait", Observe, "wait for a turn that it began";
     /// Stops a turn that this one began: [`agent`].
     AgentCancel = "agent.cancel", "/v1/agent/cancel", Effect, "stop a turn that it began";
+    /// The devices that the instance has any right to: [`device`].
+    DeviceList = "device.list", "/v1/device/list", Observe, "see the devices that it has any right to";
+    /// What was heard last of a device: [`device`].
+    DeviceRead = "device.read", "/v1/device/read", Observe, "read the device {}";
+    /// What a device was: [`device`].
+    DeviceHistory = "device.history", "/v1/device/history", Observe, "read what the device {} was";
+    /// Sets a property of a device: [`device`].
+    DeviceWrite = "device.write", "/v1/device/write", Effect, "set the device {}";
+    /// Has a device do something: [`device`].
+    DeviceCommand = "device.command", "/v1/device/command", Effect, "have the device {} do something";
     /// Does nothing; takes any body. For probes and benchmarks.
     SysNull = "sys.null", "/v1/sys/null", Observe, "make the empty syscall";
 }

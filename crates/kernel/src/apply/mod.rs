@@ -14,6 +14,7 @@ use approvals::Asked;
 use crate::{
     approval::Request,
     fact::Fact,
+    guard::Move,
     ids::Now,
     ledger::{Account, Denial, Denied},
     outcome::{Outcome, Usage},
@@ -51,8 +52,10 @@ impl State {
 
     fn fold(&mut self, fact: &Fact) -> Applied {
         match fact {
-            Fact::Recovered { .. } => {
+            Fact::Recovered { at } => {
                 self.recoveries += 1;
+                // Of a device that went away while nobody ran, nobody says that it is gone.
+                self.moves.forget_old(*at);
                 Ok(())
             }
             Fact::ClockRead { at, date } => {
@@ -147,6 +150,7 @@ impl State {
                 turn,
                 kind,
                 target,
+                point,
                 key,
                 within,
                 body,
@@ -158,6 +162,7 @@ impl State {
                     turn: *turn,
                     kind: *kind,
                     target: target.as_ref(),
+                    point: point.as_ref(),
                     key: key.as_ref(),
                     digest: body.digest,
                 };
@@ -185,6 +190,7 @@ impl State {
                 turn,
                 kind,
                 target,
+                point,
                 key,
                 digest,
                 reserve,
@@ -196,6 +202,7 @@ impl State {
                     turn: *turn,
                     kind: *kind,
                     target: target.as_ref(),
+                    point: point.as_ref(),
                     key: key.as_ref(),
                     digest: *digest,
                 });
@@ -225,6 +232,35 @@ impl State {
                 self.calls.insert(*call, row);
                 Ok(())
             }
+            Fact::DeviceMoved {
+                device,
+                point,
+                value,
+                keep_ms,
+                call,
+                at,
+            } => {
+                let new = Move {
+                    at: *at,
+                    value: *value,
+                    call: *call,
+                };
+                self.moves.add(device, point, *keep_ms, new);
+                Ok(())
+            }
+            Fact::MoveUndone {
+                device,
+                point,
+                call,
+                ..
+            } => {
+                let there = self.moves.undo(device, point, *call);
+                there.ok_or("nothing is remembered of it")
+            }
+            Fact::MovesForgotten { device, points, .. } => points.iter().try_for_each(|point| {
+                let there = self.moves.forget(device, point);
+                there.ok_or("nothing is remembered of it")
+            }),
             Fact::CallEnded {
                 call,
                 outcome,
@@ -278,6 +314,7 @@ fn is_denial(refusal: &Refusal) -> bool {
     matches!(
         refusal,
         Refusal::Denied { .. }
+            | Refusal::Guarded { .. }
             | Refusal::ApprovalRequired { .. }
             | Refusal::ApprovalDenied { .. }
             | Refusal::ApprovalExpired { .. }

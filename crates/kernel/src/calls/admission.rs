@@ -6,6 +6,7 @@ use crate::{
     event::Call,
     fact::Fact,
     grant::Decision,
+    guard::Aimed,
     idempotency::Lookup,
     ids::{AccountId, CallId, InstanceUid, Ticket, TurnId},
     kernel::Kernel,
@@ -134,9 +135,10 @@ impl Kernel {
         }
     }
 
-    /// Grants, then quotas.
+    /// Grants and guardrails, then quotas.
     fn authorise(&self, call: &Call, instance: InstanceUid) -> Result<Caller, Refusal> {
-        self.granted(instance, call.into())?;
+        let aim = call.aim.clone().map(|aim| Aimed::new(aim, self.now));
+        self.granted(instance, call.into(), aim.as_ref())?;
         self.within_quota(call.turn, instance, call.reserve_tokens)
     }
 
@@ -169,7 +171,12 @@ impl Kernel {
         })
     }
 
-    pub(super) fn granted(&self, instance: InstanceUid, call: Request<'_>) -> Result<(), Refusal> {
+    pub(super) fn granted(
+        &self,
+        instance: InstanceUid,
+        call: Request<'_>,
+        aim: Option<&Aimed>,
+    ) -> Result<(), Refusal> {
         if call
             .target
             .is_some_and(|target| target.as_str().len() > MAX_TARGET)
@@ -188,12 +195,17 @@ impl Kernel {
         let Some(table) = profile.and_then(|profile| self.live.tables.get(profile)) else {
             return Err(Refusal::Denied { rule: None });
         };
-        let rule = match table.decide(call.kind.right(), call.target) {
-            Decision::Allow => return Ok(()),
+        let asks = match table.decide(call.kind.right(), call.target) {
+            Decision::Allow => None,
             Decision::Deny { rule } => return Err(Refusal::Denied { rule }),
             // The turn is there: a word for a call is used up as it begins one, and is not asked for again.
-            Decision::Ask { .. } if self.has_begun(call) => return Ok(()),
-            Decision::Ask { rule } => rule,
+            Decision::Ask { .. } if self.has_begun(call) => None,
+            Decision::Ask { rule } => Some(rule),
+        };
+        let guard_asks = self.guarded(call.kind, aim)?;
+        // One word is for both.
+        let Some(rule) = asks.or(guard_asks) else {
+            return Ok(());
         };
         let said = profile.and_then(|profile| {
             let row = self.state.profiles.get(&profile)?;
@@ -318,6 +330,7 @@ impl Kernel {
             key: call.key,
             repeatable: call.repeatable,
             peer: call.peer,
+            aim: call.aim.map(|aim| Aimed::new(aim, self.now)),
             waits_for: None,
             tickets: vec![call.ticket],
             opened_by: call.ticket,

@@ -120,7 +120,7 @@ impl Kernel {
         let said = wide.answered.as_ref().map(|it| it.word);
         let of_turn = said == Some(Word::Approved { scope: Scope::Turn });
         let reaches = |row: &ApprovalRow| {
-            let same_right = row.kind == wide.kind && row.target == wide.target;
+            let same_right = row.request().right() == wide.request().right();
             row.is_pending()
                 && row.within.is_none()
                 && same_right

@@ -14,6 +14,7 @@ use crate::{
     effect::{Barrier, Effect, Step},
     event::Call,
     fact::Fact,
+    guard::Aimed,
     ids::{AccountId, ApprovalId, CallId, InstanceUid, TurnId},
     kernel::Kernel,
     live::{CallPhase, Held, Holder, LiveCall},
@@ -33,6 +34,7 @@ impl<'a> From<&'a Call> for Request<'a> {
             turn: call.turn,
             kind: call.kind,
             target: call.target.as_ref(),
+            point: call.aim.as_ref().map(|it| &it.point),
             key: call.key.as_ref(),
             digest: call.body.digest,
         }
@@ -45,6 +47,7 @@ impl<'a> From<&'a LiveCall> for Request<'a> {
             turn: live.turn,
             kind: live.kind,
             target: live.target.as_ref(),
+            point: live.aim.as_ref().map(|it| &it.aim.point),
             key: live.key.as_ref(),
             digest: live.body.digest,
         }
@@ -82,6 +85,7 @@ impl Kernel {
                     turn: call.turn,
                     kind: call.kind,
                     target: call.target.clone(),
+                    point: call.aim.as_ref().map(|it| it.point.clone()),
                     key: call.key.clone(),
                     within: None,
                     body: call.body,
@@ -162,6 +166,7 @@ impl Kernel {
             key: call.key,
             repeatable: call.repeatable,
             peer: call.peer,
+            aim: call.aim.map(|aim| Aimed::new(aim, self.now)),
             waits_for: None,
             tickets: vec![call.ticket],
             opened_by: call.ticket,
@@ -352,6 +357,7 @@ impl Kernel {
                 reserve_tokens: held.reserve_tokens,
                 repeatable: live.repeatable,
                 peer: live.peer.clone(),
+                aim: live.aim.as_ref().map(|it| it.said_at(self.now)),
             };
             self.call(call, step);
         }

@@ -45,8 +45,8 @@ impl Kernel {
         let Some(live) = self.live.calls.get(&id) else {
             return;
         };
-        // The grant may have been taken back while the call waited.
-        if let Err(mut refusal) = self.granted(instance, live.into()) {
+        // The grant may have been taken back while the call waited, and a device may be another.
+        if let Err(mut refusal) = self.granted(instance, live.into(), live.aim.as_ref()) {
             if let Refusal::ApprovalRequired { why, .. } = &mut refusal {
                 *why = Unasked::WordEnded;
             }
@@ -58,18 +58,24 @@ impl Kernel {
             Err(refusal) => return self.end_waiting(id, refusal, step),
         };
         let (ticket, deadline) = (live.opened_by, live.deadline);
+        let moved = live.aim.as_ref().and_then(|it| self.moved(id, kind, it));
         let (target, resource) = (live.target.clone(), live.resource.clone());
         let fact = Fact::CallStarted {
             call: id,
             turn: live.turn,
             kind,
             target: live.target.clone(),
+            point: live.aim.as_ref().map(|it| it.aim.point.clone()),
             key: live.key.clone(),
             digest: live.body.digest,
             reserve: live.held,
             repeatable: live.repeatable,
             at: self.now,
         };
+        // Before its start: a journal that ends between them counts what was not done, and not the other way round.
+        if let Some(moved) = moved {
+            self.record(moved, step);
+        }
         self.record(fact, step);
         self.live.reservations.started(accounts);
         let peer = self.begin_of(id, start, step);

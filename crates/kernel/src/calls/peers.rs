@@ -81,7 +81,7 @@ impl Kernel {
             let instance = self.calling_instance(call)?;
             let key = call.key.as_ref().map(|key| (instance, key.clone()));
             let known = |key| self.live.waiting_keys.contains_key(key) || self.has_key(key, call);
-            let allowed = match self.granted(instance, call.into()) {
+            let allowed = match self.granted(instance, call.into(), None) {
                 Err(refusal) => matches!(refusal, Refusal::ApprovalRequired { .. }),
                 Ok(()) => true,
             };

@@ -54,6 +54,7 @@ impl Kernel {
         }
         self.may_ask(turn, live.accounts, rule.clone())?;
         let (kind, target) = (live.kind, live.target.clone());
+        let point = live.aim.as_ref().map(|it| it.aim.point.clone());
         let left = live.deadline.since(self.now);
         let wait = self.limits.approval_ms.min(left - left / LEFT);
         let approval = ApprovalId(self.state.last_approval.0 + 1);
@@ -64,6 +65,7 @@ impl Kernel {
             turn,
             kind,
             target,
+            point,
             key: None,
             within: Some(call),
             body,

@@ -217,6 +217,9 @@ impl Kernel {
         let reservations = &mut self.live.reservations;
         reservations.give_back(live.accounts, live.held, false, concurrent);
         reservations.give_back_tokens(&live.payers, live.held);
+        if let Some(undone) = self.undone(id, &live, &outcome) {
+            self.record(undone, step);
+        }
         self.record(
             Fact::CallEnded {
                 call: id,

@@ -80,6 +80,18 @@ impl Denial {
                     ..
                 }),
             ) => (level, quota) == (other_level, other_quota),
+            // By how much, and when it can be again, is all that differs.
+            (
+                Denied::Kernel(Refusal::Guarded { rule, why, .. }),
+                Denied::Kernel(Refusal::Guarded {
+                    rule: other_rule,
+                    why: other_why,
+                    ..
+                }),
+            ) => {
+                let same = std::mem::discriminant(why) == std::mem::discriminant(other_why);
+                rule == other_rule && same
+            }
             // How many there are is all that differs; of a denial the words say what of.
             (Denied::Driver(failure), Denied::Driver(other))
                 if failure.code.as_str() == "overloaded" =>

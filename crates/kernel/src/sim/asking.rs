@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    guards,
     model::{Check, Model, ModelTurn, ensure},
     world::World,
 };
@@ -27,8 +28,17 @@ pub(super) struct Question {
 pub(super) struct What {
     pub(super) kind: Kind,
     pub(super) target: Option<Name>,
+    /// Of the device that it moves.
+    pub(super) point: Option<Name>,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) digest: BodyDigest,
+}
+
+impl What {
+    /// What a word for more than this call is for.
+    fn right(&self) -> (Kind, Option<&Name>, Option<&Name>) {
+        (self.kind, self.target.as_ref(), self.point.as_ref())
+    }
 }
 
 /// All that was asked and said.
@@ -50,14 +60,13 @@ impl Questions {
         let (Some(wide), Some(other)) = (self.all.get(&wide), self.all.get(&other)) else {
             return false;
         };
-        let right = |it: &Question| (it.what.kind, it.what.target.clone());
         let reaches = match wide.word {
             Some(Word::Approved { scope: Scope::Turn }) => wide.turn == other.turn,
             Some(Word::Approved { scope }) => scope != Scope::Once,
             _ => false,
         };
         let calls = wide.within.is_none() && other.within.is_none();
-        reaches && calls && right(wide) == right(other)
+        reaches && calls && wide.what.right() == other.what.right()
     }
 
     pub(super) fn is_asking(&self, turn: TurnId) -> bool {
@@ -74,7 +83,7 @@ impl Questions {
         at: Millis,
     ) -> bool {
         let today = self.date(at);
-        let same_right = |it: &What| (it.kind, &it.target) == (what.kind, &what.target);
+        let same_right = |it: &What| it.right() == what.right();
         let of_turn = self.all.values_mut();
         for it in of_turn.filter(|it| it.turn == turn && it.within.is_none()) {
             if matches!(it.word, Some(Word::Approved { .. })) && it.what == *what && !it.used {
@@ -111,6 +120,7 @@ impl Model {
                 turn,
                 kind,
                 target,
+                point,
                 key,
                 within,
                 body,
@@ -134,11 +144,16 @@ impl Model {
                     "a question of a turn that does not run"
                 );
                 let digest = body.digest;
+                ensure!(
+                    within.is_some() || point == guards::point_of(kind, digest),
+                    "approval {approval} is for {point:?}, which is not what is asked for"
+                );
                 let question = Question {
                     turn,
                     what: What {
                         kind,
                         target,
+                        point,
                         key,
                         digest,
                     },

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    model::{Check, Model, ensure},
+    model::{Check, Model, ensure, right_of},
     world::World,
 };
 use crate::{
@@ -36,6 +36,11 @@ impl Chains {
             .collect()
     }
 
+    /// Whether a turn made the call before, and began the one that it is about: it is found, and begun by nobody's word.
+    pub(super) fn is_found(&self, turn: TurnId, key: Option<&IdempotencyKey>) -> bool {
+        key.is_some_and(|key| self.keys.contains(&(turn, key.clone())))
+    }
+
     /// Whether every caller of a turn lets it make such a call.
     pub(super) fn allow(&self, turn: TurnId, kind: Kind, target: Option<&Name>) -> bool {
         let free = [
@@ -43,6 +48,7 @@ impl Chains {
             Kind::ModelChat,
             Kind::ModelEmbed,
             Kind::ToolList,
+            Kind::DeviceList,
             Kind::AgentMessage,
             Kind::AgentCheckpoint,
             Kind::AgentWait,
@@ -55,7 +61,7 @@ impl Chains {
                 (TargetPattern::Exact(name), Some(it)) => name == it,
                 _ => false,
             };
-            named && (it.kind == kind || (it.kind == Kind::AgentAsk && kind == Kind::AgentSpawn))
+            named && it.kind == right_of(kind)
         };
         let chain = std::iter::once(turn).chain(self.above(turn));
         let mut sets = chain.filter_map(|it| self.by.get(&it)?.delegated.as_ref());

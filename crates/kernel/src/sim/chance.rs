@@ -14,7 +14,8 @@ impl World {
         match self.random.below(100) {
             0..=37 => self.a_worker_calls(),
             38..=54 => self.a_driver_speaks(),
-            55..=75 => self.a_worker_moves(),
+            55..=72 => self.a_worker_moves(),
+            73..=75 => self.a_device_changes(),
             76..=79 => self.somebody_asks(),
             80..=82 => self.somebody_gives_up(),
             83..=85 => self.somebody_answers(),
@@ -56,9 +57,10 @@ impl World {
         let Some(turn) = self.random.pick(&turns) else {
             return self.somebody_asks();
         };
-        let kind = match self.random.chance(12) {
-            true => Kind::AgentAsk,
-            false => self.random.pick(&Kind::ALL).unwrap_or(Kind::Null),
+        let kind = match self.random.below(100) {
+            0..=11 => Kind::AgentAsk,
+            12..=19 => Kind::DeviceWrite,
+            _ => self.random.pick(&Kind::ALL).unwrap_or(Kind::Null),
         };
         let call = self.call(turn, kind);
         self.feed(Event::Call(call))
@@ -75,6 +77,11 @@ impl World {
             Kind::ModelChat | Kind::ModelEmbed => Resource::Model(Name::from("qwen")),
             Kind::ToolCall | Kind::ToolList => Resource::Tool(Name::from("calendar")),
             Kind::FsRead | Kind::FsWrite | Kind::FsList => Resource::Files(Name::from("notes")),
+            Kind::DeviceList
+            | Kind::DeviceRead
+            | Kind::DeviceHistory
+            | Kind::DeviceWrite
+            | Kind::DeviceCommand => Resource::Devices(Name::from("red/mosquitto")),
             Kind::NetConnect => Resource::Network(Name::from("default/clerk")),
             Kind::AgentMessage
             | Kind::AgentCheckpoint
@@ -91,6 +98,7 @@ impl World {
             // A request names whom it asks: of two agents it is two requests.
             digest.0[0] = agent.as_str().len() as u8;
         }
+        let aim = kind.moves_a_device().then(|| self.aim(&mut digest));
         let key = self
             .random
             .chance(40)
@@ -118,6 +126,7 @@ impl World {
             },
             repeatable: false,
             peer,
+            aim: aim.flatten(),
         }
     }
 

@@ -9,6 +9,7 @@ mod calling;
 mod chance;
 mod effects;
 mod fairness;
+mod guards;
 mod model;
 mod people;
 mod quotas;
@@ -139,6 +140,7 @@ impl World {
         for instance in here {
             self.feed(Event::Remove { instance })?;
         }
+        self.every_device_goes()?;
         while let Some(at) = self.kernel.next_deadline() {
             self.now = self.now.max(at);
             self.feed(Event::Alarm)?;
@@ -146,7 +148,11 @@ impl World {
         let state = self.kernel.state();
         ensure!(state.accounts.len() == 1, "accounts are left");
         ensure!(
-            state.profiles.is_empty() && state.keys.is_empty() && state.words.is_empty(),
+            state.profiles.is_empty()
+                && state.keys.is_empty()
+                && state.words.is_empty()
+                && state.moves.is_empty()
+                && self.kernel.live.watch.kept() == 0,
             "rows are left"
         );
         self.live_equals_folded()
@@ -209,6 +215,11 @@ fn histories_reach_every_fact_outcome_and_refusal() {
                 json.get("within")
                     .map(|_| format!("{} within", fact.name())),
             );
+            met.extend(
+                json["as"]["why"]["breach"]
+                    .as_str()
+                    .map(|it| format!("breach {it}")),
+            );
             for field in ["outcome", "refusal", "quota", "level", "queue", "word"] {
                 met.extend(
                     json["as"][field]
@@ -228,6 +239,7 @@ fn histories_reach_every_fact_outcome_and_refusal() {
     ];
     let refusals = [
         "denied",
+        "guarded",
         "approval-required",
         "approval-denied",
         "approval-expired",
@@ -258,6 +270,18 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         "cancelled",
         "worker-lost",
     ];
+    let breaches = [
+        "unguarded",
+        "aimless",
+        "changed",
+        "below",
+        "above",
+        "change",
+        "rate",
+        "hours",
+        "forbidden",
+        "unknown",
+    ];
     let words = ["approved", "denied", "expired", "withdrawn"];
     let named = Fact::NAMES.iter().map(|name| (*name).to_owned());
     let ended = outcomes.iter().map(|name| format!("call-ended {name}"));
@@ -268,6 +292,7 @@ fn histories_reach_every_fact_outcome_and_refusal() {
         .chain(refused)
         .chain(turned)
         .chain(words.map(|name| format!("approval-answered {name}")))
+        .chain(breaches.map(|name| format!("breach {name}")))
         .chain(["approval-asked within".to_owned()])
         .filter(|name| !met.contains(name))
         .collect();

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     asking::{Questions, What},
     calling::Chains,
+    guards::Town,
     quotas::Paid,
 };
 use crate::{
@@ -61,6 +62,7 @@ pub(super) struct Model {
     pub(super) questions: Questions,
     pub(super) chains: Chains,
     pub(super) paid: Paid,
+    pub(super) town: Town,
 }
 
 /// What a connection has been told, in one run of the daemon.
@@ -214,6 +216,7 @@ impl Model {
                 let what = What {
                     kind,
                     target: target.clone(),
+                    point: super::guards::point_of(kind, digest),
                     key: key.clone(),
                     digest,
                 };
@@ -222,7 +225,8 @@ impl Model {
                 if kind.class() != Class::Observe && kind != Kind::AgentMessage && !is_step {
                     self.without_step.insert(turn);
                 }
-                self.admit(call, turn, &what, reserve, at, None)?;
+                let guard_asks = kind.moves_a_device() && self.town.is_driven(call, digest, at)?;
+                self.admit(call, turn, &what, reserve, (at, guard_asks), None)?;
             }
             Fact::CallServed {
                 call,
@@ -235,11 +239,12 @@ impl Model {
                 let what = What {
                     kind,
                     target: None,
+                    point: None,
                     key,
                     digest,
                 };
                 let ended = Some((Outcome::Ok { body: None }, Usage::default(), at));
-                self.admit(call, turn, &what, 0, at, ended)?;
+                self.admit(call, turn, &what, 0, (at, false), ended)?;
             }
             Fact::CallEnded {
                 call,
@@ -252,8 +257,11 @@ impl Model {
                     .get_mut(&call)
                     .ok_or("a call ended that was not started")?;
                 ensure!(row.ended.is_none(), "call {call} has two outcomes");
+                let done = matches!(outcome, Outcome::Ok { .. });
                 row.ended = Some((outcome, usage, at));
+                self.town.has_ended(call, done)?;
             }
+            Fact::MoveUndone { call, .. } => self.town.is_undone(call)?,
             Fact::CallRefused { call, refusal, .. } => {
                 ensure!(
                     !self.calls.contains_key(&call),
@@ -275,6 +283,8 @@ impl Model {
             | Fact::AccountOpened { .. }
             | Fact::AccountClosed { .. }
             | Fact::ProfileDropped { .. }
+            | Fact::DeviceMoved { .. }
+            | Fact::MovesForgotten { .. }
             | Fact::InstanceRetiring { .. } => {}
         }
         Ok(())
@@ -291,7 +301,7 @@ impl Model {
         turn: TurnId,
         what: &What,
         reserve: u64,
-        at: Millis,
+        (at, guard_asks): (Millis, bool),
         ended: Option<(Outcome, Usage, Millis)>,
     ) -> Check {
         let row = self.turns.get(&turn).ok_or("a call of an unknown turn")?;
@@ -309,9 +319,10 @@ impl Model {
             "call {call} does what a caller of its turn does not let it do"
         );
         match verdict(&profile.grants, what.kind, what.target.as_ref()) {
-            Some(Verdict::Allow) => {}
-            Some(Verdict::Ask) => ensure!(
-                self.questions.allow(turn, what, &profile, at),
+            Some(Verdict::Allow) if !guard_asks => {}
+            Some(Verdict::Allow | Verdict::Ask) => ensure!(
+                self.questions.allow(turn, what, &profile, at)
+                    || (what.kind.begins_a_turn() && self.chains.is_found(turn, what.key.as_ref())),
                 "call {call} ran without a person's word"
             ),
             _ => return Err(format!("call {call} ran without a grant")),
@@ -337,12 +348,18 @@ impl Model {
     }
 }
 
+/// What has to be granted, or delegated, for a call.
+pub(super) fn right_of(kind: Kind) -> Kind {
+    match kind {
+        Kind::AgentSpawn => Kind::AgentAsk,
+        Kind::DeviceHistory => Kind::DeviceRead,
+        other => other,
+    }
+}
+
 /// What rules say of a call: default deny, deny before ask before allow.
 fn verdict(rules: &[GrantRule], kind: Kind, target: Option<&Name>) -> Option<Verdict> {
-    let right = match kind {
-        Kind::AgentSpawn => Kind::AgentAsk,
-        other => other,
-    };
+    let right = right_of(kind);
     let matches = |rule: &&GrantRule| {
         rule.kind == right
             && match (&rule.target, target) {

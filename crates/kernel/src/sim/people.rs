@@ -43,6 +43,7 @@ impl World {
                 self.apply_new(profile.clone())?;
             }
         }
+        self.put_up_devices()?;
         // One is called as a tenant is, and there are more than are counted.
         for key in ["red", "k", "l"] {
             let budget = self.random.below(1_000);

@@ -83,7 +83,7 @@ impl World {
         for (uid, profile) in self.desired.clone() {
             self.feed(Event::Apply(crate::InstanceSpec { uid, profile }))?;
         }
-        Ok(())
+        self.say_what_guards()
     }
 
     fn restore(&mut self, kept: usize) -> Result<Kernel, String> {
@@ -109,10 +109,13 @@ impl World {
     }
 
     fn rebuild_model(&mut self) -> Check {
+        let town = std::mem::take(&mut self.model.town);
         self.model = Model::default();
+        self.model.town = town.after_a_crash();
         for fact in &self.journal {
             self.model.fact(fact)?;
         }
+        self.model.town.goes_on();
         self.keys
             .retain(|call, _| self.model.calls.contains_key(call));
         Ok(())

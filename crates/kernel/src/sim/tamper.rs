@@ -41,10 +41,12 @@ pub(super) enum Tamper {
     IgnoreDelegation,
     /// Has a called turn use what the key of its caller does not pay for.
     ForgetPayer,
+    /// Writes to a device what its guardrails do not let pass.
+    IgnoreGuards,
 }
 
 impl Tamper {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::IgnoreGrants,
         Self::AnswerTwice,
         Self::ForgetCaller,
@@ -63,6 +65,7 @@ impl Tamper {
         Self::BeginTwice,
         Self::IgnoreDelegation,
         Self::ForgetPayer,
+        Self::IgnoreGuards,
     ];
 
     pub(super) fn step(self, step: &mut Step, state: &State) {
@@ -189,6 +192,15 @@ impl Tamper {
                     } = fact
                     {
                         *paid_by = None;
+                    }
+                }
+            }
+            Self::IgnoreGuards => {
+                for fact in &mut step.facts {
+                    if let Fact::CallStarted { kind, digest, .. } = fact
+                        && kind.moves_a_device()
+                    {
+                        super::guards::write_too_much(digest);
                     }
                 }
             }

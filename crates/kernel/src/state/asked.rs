@@ -40,8 +40,7 @@ impl State {
         let standing = || {
             let stands = |word: &&StandingWord| {
                 word.account == account
-                    && word.kind == it.kind
-                    && word.target.as_ref() == it.target
+                    && word.right() == it.right()
                     && word.until > today
                     && word.is_of(profile)
             };

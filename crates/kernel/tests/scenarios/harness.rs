@@ -161,6 +161,7 @@ impl Node {
             reserve_tokens: 0,
             repeatable: false,
             peer: None,
+            aim: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Every finding ends in a judgement that becomes a condition. What breaks no rule but has no effect in
 //! this release is judged too: nothing is passed over in silence.
 
+mod devices;
 mod models;
 mod network;
 mod refs;
@@ -110,7 +111,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
     let tools = refs::tools(input, &mut findings);
     let agents = refs::agents(input, &mut findings);
     let memory = refs::memory(input, &mut findings);
-    let triggers = triggers::resolve(&input.agent, &mut findings);
+    let triggers = triggers::resolve(&input.agent, &rights.grants, &mut findings);
     refs::mounts_are_mapped(input, &rights.mounts, &mut findings);
     let verified = trust(input, &bounds);
     let policy_revision = identity::hash(&(
@@ -162,7 +163,7 @@ pub fn validate(input: &Dereferenced) -> Judged {
         accepted,
         resolved_refs,
         verified,
-        fields_in_effect: fields_in_effect(&input.agent),
+        fields_in_effect: fields_in_effect(input),
         decided,
         problems,
         validated,
@@ -185,7 +186,7 @@ fn held(input: &Dereferenced) -> Judged {
         ),
         resolved_refs: Judgement::new(condition::RESOLVED_REFS, false, reason::UNREADABLE, why),
         verified: None,
-        fields_in_effect: fields_in_effect(&input.agent),
+        fields_in_effect: fields_in_effect(input),
         decided: Vec::new(),
         problems: input.unreadable.clone(),
         validated: None,
@@ -293,10 +294,10 @@ fn trust(input: &Dereferenced, bounds: &Bounds) -> Option<Judgement> {
     }
 }
 
-fn fields_in_effect(agent: &Agent) -> Judgement {
+fn fields_in_effect(input: &Dereferenced) -> Judgement {
     let mut idle = Vec::new();
-    idle.extend(triggers::idle(agent));
-    idle.extend(network::idle(agent));
+    idle.extend(network::idle(&input.agent));
+    idle.extend(devices::idle(input));
     if idle.is_empty() {
         Judgement::new(
             condition::FIELDS_IN_EFFECT,

@@ -69,7 +69,7 @@ fn fault(agent: &Agent, text: &str) -> Option<Told> {
             "hosts are asked for under permissions.network".to_owned(),
         ),
         (family, _) if RESERVED_FAMILIES.contains(&family) => told(
-            format!("{text}: this release has no syscalls for devices and events"),
+            format!("{text}: this release has no syscalls for events"),
             "remove it".to_owned(),
         ),
         ("tool", None) => told(

@@ -1,6 +1,8 @@
 //! What starts turns of an agent: schedules that can be read, texts whose fields there are, a name for each.
 
-use aion_api::{Agent, Trigger};
+use aion_abi::syscall::Syscall;
+use aion_api::{Agent, Grant, GrantEffect, Trigger};
+use aion_policy::Capability;
 use aion_trigger::{Schedule, ScheduleError, template};
 
 use crate::problem::Problem;
@@ -8,7 +10,7 @@ use crate::problem::Problem;
 use super::Findings;
 
 /// The triggers that have an effect, each with its name.
-pub(super) fn resolve(agent: &Agent, findings: &mut Findings) -> Vec<Trigger> {
+pub(super) fn resolve(agent: &Agent, grants: &[Grant], findings: &mut Findings) -> Vec<Trigger> {
     let mut resolved: Vec<Trigger> = Vec::new();
     for (at, trigger) in agent.spec.triggers.iter().enumerate() {
         let field = |part: &str| format!("spec.triggers[{at}]{part}");
@@ -39,22 +41,32 @@ pub(super) fn resolve(agent: &Agent, findings: &mut Findings) -> Vec<Trigger> {
             );
             findings.invalid.push(Problem::new(field(".name"), told));
         }
-        if trigger.device.is_none() {
-            resolved.push(Trigger {
-                name: Some(name),
-                ..trigger.clone()
-            });
+        if let Some(device) = trigger.device.as_ref().filter(|it| !reads(grants, it)) {
+            let told = (
+                format!("it is told what {device} says, and may not read it"),
+                format!(
+                    "add device.read:{device} under permissions.allow, and have a policy that grants it"
+                ),
+            );
+            findings
+                .not_granted
+                .push(Problem::new(field(".device"), told));
         }
+        resolved.push(Trigger {
+            name: Some(name),
+            ..trigger.clone()
+        });
     }
     resolved
 }
 
-/// Why a trigger has no effect, where one has none.
-pub(super) fn idle(agent: &Agent) -> Option<&'static str> {
-    let mut triggers = agent.spec.triggers.iter();
-    triggers
-        .any(|it| it.device.is_some())
-        .then_some("spec.triggers: this release has no devices, so nothing comes from one")
+/// Whether a device may be read without asking anybody.
+fn reads(grants: &[Grant], device: &str) -> bool {
+    let wanted = Capability::new(Syscall::DeviceRead, Some(device));
+    let covers =
+        |grant: &&Grant| Capability::parse(&grant.capability).is_some_and(|it| it.covers(&wanted));
+    let mut all = grants.iter().filter(covers).peekable();
+    all.peek().is_some() && all.all(|it| it.effect == GrantEffect::Allow)
 }
 
 #[cfg(test)]
@@ -72,7 +84,7 @@ mod tests {
             },
         );
         let mut findings = Findings::default();
-        let names = self::resolve(&agent, &mut findings)
+        let names = self::resolve(&agent, &[reads_door()], &mut findings)
             .into_iter()
             .filter_map(|it| it.name);
         let names = names.collect();
@@ -80,6 +92,13 @@ mod tests {
             names,
             findings.invalid.iter().map(ToString::to_string).collect(),
         )
+    }
+
+    fn reads_door() -> Grant {
+        Grant {
+            capability: "device.read:door".to_owned(),
+            effect: GrantEffect::Allow,
+        }
     }
 
     fn cron(fields: &str) -> Trigger {
@@ -90,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_a_name_and_what_has_no_effect_is_left_out() {
+    fn each_has_a_name() {
         let device = Trigger {
             device: Some("door".to_owned()),
             ..Trigger::default()
@@ -104,8 +123,34 @@ mod tests {
             ..Trigger::default()
         };
         let (names, problems) = resolved(vec![cron("0 7 * * *"), device, event, cron("* * * * *")]);
-        assert_eq!(names, ["cron-1", "after", "cron-4"]);
+        assert_eq!(names, ["cron-1", "device-2", "after", "cron-4"]);
         assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn who_is_told_what_a_device_says_may_read_it() {
+        let mut agent = Agent::default();
+        agent.spec.triggers = vec![Trigger {
+            device: Some("door".to_owned()),
+            ..Trigger::default()
+        }];
+        let refused = |grants: &[Grant]| {
+            let mut findings = Findings::default();
+            self::resolve(&agent, grants, &mut findings);
+            findings.not_granted.len()
+        };
+        let with = |effect| Grant {
+            effect,
+            ..reads_door()
+        };
+        let all = Grant {
+            capability: "device.read".to_owned(),
+            effect: GrantEffect::Allow,
+        };
+        assert_eq!(refused(&[]), 1);
+        assert_eq!(refused(&[with(GrantEffect::Ask)]), 1);
+        assert_eq!(refused(&[all.clone(), with(GrantEffect::Deny)]), 1);
+        assert_eq!(refused(&[reads_door()]) + refused(&[all]), 0);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(crate) trait Reviewer: Send + Sync {
 pub(crate) struct Asked {
     /// `invoke`, `serve`, `approve`, `get`.
     pub verb: &'static str,
-    /// `agents`, `kernelnodes`.
+    /// `agents`, `devices`, `kernelnodes`.
     pub resource: &'static str,
     /// Empty for a cluster-wide one.
     pub namespace: String,
@@ -270,7 +270,7 @@ impl Guard {
     }
 
     /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log, `why`, its tools,
-    /// the syscalls that it made and what it does in the kernel need `get` on it; being its program needs `serve`; saying a person's word for it needs `approve`, and so does seeing what it asks, by whichever address; asking it, and everything about a turn of it, which is somebody's conversation, needs
+    /// the syscalls that it made and what it does in the kernel need `get` on it, and so does what a device says on that; being its program needs `serve`; saying a person's word for it needs `approve`, and so does seeing what it asks, by whichever address; asking it, and everything about a turn of it, which is somebody's conversation, needs
     /// `invoke`. What speaks of the node is named here: a route that is not named is nobody's.
     async fn needed(
         &self,
@@ -303,6 +303,18 @@ impl Guard {
         // They tell of every agent.
         if ["/api/v1/events", "/api/v1/usage", "/api/v1/queues"].contains(&route) {
             return Some(of_agent("get", String::new(), String::new()));
+        }
+        if let Some(below) = route.strip_prefix("/api/v1/namespaces/{namespace}/devices") {
+            let name = match below {
+                "" => String::new(),
+                _ => parameter("device")?,
+            };
+            return Some(Asked {
+                verb: "get",
+                resource: "devices",
+                namespace: parameter("namespace")?,
+                name,
+            });
         }
         match route {
             "/api/v1/namespaces/{namespace}/events" => {

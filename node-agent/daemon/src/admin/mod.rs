@@ -9,6 +9,7 @@ mod agents;
 mod answer;
 mod approvals;
 mod audit;
+mod devices;
 mod events;
 mod held;
 mod keys;

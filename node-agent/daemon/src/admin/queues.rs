@@ -92,6 +92,7 @@ fn driver(resource: Option<&Resource>) -> String {
         Some(Resource::Tool(name)) => format!("tool:{name}"),
         Some(Resource::Memory(name)) => format!("memory:{name}"),
         Some(Resource::Files(name)) => format!("files:{name}"),
+        Some(Resource::Devices(name)) => format!("devices:{name}"),
         Some(Resource::Network(name)) => format!("network:{name}"),
         Some(Resource::Agent) => "agent".to_owned(),
         Some(Resource::Turns(turn)) => format!("turns of {turn}"),

@@ -14,12 +14,13 @@ use axum::{
 use tokio::sync::watch;
 
 use super::{
-    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, audit, events,
-    keys, leaving, memory, metrics, mounts, programs, pushes, queues, resources, status, tools,
-    triggers, turns, usage, why,
+    Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, audit, devices,
+    events, keys, leaving, memory, metrics, mounts, programs, pushes, queues, resources, status,
+    tools, triggers, turns, usage, why,
 };
 use crate::{
     clock::Clock,
+    devices::Devices,
     external::Externals,
     feed::Feed,
     instance::Instances,
@@ -80,6 +81,8 @@ pub struct Admin {
     pub(crate) keys: Keys,
     /// Memory, to erase pools.
     pub memory: Arc<dyn MemoryDriver>,
+    /// Devices, to look at them.
+    pub(crate) devices: Devices,
     /// Tools, to list them.
     pub tools: Arc<dyn ToolDriver>,
     /// What the launcher can enforce.
@@ -163,6 +166,7 @@ fn of_agents() -> Router<Arc<Admin>> {
             get(agents::kernel_events),
         )
         .merge(looks())
+        .merge(of_devices())
         .merge(of_approvals())
         .merge(of_programs())
         .merge(of_triggers())
@@ -193,6 +197,18 @@ fn looks() -> Router<Arc<Admin>> {
         .route("/api/v1/turns/{turn}/audit", get(audit::of_turn))
         .route("/api/v1/usage", get(usage::usage))
         .route("/api/v1/queues", get(queues::queues))
+}
+
+/// Devices, as `aion_abi::device` has them.
+fn of_devices() -> Router<Arc<Admin>> {
+    const ALL: &str = "/api/v1/namespaces/{namespace}/devices";
+    Router::new()
+        .route(ALL, get(devices::list))
+        .route(&format!("{ALL}/{{device}}"), get(devices::get))
+        .route(
+            &format!("{ALL}/{{device}}/history/{{property}}"),
+            get(devices::history),
+        )
 }
 
 /// What people are asked, as `aion_abi::approval` has it.

@@ -15,6 +15,14 @@ pub(crate) fn capability(kind: Kind, target: Option<&Name>) -> String {
     }
 }
 
+/// With the property or command of a device that it is about: a word counts for no other.
+fn of_point(capability: String, point: Option<&Name>) -> String {
+    match point {
+        Some(point) => format!("{capability}.{point}"),
+        None => capability,
+    }
+}
+
 /// What a person is asked about: a call, or what the server of a tool asks while one runs. That is no syscall, and no grant names it.
 pub(crate) fn wanted(kind: Kind, target: Option<&Name>, within: Option<CallId>) -> String {
     let call = capability(kind, target);
@@ -39,7 +47,10 @@ pub(crate) fn approval(id: ApprovalId, row: &ApprovalRow) -> Approval {
         approval: id.0,
         turn: row.turn.0,
         agent: format!("{}/{}", row.tenant, row.agent),
-        capability: wanted(row.kind, row.target.as_ref(), row.within),
+        capability: of_point(
+            wanted(row.kind, row.target.as_ref(), row.within),
+            row.point.as_ref(),
+        ),
         question: row.within.is_some(),
         rule: row.rule.as_str().to_owned(),
         asked_at_ms: UnixMillis(row.asked_at.0),
@@ -54,7 +65,10 @@ pub(crate) fn standing(id: ApprovalId, word: &StandingWord) -> Standing {
     Standing {
         approval: id.0,
         agent: format!("{}/{}", word.tenant, word.agent),
-        capability: capability(word.kind, word.target.as_ref()),
+        capability: of_point(
+            capability(word.kind, word.target.as_ref()),
+            word.point.as_ref(),
+        ),
         until_ms: UnixMillis(word.until.0),
         by: word.by.as_ref().map(|by| by.as_str().to_owned()),
         given_at_ms: UnixMillis(word.given_at.0),

@@ -18,4 +18,4 @@ pub(crate) use connection::{Connection, NoPlace, Place};
 pub(crate) use frame::{frame, frame_of};
 pub(crate) use prepared::Prepared;
 pub(crate) use refusal::restarting;
-pub(crate) use request::{Begin, Lowered, Request, tokens};
+pub(crate) use request::{Begin, Listing, Lowered, Request, tokens};

@@ -14,6 +14,7 @@ const OF_KEY: &str = "wait for retryAfterMs, or ask the node's owner for a large
 pub(crate) fn problem(refusal: &Refusal) -> Problem {
     let code = match refusal {
         Refusal::Denied { .. } => Code::Denied,
+        Refusal::Guarded { .. } => Code::Guarded,
         Refusal::ApprovalRequired { .. } => Code::ApprovalRequired,
         Refusal::ApprovalDenied { .. } => Code::ApprovalDenied,
         Refusal::ApprovalExpired { .. } => Code::ApprovalExpired,

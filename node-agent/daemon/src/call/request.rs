@@ -8,6 +8,7 @@ use aion_abi::{
     syscall::{
         Syscall,
         agent::{AskRequest, BegunRequest, CheckpointRequest, MAX_CHECKPOINT, MessageRequest},
+        device,
         embed::{EmbedRequest, MAX_DIMENSIONS, MAX_TEXTS},
         fs, memory,
         model::ChatRequest,
@@ -16,7 +17,7 @@ use aion_abi::{
 };
 use aion_api::{ResolvedEndpoint, program::Runtime};
 use aion_drivers::model::{estimate, prompt};
-use aion_kernel::{Kind, Name, Peer, Resource, TurnId};
+use aion_kernel::{Aim, Called, Kind, Name, Peer, Resource, TurnId};
 use aion_policy::{count, kind};
 use serde::de::DeserializeOwned;
 
@@ -68,6 +69,16 @@ pub enum Request {
     Wait(TurnId),
     /// `agent.cancel`, which the kernel has done when a driver hears of it.
     Cancel,
+    /// `device.list`.
+    DeviceList(Listing),
+    /// `device.read`.
+    DeviceRead(device::ReadRequest),
+    /// `device.history`.
+    DeviceHistory(device::HistoryRequest),
+    /// `device.write`.
+    DeviceWrite(device::WriteRequest),
+    /// `device.command`.
+    DeviceCommand(device::CommandRequest),
     /// `net.connect`, which has no body: it comes by a door of the network.
     Connect(Connection),
 }
@@ -79,6 +90,15 @@ pub struct Begin {
     pub request: AskRequest,
     /// Its question on the disk, for the kernel to take.
     pub prepared: Option<Arc<Prepared>>,
+}
+
+/// Devices that are to be listed.
+#[derive(Debug)]
+pub struct Listing {
+    /// Which part.
+    pub request: device::ListRequest,
+    /// What the callers of the turn let it have.
+    pub called: Option<Box<Called>>,
 }
 
 /// A request and what the kernel decides by.
@@ -100,6 +120,8 @@ pub(crate) struct Lowered {
     pub deadline_ms: Option<u64>,
     /// The turn that it is about.
     pub peer: Option<Peer>,
+    /// What of which device it moves.
+    pub aim: Option<Aim>,
 }
 
 impl Lowered {
@@ -128,6 +150,14 @@ impl Lowered {
             Syscall::FsRead => Request::Read(json(body)?),
             Syscall::FsWrite => Request::Write(json(body)?),
             Syscall::FsList => Request::List(json(body)?),
+            Syscall::DeviceList => Request::DeviceList(Listing {
+                request: json(body)?,
+                called: None,
+            }),
+            Syscall::DeviceRead => Request::DeviceRead(json(body)?),
+            Syscall::DeviceHistory => Request::DeviceHistory(json(body)?),
+            Syscall::DeviceWrite => Request::DeviceWrite(json(body)?),
+            Syscall::DeviceCommand => Request::DeviceCommand(json(body)?),
             Syscall::AgentMessage => Request::Message(json(body)?),
             Syscall::AgentAsk | Syscall::AgentSpawn => Request::Begin(Begin {
                 request: json(body)?,
@@ -168,6 +198,7 @@ impl Lowered {
             repeatable: false,
             deadline_ms: None,
             peer: None,
+            aim: None,
         }
     }
 
@@ -179,11 +210,19 @@ impl Lowered {
             | Request::Checkpoint(_)
             | Request::Wait(_)
             | Request::Cancel
+            | Request::DeviceList(_)
             | Request::Connect(_) => {}
             Request::Begin(begin) => {
                 let agent = &begin.request.agent;
                 bounded("the name of an agent", agent, MAX_AGENT)?;
                 self.target = Some(agent.as_str().into());
+            }
+            Request::DeviceRead(device::ReadRequest { device, .. })
+            | Request::DeviceHistory(device::HistoryRequest { device, .. })
+            | Request::DeviceWrite(device::WriteRequest { device, .. })
+            | Request::DeviceCommand(device::CommandRequest { device, .. }) => {
+                bounded("the name of a device", device, device::MAX_NAME)?;
+                self.target = Some(device.as_str().into());
             }
             Request::ToolList => self.deadline_ms = Some(LISTING_MS),
             Request::Chat(request) => {

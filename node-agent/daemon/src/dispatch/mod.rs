@@ -6,6 +6,7 @@
 mod callees;
 mod chat;
 mod connect;
+mod devices;
 mod embed;
 mod ending;
 mod lower;
@@ -36,6 +37,7 @@ use tokio::sync::mpsc;
 use crate::{
     call::{Request, Verified},
     clock::Clock,
+    devices::Devices,
     logs::Logs,
     mounts::Mounts,
     shell::{Driven, Driving, Job},
@@ -60,6 +62,8 @@ pub(crate) struct Dispatch {
     pub embedder: Arc<dyn Embedder>,
     /// Tools.
     pub tools: Arc<dyn ToolDriver>,
+    /// Devices.
+    pub devices: Devices,
     /// What programs connect to.
     pub outbound: Arc<Outbound>,
     /// The clock of the kernel's deadlines.
@@ -169,6 +173,19 @@ impl Dispatch {
             Request::Forget(request) => {
                 let pool = lower::pool(instance, Tier::Long)?;
                 json(self.memory.forget(&pool, request).await?)?
+            }
+            Request::DeviceList(request) => json(self.listed(&caller, &request)?)?,
+            Request::DeviceRead(request) => {
+                json(self.devices.read(instance.namespace(), &request)?)?
+            }
+            Request::DeviceHistory(request) => {
+                json(self.devices.history(instance.namespace(), &request)?)?
+            }
+            Request::DeviceWrite(request) => {
+                json(self.devices.write(instance.namespace(), &request).await?)?
+            }
+            Request::DeviceCommand(request) => {
+                json(self.devices.command(instance.namespace(), &request).await?)?
             }
             Request::Message(message) => self.say(&caller, message).await?,
             Request::Checkpoint(request) => self.keep(instance, request.state).await?,

@@ -88,6 +88,7 @@ impl Stage {
             models: Arc::new(models),
             embedder: Arc::new(FakeEmbedder::default()),
             tools: Arc::new(tools),
+            devices: Devices::fake().0,
             outbound: Arc::new(Outbound::new(Rule {
                 offline: false,
                 place: Place::Standalone,

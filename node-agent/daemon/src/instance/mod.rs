@@ -14,10 +14,11 @@ use std::{
 };
 
 use aion_abi::{layer::Layer, tenant::Tenant};
-use aion_api::{AgentInstance, AgentInstanceSpec};
+use aion_api::{AgentInstance, AgentInstanceSpec, GrantEffect};
 use aion_bundle::Digest;
 use aion_drivers::tool::ToolServer;
 use aion_kernel::{InstanceUid, Name};
+use aion_policy::Capability;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -106,6 +107,16 @@ impl Instance {
     pub fn required_layers(&self) -> Vec<Layer> {
         required_layers(self.spec())
     }
+}
+
+/// Whether a grant is about this, and none denies it. What it says the kernel knows.
+pub(crate) fn is_granted(spec: &AgentInstanceSpec, wanted: &Capability) -> bool {
+    let about = spec.grants.iter().filter(|grant| {
+        let right = Capability::parse(&grant.capability);
+        right.is_some_and(|it| it.covers(wanted))
+    });
+    let effects: Vec<_> = about.map(|it| it.effect).collect();
+    !effects.is_empty() && !effects.contains(&GrantEffect::Deny)
 }
 
 /// The layers that an instance requires.

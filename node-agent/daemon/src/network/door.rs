@@ -84,6 +84,7 @@ impl Run {
             reserve_tokens: 0,
             repeatable: false,
             peer: None,
+            aim: None,
         };
         let verified = Verified {
             caller: self.caller.clone(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aion_drivers::{
+    device::MqttBrokers,
     embed::{Embedder, HttpEmbedder},
     files::FolderFiles,
     memory::{Means, MemoryDriver},
@@ -19,8 +20,16 @@ use super::{
     state::{io_error, mounts_file},
 };
 use crate::{
-    clock, dispatch::Dispatch, instance::Instances, launching::Launcher, logs::Logs,
-    mounts::Mounts, telemetry::Telemetry, turns::Checkpoints, workers::ToolProcesses,
+    clock,
+    devices::{self, Devices},
+    dispatch::Dispatch,
+    instance::Instances,
+    launching::Launcher,
+    logs::Logs,
+    mounts::Mounts,
+    telemetry::Telemetry,
+    turns::Checkpoints,
+    workers::ToolProcesses,
 };
 
 /// See the module.
@@ -60,6 +69,20 @@ pub(super) async fn drivers(
     let embedder = HttpEmbedder::new(Arc::clone(&outbound), Arc::clone(&secrets));
     let embedder: Arc<dyn Embedder> = Arc::new(embedder);
     let tasks = base.at("state/tasks.key");
+    let devices = Devices::new(devices::Parts {
+        node: config.node.clone(),
+        driver: Arc::new(MqttBrokers::new(
+            Arc::clone(&outbound),
+            Arc::clone(&secrets),
+        )),
+        secrets: Arc::clone(&secrets),
+        tell: {
+            let shell = base.shell.clone();
+            Box::new(move |event| shell.tell(event))
+        },
+        telemetry: Arc::clone(telemetry),
+        clock: base.clock,
+    });
     let dispatch = Dispatch {
         files: files.clone(),
         mounts,
@@ -76,6 +99,7 @@ pub(super) async fn drivers(
             setting.stdio(&processes),
             proofs::key(&tasks).map_err(io_error("read", tasks))?,
         )),
+        devices,
         outbound,
         clock: base.clock,
         turns: base.turns.clone(),

@@ -38,6 +38,7 @@ pub(super) async fn serve(
         shell: base.shell.clone(),
         instances: workers.instances.clone(),
         secrets: setting.secrets(&config.home),
+        devices: dispatch.devices.clone(),
         telemetry: Arc::clone(&telemetry),
     };
     let triggers = Triggers::open(place.clone(), parts).map_err(io_error("read", place))?;
@@ -105,6 +106,7 @@ pub(super) async fn serve(
         folder: setting.folder(),
         keys: keys.clone(),
         memory: Arc::clone(&dispatch.memory),
+        devices: dispatch.devices.clone(),
         tools: Arc::clone(&dispatch.tools),
         features: workers.features,
         leaving: Leaving::default(),
@@ -121,6 +123,10 @@ pub(super) async fn serve(
     tokio::spawn(stop.clone().run_until_cancelled_owned(depths));
     tokio::spawn(stop.clone().run_until_cancelled_owned(triggers.run()));
     tokio::spawn(stop.clone().run_until_cancelled_owned(pushes.run(watched)));
+    if let Some(folder) = setting.folder() {
+        let devices = dispatch.devices.clone().follow(folder);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(devices));
+    }
     let serving = serve_unix(
         &base.at("run/admin.sock"),
         None,

@@ -92,6 +92,7 @@ pub(super) async fn workers(
         store: Arc::clone(&store),
         mounts: drivers.dispatch.mounts.clone(),
         tools: Arc::clone(&drivers.processes),
+        devices: drivers.dispatch.devices.clone(),
         networks: Networks::default(),
         telemetry,
         secret,

@@ -85,6 +85,12 @@ async fn serve(
     session.verify(&canonical, signed.signature)?;
     let (bytes, instance) = (taken.bytes.clone(), Arc::clone(&session.caller.instance));
     let mut lowered = beside(size, move || Lowered::read(syscall, &bytes, &instance)).await?;
+    session
+        .devices
+        .aim(&session.caller.instance, &mut lowered)?;
+    if let Request::DeviceList(listing) = &mut lowered.request {
+        listing.called = session.callees.called(session.caller.turn).await;
+    }
     if lowered.kind.waits_for_a_turn() {
         lowered.resource = Resource::Turns(session.caller.turn);
     }
@@ -117,6 +123,7 @@ async fn serve(
         reserve_tokens: lowered.reserve_tokens,
         repeatable: lowered.repeatable,
         peer: lowered.peer,
+        aim: lowered.aim,
     };
     if let Request::Begin(begin) = &mut lowered.request {
         let callees = &session.callees;

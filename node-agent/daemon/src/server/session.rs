@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::notices::Notices;
-use crate::{call::Caller, callees::Callees, clock};
+use crate::{call::Caller, callees::Callees, clock, devices::Devices};
 
 /// Bytes of request bodies that one worker may have in the daemon at a time.
 const BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -41,6 +41,8 @@ pub(crate) struct Session {
     pub(super) notices: Notices,
     /// For the turns that it begins, and the way to the kernel.
     pub(super) callees: Callees,
+    /// For what its calls aim at.
+    pub(super) devices: Devices,
     key: Key,
     window: Mutex<Window>,
     /// Since when the window sees what is signed with the key, where that is not all there ever was.
@@ -54,6 +56,7 @@ impl Session {
         incarnation: Incarnation,
         key: Key,
         callees: Callees,
+        devices: Devices,
     ) -> Self {
         Self {
             caller,
@@ -64,6 +67,7 @@ impl Session {
             },
             notices: Notices::default(),
             callees,
+            devices,
             key,
             window: Mutex::new(Window::new()),
             taken_over: None,

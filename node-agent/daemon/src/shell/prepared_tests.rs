@@ -117,6 +117,7 @@ fn ask(
         reserve_tokens: 0,
         repeatable: false,
         peer: Some(Peer::New(spawn)),
+        aim: None,
     };
     let begin = Begin {
         request: AskRequest::default(),

@@ -112,6 +112,7 @@ impl Triggers {
                 agent: record.agent.clone(),
                 turn: turn.0,
             }),
+            said: None,
             depth,
         };
         // Seen and taken at once: a daemon that is killed has kept both or neither.

@@ -9,11 +9,16 @@ use aion_trigger::Schedule;
 use tokio::sync::mpsc;
 
 use super::{
-    Triggers,
+    Triggers, device,
     row::{Moment, Row, Skipped},
     table::{Entry, Id},
 };
-use crate::{instance::Instance, turns::Ended};
+use crate::{devices::Happened, instance::Instance, turns::Ended};
+
+/// The next that a device says, where devices are listened to.
+async fn said(from: &mut Option<mpsc::Receiver<Happened>>) -> Option<Happened> {
+    from.as_mut()?.recv().await
+}
 
 /// The longest that is waited for a date: a wall clock may be set meanwhile, and a machine sleeps.
 const LOOK: Duration = Duration::from_secs(60);
@@ -31,6 +36,7 @@ impl Triggers {
         let mut changes = parts.instances.changes();
         let (tell, mut ends) = mpsc::unbounded_channel();
         parts.turns.tell_of_ends(tell);
+        let mut happenings = parts.devices.happenings();
         self.refresh();
         let mut before = self.now();
         loop {
@@ -47,6 +53,7 @@ impl Triggers {
                     self.refresh();
                 }
                 Some(ended) = ends.recv() => self.ended(&ended),
+                Some(happened) = said(&mut happenings) => self.device_said(&happened),
             }
             let now = self.now();
             if stepped(before, now) {
@@ -105,6 +112,7 @@ impl Triggers {
                 self.rest(&id);
             }
         }
+        self.shared.parts.devices.listen_to(self.devices());
     }
 
     /// Looks at one trigger of an instance that may be new.
@@ -135,7 +143,9 @@ impl Triggers {
                 hears = Some(Arc::clone(&source));
                 table.hear(id, Some(source));
             } else {
-                table.hear(id, None);
+                let device = trigger.device.as_ref();
+                let source = device.map(|it| device::source(first.namespace(), it));
+                table.hear(id, source.map(Arc::from));
             }
         }
         self.reckon(id, &trigger);

@@ -126,6 +126,7 @@ impl World {
             shell: self.shell.clone(),
             instances: self.instances.clone(),
             secrets,
+            devices: crate::devices::Devices::fake().0,
             telemetry: Arc::new(Telemetry::new().unwrap()),
         };
         Triggers::open(self.file(), parts).unwrap()

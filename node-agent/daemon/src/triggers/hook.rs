@@ -114,6 +114,7 @@ impl Triggers {
             scheduled: None,
             file,
             source: None,
+            said: None,
             depth: 0,
         };
         {

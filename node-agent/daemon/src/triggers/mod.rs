@@ -7,6 +7,7 @@
 //! that there is. What may not enter: how a turn runs, who may ask, and what a driver does.
 
 mod asking;
+mod device;
 mod ending;
 mod firing;
 mod hook;
@@ -25,6 +26,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     clock::{self, Clock},
+    devices::Devices,
     instance::{Instance, Instances},
     shell::Handle,
     telemetry::Telemetry,
@@ -47,6 +49,7 @@ pub(crate) struct Parts {
     pub(crate) shell: Handle,
     pub(crate) instances: Instances,
     pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) devices: Devices,
     pub(crate) telemetry: Arc<Telemetry>,
 }
 

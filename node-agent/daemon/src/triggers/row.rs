@@ -23,7 +23,7 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 const WAITING: usize = 64;
 /// Turns that a webhook and an event start in an hour, unless said otherwise.
 const PER_HOUR: i32 = 60;
-/// What a turn is for at most where it gathers, unless said otherwise.
+/// What a turn is for at most where it gathers, as for devices, unless said otherwise.
 const GATHERED: i32 = 16;
 /// So many times as long as it is to be quiet is waited for that.
 const LONGEST: u64 = 10;
@@ -48,6 +48,9 @@ pub(super) struct Occasion {
     /// The turn whose end it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<Source>,
+    /// What a device said, in the node's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) said: Option<String>,
     /// How many turns led to it, one by the end of another.
     #[serde(default)]
     pub(super) depth: u32,
@@ -270,6 +273,7 @@ impl Row {
             scheduled: Some(newest),
             file: None,
             source: None,
+            said: None,
             depth: 0,
         })
     }
@@ -284,16 +288,18 @@ impl Row {
             return Err(Why::Busy);
         }
         let most = if trigger.cron.is_some() { 1 } else { WAITING };
-        if self.waiting.len() >= most {
+        // Of what devices say the newest counts: the oldest gives it room.
+        if self.waiting.len() >= most && trigger.device.is_none() {
             return Err(if trigger.cron.is_some() {
                 Why::Busy
             } else {
                 Why::Full
             });
         }
-        // The end of a turn has no sender who brings it again: it waits for the budget.
+        // The end of a turn has no sender who brings it again, nor has what a device says: it waits for the budget.
+        let waits = trigger.event.is_some() || trigger.device.is_some();
         match self.budgeted(trigger, now) {
-            Some(_) if trigger.event.is_none() => Err(Why::Budget),
+            Some(_) if !waits => Err(Why::Budget),
             _ => Ok(()),
         }
     }
@@ -310,7 +316,13 @@ impl Row {
     ) -> Result<(), Why> {
         let admitted = self.admits(trigger, now.at);
         match admitted {
-            Ok(()) => self.waiting.push_back(occasion),
+            Ok(()) => {
+                if self.waiting.len() >= WAITING {
+                    let oldest = self.waiting.pop_front().and_then(|it| it.said);
+                    self.skip(now.date, Why::Full, oldest.unwrap_or_default());
+                }
+                self.waiting.push_back(occasion);
+            }
             Err(why) => self.skip(now.date, why, String::new()),
         }
         admitted
@@ -413,10 +425,8 @@ fn budget(trigger: &Trigger) -> TriggerBudget {
 }
 
 fn batch(trigger: &Trigger) -> usize {
-    let most = trigger.batch.unwrap_or(match trigger.debounce_seconds {
-        Some(_) => GATHERED,
-        None => 1,
-    });
+    let gathers = trigger.debounce_seconds.is_some() || trigger.device.is_some();
+    let most = trigger.batch.unwrap_or(if gathers { GATHERED } else { 1 });
     usize::try_from(most).unwrap_or(1).max(1)
 }
 
@@ -426,10 +436,12 @@ fn occasions(trigger: &Trigger) -> String {
     let cron = trigger.cron.as_deref().unwrap_or_default();
     let event = trigger.event.as_ref();
     let event = event.map(|it| format!("{} {:?}", it.agent, it.turn));
+    let device = trigger.device.as_ref();
+    let device = device.map(|it| format!("{it} {:?} {:?}", trigger.property, trigger.becomes));
     format!(
         "{} {cron} {zone} {}",
         trigger.kind(),
-        event.unwrap_or_default()
+        event.or(device).unwrap_or_default()
     )
 }
 
@@ -448,7 +460,14 @@ fn question(agent: &str, trigger: &Trigger, gathered: &[Occasion]) -> Question {
             let names: Vec<&str> = files.iter().map(|it| &*it.name).collect();
             Some(names.join(", "))
         }
-        "source" => Some(source?.agent.clone()),
+        "source" => source.map(|it| it.agent.clone()).or(trigger.device.clone()),
+        "events" => {
+            let said: Vec<&str> = gathered
+                .iter()
+                .filter_map(|it| it.said.as_deref())
+                .collect();
+            Some(said.join("; "))
+        }
         "turn" => Some(source?.turn.to_string()),
         _ => None,
     };

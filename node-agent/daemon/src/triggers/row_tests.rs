@@ -37,6 +37,7 @@ fn occasion(key: &str, now: Moment) -> Occasion {
         scheduled: None,
         file: None,
         source: None,
+        said: None,
         depth: 0,
     }
 }
@@ -293,4 +294,38 @@ fn what_an_agent_did_elsewhere_is_not_done_again_where_it_comes_back() {
     assert_eq!((row.waiting.len(), row.left), (0, None));
     assert_eq!(row.come(&trigger, &schedule, 0, at(601)), None);
     assert!(row.come(&trigger, &schedule, 0, at(660)).is_some());
+}
+
+#[test]
+fn what_a_device_says_waits_for_the_budget_and_the_newest_counts() {
+    let trigger = trigger(serde_json::json!({
+        "name": "door", "device": "door", "budget": {"perHour": 1}, "input": "{{source}}: {{events}}",
+    }));
+    let mut row = Row::new("u", &trigger, 0, at(0).date);
+    let said = |number: usize, now| Occasion {
+        said: Some(format!("word {number}")),
+        ..occasion(&format!("k{number}"), now)
+    };
+    row.take(said(0, at(0)), &trigger, at(0)).unwrap();
+    let Start::Ask(first) = row.start("a", &trigger, at(0)) else {
+        panic!("it is not asked");
+    };
+    assert_eq!(first.input, "door: word 0");
+    row.asked(7, at(0).date);
+    for number in 1..=70 {
+        row.take(said(number, at(1)), &trigger, at(1)).unwrap();
+    }
+    let skipped = row.skipped.clone().unwrap();
+    assert_eq!((skipped.why, skipped.told.as_str()), (Why::Full, "word 6"));
+    row.running = None;
+    assert!(matches!(row.start("a", &trigger, at(2)), Start::Later(_)));
+    let Start::Ask(next) = row.start("a", &trigger, at(61)) else {
+        panic!("it is not asked");
+    };
+    assert!(
+        next.input.starts_with("door: word 7; word 8; "),
+        "{}",
+        next.input
+    );
+    assert!(next.input.ends_with("word 22"), "{}", next.input);
 }

@@ -219,7 +219,7 @@ impl Table {
         self.times.extend(time.map(|time| (time, id.clone())));
     }
 
-    /// It hears the ends of this agent's turns.
+    /// It hears the ends of this agent's turns, or this device.
     pub(super) fn hear(&mut self, id: &Id, source: Option<Arc<str>>) {
         let Some(entry) = self.rows.get_mut(id) else {
             return;
@@ -231,7 +231,12 @@ impl Table {
             .extend(source.map(|source| (source, id.clone())));
     }
 
-    /// Who hears the ends of an agent's turns.
+    /// All that anybody hears.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|(source, _)| &**source)
+    }
+
+    /// Who hears the ends of an agent's turns, or a device.
     pub(super) fn hearers(&self, source: &str) -> Vec<Id> {
         let from = (Arc::from(source), Id::new("", ""));
         let after = self.sources.range(from..);

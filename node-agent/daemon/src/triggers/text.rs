@@ -9,6 +9,7 @@ pub(super) fn default(trigger: &Trigger) -> &'static str {
     match trigger.kind() {
         "cron" => "It is {{scheduled}}: do what you are there for at this time.",
         "webhook" => "This came for {{trigger}}: {{files}}.",
+        "device" => "A device says something new. {{events}}.",
         _ => "Turn {{turn}} of {{source}} ended: {{files}}.",
     }
 }
@@ -40,6 +41,16 @@ pub(super) fn when(trigger: &Trigger) -> String {
             };
             format!("a turn of {} {ends}", event.agent)
         }
-        (None, None) => "a signed delivery comes".to_owned(),
+        (None, None) => match (&trigger.device, &trigger.property) {
+            (None, _) => "a signed delivery comes".to_owned(),
+            (Some(device), None) => format!("{device} says something new"),
+            (Some(device), Some(property)) => match trigger.becomes.is_empty() {
+                true => format!("{property} of {device} changes"),
+                false => format!(
+                    "{property} of {device} becomes {}",
+                    trigger.becomes.join(" or ")
+                ),
+            },
+        },
     }
 }

@@ -84,6 +84,7 @@ impl Triggers {
             scheduled: trigger.cron.is_some().then_some(now.date),
             file: None,
             source: None,
+            said: None,
             depth: 0,
         };
         {

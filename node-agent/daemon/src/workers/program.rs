@@ -5,12 +5,13 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use aion_abi::{
     admin::{INPUT_MOUNT, OUTPUT_MOUNT},
-    boot::{AgentTool, Declarative, Mount, Program, Steps, Wasm},
+    boot::{AgentTool, Declarative, DeviceTools, Mount, Program, Steps, Wasm},
+    syscall::Syscall,
 };
-use aion_api::{AgentInstanceSpec, FileMode, ResolvedMount};
+use aion_api::{AgentInstanceSpec, FileMode, GrantEffect, ResolvedMount};
 use aion_bundle::{Digest, Store};
 use aion_kernel::{Called, Kind};
-use aion_policy::count;
+use aion_policy::{Capability, count, kind};
 use aion_sandbox::protocol::{InsideUser, Role};
 
 use super::image;
@@ -168,6 +169,7 @@ fn declarative(
         },
         mounts: own.chain(of_turns).collect(),
         has_tools: !spec.tools.is_empty(),
+        devices: devices(spec, called),
         agents: agents(spec, called),
         max_steps: count(spec.limits.max_steps),
         max_tokens: spec.limits.max_tokens.map(count),
@@ -184,6 +186,25 @@ fn steps(spec: &AgentInstanceSpec) -> Steps {
         max_prompts: count(spec.limits.max_steps),
         max_tokens: spec.limits.max_tokens.map(count),
     }
+}
+
+/// The tools of devices that are offered; none where it has no right to any device.
+fn devices(spec: &AgentInstanceSpec, called: Option<&Called>) -> Option<DeviceTools> {
+    let any = |syscall: Syscall| {
+        spec.grants.iter().any(|grant| {
+            let right = Capability::parse(&grant.capability);
+            let right = right.filter(|it| it.known() == Some(syscall));
+            let target = right.map(|it| it.target.unwrap_or_default());
+            grant.effect != GrantEffect::Deny
+                && target.is_some_and(|it| it.is_empty() || may(called, kind(syscall), &it))
+        })
+    };
+    let tools = DeviceTools {
+        reads: any(Syscall::DeviceRead),
+        writes: any(Syscall::DeviceWrite),
+        commands: any(Syscall::DeviceCommand),
+    };
+    (tools != DeviceTools::default()).then_some(tools)
 }
 
 /// The agents that it asks as tools, of those that it may ask.

@@ -8,6 +8,7 @@
 mod agents;
 mod arguments;
 mod conversation;
+mod devices;
 mod document;
 mod knowledge;
 mod question;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::agents;
 use super::arguments::parse;
+use super::devices::{self, DeviceTool};
 use super::reading::Reader;
 use super::told::{bounded, told};
 use crate::syscalls::Syscalls;
@@ -38,6 +39,7 @@ enum Tool {
     Recall,
     Remember,
     ReadLink,
+    Device(DeviceTool),
 }
 
 /// The tools of one turn.
@@ -120,6 +122,10 @@ impl Toolbox {
                 }),
                 &["text"],
             );
+        }
+        for it in program.devices.map(devices::offered).unwrap_or_default() {
+            let tool = Tool::Device(it.tool);
+            toolbox.built_in(tool, it.name, it.description, it.properties, it.required);
         }
         for agent in &program.agents {
             let description = agents::description(agent);
@@ -308,6 +314,7 @@ impl Toolbox {
         match tool {
             Tool::Granted(name) => self.operation(syscalls, name, arguments).await,
             Tool::Agent(agent) => agents::ask(syscalls, agent, arguments).await,
+            Tool::Device(tool) => devices::call(syscalls, tool, arguments).await,
             Tool::ReadLink => self.read_link(syscalls, arguments).await,
             Tool::ListFiles => list_files(syscalls, parse(arguments)?).await,
             Tool::ReadFile => {

@@ -15,6 +15,7 @@ STATUS = {
     "bad-request": 400,
     "too-large": 413,
     "denied": 403,
+    "guarded": 403,
     "approval-required": 403,
     "approval-denied": 403,
     "approval-expired": 403,

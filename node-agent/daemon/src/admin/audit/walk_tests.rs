@@ -61,6 +61,7 @@ fn started(turn: u64, call: u64) -> Fact {
         turn: TurnId(turn),
         kind: Kind::FsRead,
         target: Some("docs".into()),
+        point: None,
         key: None,
         digest: DIGEST,
         reserve: 0,

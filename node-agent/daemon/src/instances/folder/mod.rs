@@ -5,6 +5,7 @@
 //! turns; rules about resources, which are `aion-resolve`'s.
 
 mod agents;
+mod devices;
 mod files;
 mod going;
 mod manifests;

@@ -9,7 +9,7 @@ use aion_abi::kernel_event::Hook;
 use aion_api::program::Runtime;
 use aion_api::{AgentInstance, AgentInstanceStatus, NodeCapacity, sandbox::Layer};
 use aion_policy::Trust;
-use aion_resolve::{NodeState, NodeView, Object, identity};
+use aion_resolve::{Key, NodeState, NodeView, Object, device::LiveDevice, identity};
 use futures::{future::BoxFuture, stream::BoxStream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use parking_lot::{Mutex, MutexGuard};
@@ -24,6 +24,7 @@ use super::{
     world::World,
 };
 use crate::{
+    devices::{DeviceChange, DeviceSource},
     files::private_folder,
     instances::{Change, InstanceSource, SourceError},
 };
@@ -66,6 +67,8 @@ pub(super) struct State {
     node: NodeFacts,
     /// Changes go here once somebody watches.
     out: Option<mpsc::UnboundedSender<Change>>,
+    /// Those of devices.
+    devices_out: Option<mpsc::UnboundedSender<Vec<DeviceChange>>>,
     /// What was last said about files that cannot be read.
     wrong: Vec<String>,
     /// A file could not be read since the start: nothing that was here before is taken for gone meanwhile.
@@ -91,6 +94,7 @@ impl Folder {
             going,
             node,
             out: None,
+            devices_out: None,
             wrong: Vec::new(),
             unknown: false,
             synced: false,
@@ -232,6 +236,13 @@ impl State {
         for why in moves.failed {
             tracing::error!(%why, "an agent cannot be resolved");
         }
+        if let Some(out) = self
+            .devices_out
+            .as_ref()
+            .filter(|_| !moves.devices.is_empty())
+        {
+            let _ = out.send(moves.devices);
+        }
         for instance in moves.applied {
             self.send(Change::Applied(instance));
         }
@@ -322,6 +333,25 @@ impl InstanceSource for Folder {
 
     fn trust(&self, namespace: &str) -> Trust {
         self.lock().world.trust(namespace)
+    }
+}
+
+impl DeviceSource for Folder {
+    fn devices(&self) -> BoxStream<'static, Vec<DeviceChange>> {
+        let (out, mut changes) = mpsc::unbounded_channel();
+        let mut state = self.lock();
+        let _ = out.send(state.world.devices().collect());
+        state.devices_out = Some(out);
+        Box::pin(futures::stream::poll_fn(move |cx| changes.poll_recv(cx)))
+    }
+
+    fn pause(&self) -> Duration {
+        // A word is a row in memory.
+        Duration::from_secs(1)
+    }
+
+    fn stands(&self, device: &Key, live: LiveDevice) {
+        self.lock().world.device_stands(device, live, &now());
     }
 }
 

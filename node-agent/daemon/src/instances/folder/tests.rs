@@ -8,6 +8,7 @@ use aion_api::{AgentInstance, AgentInstanceStatus, InstancePhase, NodeCapacity};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 
 use super::*;
+use crate::devices::{DeviceChange, DeviceSource};
 use crate::instances::{Change, InstanceSource, SourceError};
 
 const TRUST: &str = "apiVersion: aion.dev/v1alpha1\nkind: TrustPolicy\nmetadata: {name: inline}\n\
@@ -277,4 +278,61 @@ async fn nothing_is_taken_for_gone_while_a_manifest_cannot_be_read() {
     }
     assert_eq!(gone, ["a"]);
     assert_eq!(synced, Some(3), "a is told to be gone, b and c to be here");
+}
+
+#[tokio::test]
+async fn a_device_is_listened_to_while_all_that_it_hangs_on_is_there() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = open(home.path(), 1);
+    let mut changes = folder.devices();
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: aion.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+        )
+    };
+    let window = object("Device", "window", "{model: contact, mqtt: {broker: b}}");
+    let heater = "{model: heater, mqtt: {broker: b}, guardrails: [{name: shut, on: [target], \
+                  forbidWhen: \"devices.window.contact == 'open'\"}]}";
+    let contact = "{properties: [{name: contact, type: choice, choices: [open, closed]}], \
+                   mqtt: {properties: [{name: contact, state: {topic: '{{device}}'}}]}}";
+    let model = "{properties: [{name: target, type: number, access: readWrite}], \
+                 mqtt: {properties: [{name: target, state: {topic: '{{device}}'}, set: {topic: '{{device}}/set'}}]}}";
+    let mut told = || {
+        let mut words = Vec::new();
+        while let Some(all) = changes.next().now_or_never().flatten() {
+            words.extend(all.into_iter().map(|it| match it {
+                DeviceChange::Put(it) => format!("+{}", it.key.name),
+                DeviceChange::Gone { key, deleted } => format!("-{} {deleted}", key.name),
+            }));
+        }
+        words
+    };
+    // The heater before the window that it looks at.
+    let first = object("Device", "heater", heater) + &object("DeviceModel", "heater", model);
+    apply(&folder, &first).unwrap();
+    assert_eq!(told(), [""; 0]);
+    let rest = object("DeviceModel", "contact", contact)
+        + &object("DeviceBroker", "b", "{url: 'mqtt://h'}")
+        + &window;
+    apply(&folder, &rest).unwrap();
+    assert_eq!(told(), ["+heater", "+window"]);
+    let of = |kind, name: &str| ObjectKey {
+        kind,
+        namespace: "default".into(),
+        name: name.into(),
+    };
+    assert!(folder.delete(&of("Device", "window")).unwrap());
+    assert_eq!(told(), ["-heater false", "-window true"]);
+    let status = folder.get(&of("Device", "heater")).unwrap();
+    let accepted = &status["status"]["conditions"][0];
+    assert_eq!(
+        (&accepted["status"], &accepted["reason"]),
+        (&"False".into(), &"Invalid".into())
+    );
+    apply(&folder, &window).unwrap();
+    assert_eq!(told(), ["+heater", "+window"]);
+    // What changes nothing is told to nobody.
+    apply(&folder, &window).unwrap();
+    apply(&folder, &agent("a")).unwrap();
+    assert_eq!(told(), [""; 0]);
 }

@@ -10,6 +10,7 @@ use aion_policy::Trust;
 use aion_resolve::{
     Key, NodeView, Object, Placement, Setting, Universe,
     dereference::agents_of,
+    device::LiveDevice,
     pool_status::{PoolFacts, pool_conditions},
     resolve_next,
 };
@@ -18,9 +19,11 @@ use serde_json::Value;
 
 use super::{
     agents::Agents,
+    devices::DeviceStandings,
     manifests::{DEFAULT_NAMESPACE, ObjectKey},
     standings::AgentStandings,
 };
+use crate::devices::DeviceChange;
 
 /// Objects, instances and how they stand. A change of an agent or of an instance costs what hangs on it; one of
 /// what any agent may hang on looks at all.
@@ -31,6 +34,7 @@ pub(super) struct World {
     agents: Agents,
     standings: AgentStandings,
     pools: BTreeMap<Key, MemoryPoolStatus>,
+    devices: DeviceStandings,
     touched: Touched,
     /// Agents for which there is no room, or no node that fits.
     waiting: BTreeSet<Key>,
@@ -45,12 +49,14 @@ struct Touched {
 }
 
 /// What a new look at the world asks for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Moves {
     /// Instances that are to be here.
     pub(super) applied: Vec<Arc<AgentInstance>>,
     /// Instances that are to be gone.
     pub(super) deleted: Vec<Arc<AgentInstance>>,
+    /// What is to become of devices.
+    pub(super) devices: Vec<DeviceChange>,
     /// What could not be resolved at all.
     pub(super) failed: Vec<String>,
 }
@@ -65,6 +71,7 @@ impl World {
             agents: Agents::default(),
             standings: AgentStandings::default(),
             pools: BTreeMap::new(),
+            devices: DeviceStandings::default(),
             touched: Touched::default(),
             waiting: BTreeSet::new(),
         }
@@ -110,8 +117,19 @@ impl World {
                 self.touched.agents.extend(callers);
                 self.touched.agents.insert(key.key());
             }
+            _ if self.devices.touch(key, &self.universe) => {}
             _ => self.touched.all = true,
         }
+    }
+
+    /// The node's word on a device.
+    pub(super) fn device_stands(&mut self, key: &Key, live: LiveDevice, now: &Time) {
+        self.devices.stands(&self.universe, key, live, now);
+    }
+
+    /// All devices that are to be listened to.
+    pub(super) fn devices(&self) -> impl Iterator<Item = DeviceChange> {
+        self.devices.all()
     }
 
     /// The node is another than it was: layers, mounts, capacity.
@@ -138,6 +156,7 @@ impl World {
         node.instances = i32::try_from(self.universe.instances.len()).unwrap_or(i32::MAX);
         self.universe.nodes = BTreeMap::from([(node.name.clone(), node)]);
         let (mut moves, mut pools) = (Moves::default(), BTreeSet::new());
+        moves.devices = self.devices.look(&self.universe, now);
         for key in agents {
             match self.agents.get(&key) {
                 Some(agent) => {
@@ -351,6 +370,7 @@ impl World {
         match key.kind {
             "Agent" => self.standings.get(&key.key()).map(serde_json::to_value),
             "MemoryPool" => self.pools.get(&key.key()).map(serde_json::to_value),
+            "Device" => self.devices.status(&key.key()).map(serde_json::to_value),
             _ => None,
         }
     }

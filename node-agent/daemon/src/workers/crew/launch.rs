@@ -72,6 +72,7 @@ impl CrewParts {
                 instances: self.instances.clone(),
                 turns: self.turns.clone(),
             },
+            self.devices.clone(),
         )
     }
 

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 use super::ToolProcesses;
 use crate::{
     clock::Clock,
+    devices::Devices,
     external::{Externals, Told},
     feed::Feed,
     instance::{Instance, Instances, PREPARING, Prepared, SeenOf},
@@ -79,6 +80,8 @@ pub(crate) struct CrewParts {
     pub mounts: Mounts,
     /// Tools that are processes.
     pub tools: Arc<ToolProcesses>,
+    /// What calls of its workers aim at.
+    pub devices: Devices,
     /// What the networks of programs share.
     pub networks: Networks,
     /// The metrics.

@@ -24,7 +24,7 @@ const PASSING: ReadonlySet<string> = new Set(['overloaded', 'restarting', 'stale
 
 /** The codes of a node: docs/syscalls.md. */
 export const CODES: ReadonlySet<string> = new Set([
-  'bad-signature', 'replayed', 'stale', 'unknown-syscall', 'bad-request', 'too-large', 'denied', 'approval-required',
+  'bad-signature', 'replayed', 'stale', 'unknown-syscall', 'bad-request', 'too-large', 'denied', 'guarded', 'approval-required',
   'approval-denied', 'approval-expired', 'already-answered', 'agent-cycle', 'too-many-turns',
   'quota-exceeded', 'overloaded', 'restarting', 'idempotency-mismatch', 'deadline-exceeded', 'cancelled',
   'outcome-unknown', 'not-found', 'already-exists', 'changed', 'not-running', 'offline', 'unreachable',

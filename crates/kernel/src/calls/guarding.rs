@@ -1,0 +1,112 @@
+//! Calls that do something to a device, held against what guards it; and what is remembered of them.
+
+use crate::{
+    effect::Step,
+    fact::Fact,
+    guard::{Aimed, Breach, Breached, Case, Guarding},
+    ids::CallId,
+    kernel::Kernel,
+    live::LiveCall,
+    name::Name,
+    outcome::Outcome,
+    refusal::Refusal,
+    syscall::Kind,
+};
+
+impl Kernel {
+    /// Replaces what guards a device, and forgets what was done to it as far as that no longer counts.
+    pub(crate) fn guard(&mut self, device: &Name, guards: Guarding, step: &mut Step) {
+        let counts = |point: &Name| match &guards {
+            Guarding::By { guards, .. } => guards.keeps(point).is_some(),
+            Guarding::Unknown => true,
+            Guarding::Gone => false,
+        };
+        let remembered = self.state.moves.points(device);
+        let points: Vec<Name> = remembered.filter(|it| !counts(it)).cloned().collect();
+        if !points.is_empty() {
+            let forgotten = Fact::MovesForgotten {
+                device: device.clone(),
+                points,
+                at: self.now,
+            };
+            self.record(forgotten, step);
+        }
+        self.live.watch.guard(device, guards);
+    }
+
+    /// The guardrail by which a person must agree, if all of them let the call pass.
+    pub(super) fn guarded(
+        &self,
+        kind: Kind,
+        aimed: Option<&Aimed>,
+    ) -> Result<Option<Name>, Refusal> {
+        if !kind.moves_a_device() {
+            return Ok(None);
+        }
+        let unknown = |why| Breached {
+            rule: None,
+            why,
+            reason: None,
+        };
+        let judged = match aimed {
+            None => Err(unknown(Breach::Aimless)),
+            Some(aimed) => match self.live.watch.guards(&aimed.aim.device) {
+                None => Err(unknown(Breach::Unguarded {
+                    device: aimed.aim.device.clone(),
+                    point: aimed.aim.point.clone(),
+                })),
+                Some(it) if it.generation != aimed.aim.generation => Err(unknown(Breach::Changed)),
+                Some(it) => self.case(aimed).judge(&it.guards),
+            },
+        };
+        judged.map_err(|Breached { rule, why, reason }| Refusal::Guarded { rule, why, reason })
+    }
+
+    fn case<'a>(
+        &'a self,
+        aimed: &'a Aimed,
+    ) -> Case<'a, impl Fn(&Name, &Name) -> Option<crate::Measure> + 'a> {
+        Case {
+            aimed,
+            now: self.now,
+            moves: &self.state.moves,
+            sensed: |device: &Name, point: &Name| self.live.watch.sensed(device, point, self.now),
+        }
+    }
+
+    /// What is remembered of a call that begins, where a rule counts it.
+    pub(super) fn moved(&self, call: CallId, kind: Kind, aimed: &Aimed) -> Option<Fact> {
+        let aim = &aimed.aim;
+        if !kind.moves_a_device() {
+            return None;
+        }
+        let guarded = self.live.watch.guards(&aim.device)?;
+        let keep_ms = guarded.guards.keeps(&aim.point)?;
+        Some(Fact::DeviceMoved {
+            device: aim.device.clone(),
+            point: aim.point.clone(),
+            value: aim.value,
+            keep_ms,
+            call: Some(call),
+            at: self.now,
+        })
+    }
+
+    /// What is remembered of a call that ends, where it was to write something and its driver says that it did not.
+    pub(super) fn undone(&self, call: CallId, live: &LiveCall, outcome: &Outcome) -> Option<Fact> {
+        let nothing = matches!(
+            outcome,
+            Outcome::Failed(_) | Outcome::Cancelled { .. } | Outcome::DeadlineExceeded
+        );
+        let aim = &live.aim.as_ref().filter(|_| nothing)?.aim;
+        let (device, point) = (&aim.device, &aim.point);
+        let mut newest = self.state.moves.of(device, point).iter().rev();
+        let it = newest.find(|it| it.call == Some(call))?;
+        it.value.map(|_| Fact::MoveUndone {
+            device: device.clone(),
+            point: point.clone(),
+            call,
+            at: self.now,
+        })
+    }
+}

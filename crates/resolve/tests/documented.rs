@@ -1,0 +1,99 @@
+//! What the page on devices shows is accepted, all of it.
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::Path};
+
+use aion_api::condition::Status;
+use aion_resolve::{
+    Key, Universe,
+    device::{InNamespace, judge_device},
+    parse_manifests,
+};
+
+fn page() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    fs::read_to_string(root.join("docs/devices.md")).unwrap()
+}
+
+fn blocks(page: &str) -> Vec<&str> {
+    let all = page.split("```yaml\n").skip(1);
+    all.map(|it| it.split("```").next().unwrap()).collect()
+}
+
+fn universe(text: &str) -> Universe {
+    let mut universe = Universe::default();
+    for manifest in parse_manifests(text, "docs/devices.md").unwrap() {
+        universe.insert(manifest.object, "default");
+    }
+    universe
+}
+
+fn judged(universe: &Universe, name: &str) -> (Status, String) {
+    let things = InNamespace {
+        universe,
+        namespace: "default",
+    };
+    let device = &universe.devices[&Key::new("default", name)];
+    let judged = judge_device(device, &things);
+    assert!(judged.resolved.is_some(), "{judged:?}");
+    (judged.guarded.status, judged.guarded.message)
+}
+
+#[test]
+fn the_first_device_of_the_page_is_one() {
+    let page = page();
+    let universe = universe(blocks(&page)[0]);
+    let (guarded, why) = judged(&universe, "kitchen-lamp");
+    assert_eq!(guarded, Status::False, "{why}");
+}
+
+#[test]
+fn the_guardrails_of_the_page_hold() {
+    let page = page();
+    let all = blocks(&page);
+    let shown = all
+        .iter()
+        .find(|it| it.starts_with("spec:\n  timeZone"))
+        .unwrap();
+    let house = "
+apiVersion: aion.dev/v1alpha1
+kind: DeviceBroker
+metadata: {name: home}
+spec: {url: 'mqtt://127.0.0.1:1883'}
+---
+apiVersion: aion.dev/v1alpha1
+kind: DeviceModel
+metadata: {name: thermostat}
+spec:
+  properties:
+    - {name: target, type: number, minimum: '0', maximum: '30', access: readWrite}
+  commands: [{name: boost}]
+  mqtt:
+    properties:
+      - {name: target, state: {topic: 'a/{{device}}'}, set: {topic: 'a/{{device}}/set'}}
+    commands:
+      - {name: boost, send: {topic: 'a/{{device}}/boost'}}
+---
+apiVersion: aion.dev/v1alpha1
+kind: DeviceModel
+metadata: {name: contact}
+spec:
+  properties: [{name: contact, type: choice, choices: [open, closed]}]
+  mqtt: {properties: [{name: contact, state: {topic: 'a/{{device}}'}}]}
+---
+apiVersion: aion.dev/v1alpha1
+kind: Device
+metadata: {name: window}
+spec: {model: contact, mqtt: {broker: home}}
+---
+apiVersion: aion.dev/v1alpha1
+kind: Device
+metadata: {name: heater}
+SPEC  model: thermostat
+  mqtt: {broker: home}
+";
+    let universe = universe(&house.replace("SPEC", shown));
+    let (guarded, why) = judged(&universe, "heater");
+    assert_eq!(guarded, Status::True);
+    assert!(why.contains("window-open"), "{why}");
+}

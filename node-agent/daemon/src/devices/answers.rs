@@ -1,0 +1,154 @@
+//! What agents and people are told of devices.
+
+use aion_abi::{
+    code::Code,
+    device::{Messages, Page, SeenDevice},
+    problem::Problem,
+    syscall::device::{
+        Described, HistoryRequest, HistoryResponse, ListRequest, ListResponse, MAX_DEVICES,
+        MAX_POINTS, ReadRequest, ReadResponse,
+    },
+};
+use aion_resolve::Key;
+
+use super::{Devices, Entry};
+
+/// What may be seen of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum May {
+    /// That it is there, and what it can do.
+    List,
+    /// What it says, too.
+    Read,
+}
+
+impl Devices {
+    /// A page of the devices of a namespace that `may` says something of.
+    ///
+    /// # Errors
+    /// For a page of no size.
+    pub(crate) fn list(
+        &self,
+        namespace: &str,
+        request: &ListRequest,
+        may: impl Fn(&str) -> Option<May>,
+    ) -> Result<ListResponse, Problem> {
+        if !(1..=MAX_DEVICES).contains(&request.limit) {
+            let what = format!("limit: it must be 1 to {MAX_DEVICES}");
+            return Err(Problem::new(Code::BadRequest, what));
+        }
+        let most = request.limit as usize;
+        let table = self.0.table.read();
+        let first = Key::new(namespace, request.after.as_deref().unwrap_or_default());
+        let after = request.after.is_some();
+        let all = table.devices.range(first.clone()..);
+        let own = all.take_while(|(key, _)| key.namespace == namespace);
+        let own = own.skip_while(|(key, _)| after && **key == first);
+        let mut shown = own.filter_map(|(key, it)| Some((it, may(&key.name)?)));
+        let now = self.0.now();
+        let devices = shown.by_ref().take(most).map(|(entry, may)| {
+            let mut it = described(entry);
+            if request.readings && may == May::Read {
+                let key = entry.device.compiled.key();
+                let read = entry.link.registry(|it| it.read(key, &[], now));
+                it.readings = read.map(|it| it.readings).unwrap_or_default();
+            }
+            it
+        });
+        let devices = devices.collect();
+        let more = shown.next().is_some();
+        Ok(ListResponse { devices, more })
+    }
+
+    /// What was heard last of a device.
+    ///
+    /// # Errors
+    /// `not-found` for a device or a property that is not there.
+    pub(crate) fn read(
+        &self,
+        namespace: &str,
+        request: &ReadRequest,
+    ) -> Result<ReadResponse, Problem> {
+        let entry = self.entry(namespace, &request.device)?;
+        let now = self.0.now();
+        let key = entry.device.compiled.key();
+        entry
+            .link
+            .registry(|it| it.read(key, &request.properties, now))
+    }
+
+    /// What a device was.
+    ///
+    /// # Errors
+    /// As [`Devices::read`]; `bad-request` for no points or too many.
+    pub(crate) fn history(
+        &self,
+        namespace: &str,
+        request: &HistoryRequest,
+    ) -> Result<HistoryResponse, Problem> {
+        if !(1..=MAX_POINTS).contains(&request.points) {
+            let what = format!("points: it must be 1 to {MAX_POINTS}");
+            return Err(Problem::new(Code::BadRequest, what));
+        }
+        let entry = self.entry(namespace, &request.device)?;
+        let (key, now) = (entry.device.compiled.key(), self.0.now());
+        entry.link.registry(|it| it.history(key, request, now))
+    }
+}
+
+impl Devices {
+    /// Some of the devices of a namespace, with what they said last.
+    pub(crate) fn seen(&self, namespace: &str, after: Option<&str>, limit: u32) -> Page {
+        let request = ListRequest {
+            after: after.map(str::to_owned),
+            limit,
+            readings: false,
+        };
+        let listed = self
+            .list(namespace, &request, |_| Some(May::List))
+            .unwrap_or_default();
+        let last = listed.devices.last().filter(|_| listed.more);
+        let next = last.map(|it| it.name.clone());
+        let seen = listed.devices.iter();
+        Page {
+            // One that went meanwhile is not there.
+            items: seen
+                .filter_map(|it| self.see(namespace, &it.name).ok())
+                .collect(),
+            next,
+        }
+    }
+
+    /// A device with what it said last.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub(crate) fn see(&self, namespace: &str, device: &str) -> Result<SeenDevice, Problem> {
+        let entry = self.entry(namespace, device)?;
+        let (key, now) = (entry.device.compiled.key(), self.0.now());
+        let (read, last_heard_ms, counts) = entry.link.registry(|it| {
+            let read = it.read(key, &[], now);
+            (read, it.last_seen(key, now), it.counts(key))
+        });
+        let counts = counts.unwrap_or_default();
+        Ok(SeenDevice {
+            described: Described {
+                readings: read?.readings,
+                ..described(&entry)
+            },
+            broker: entry.device.broker.clone(),
+            last_heard_ms,
+            messages: Messages {
+                taken: counts.taken,
+                left_out: counts.left_out + counts.lost,
+                unread: counts.unread,
+            },
+        })
+    }
+}
+
+fn described(entry: &Entry) -> Described {
+    let compiled = &entry.device.compiled;
+    let reach = entry.link.registry(|it| it.reach(compiled.key()));
+    compiled.describe(reach.unwrap_or_default())
+}

@@ -1,0 +1,134 @@
+//! What devices are told: one message that leaves once, and the word of the device that it did it.
+
+use std::time::Duration;
+
+use aion_abi::{
+    code::Code,
+    problem::Problem,
+    syscall::device::{CommandRequest, ConfirmedBy, DoneResponse, Value, WriteRequest},
+};
+use aion_api::Delivery;
+use aion_device::{Confirm, Order};
+use aion_drivers::device::{Publish, Qos};
+use tokio::time::timeout;
+
+use super::{Devices, Entry};
+
+/// When a device that is being told something is worth another try.
+const AGAIN_MS: u64 = 500;
+
+impl Devices {
+    /// Sets a property. Ends when the device says that it is so.
+    ///
+    /// # Errors
+    /// `unreachable` where nothing was sent, `outcome-unknown` where something was and nobody says that it was done.
+    pub(crate) async fn write(
+        &self,
+        namespace: &str,
+        request: &WriteRequest,
+    ) -> Result<DoneResponse, Problem> {
+        let entry = self.entry(namespace, &request.device)?;
+        let order = entry
+            .device
+            .compiled
+            .set(&request.property, &request.value)?;
+        self.order(&entry, order).await
+    }
+
+    /// Has a device do something. Ends when the device says that it did.
+    ///
+    /// # Errors
+    /// As [`Devices::write`].
+    pub(crate) async fn command(
+        &self,
+        namespace: &str,
+        request: &CommandRequest,
+    ) -> Result<DoneResponse, Problem> {
+        let entry = self.entry(namespace, &request.device)?;
+        let order = entry
+            .device
+            .compiled
+            .command(&request.command, &request.arguments)?;
+        self.order(&entry, order).await
+    }
+
+    async fn order(&self, entry: &Entry, order: Order) -> Result<DoneResponse, Problem> {
+        let (link, key) = (&entry.link, entry.device.compiled.key());
+        let connection = link.connection()?;
+        let Ok(_told) = entry.told.try_lock() else {
+            let what = format!("device {} is being told something already", key.name);
+            return Err(Problem::new(Code::Overloaded, what).retry_after_ms(AGAIN_MS));
+        };
+        let heard = match &order.confirm {
+            Confirm::Broker => None,
+            confirm => Some(link.expect(key, confirm.clone())),
+        };
+        let publish = Publish {
+            topic: order.topic,
+            payload: order.payload.into(),
+            qos: match order.delivery {
+                Delivery::AtMostOnce => Qos::AtMostOnce,
+                Delivery::AtLeastOnce => Qos::AtLeastOnce,
+                Delivery::ExactlyOnce => Qos::ExactlyOnce,
+            },
+            retain: false,
+        };
+        connection.publish(publish).await?;
+        let Some(heard) = heard else {
+            return Ok(confirmed(ConfirmedBy::Broker, None));
+        };
+        let within = Duration::from_millis(order.confirm_ms);
+        match timeout(within, heard).await {
+            Ok(Ok(value)) => Ok(confirmed(ConfirmedBy::Device, value)),
+            // The device is gone from this node, or is another one now.
+            Ok(Err(_)) => Err(unknown(format!(
+                "device {} was changed or taken away before it said that it did it",
+                key.name
+            ))),
+            Err(_) => self.as_it_was(entry, &order.confirm, within),
+        }
+    }
+
+    /// A device that is as it was to be may have nothing to say about it: then what it said itself before counts.
+    fn as_it_was(
+        &self,
+        entry: &Entry,
+        confirm: &Confirm,
+        within: Duration,
+    ) -> Result<DoneResponse, Problem> {
+        let key = entry.device.compiled.key();
+        let name = &key.name;
+        let seconds = within.as_secs();
+        let Confirm::State { property, value } = confirm else {
+            return Err(unknown(format!(
+                "device {name} was told, and did not say within {seconds} s that it did it"
+            )));
+        };
+        let now = self.0.now();
+        let is = entry.link.registry(|it| it.said(key, property, now));
+        if is.as_ref() == Some(value) {
+            return Ok(confirmed(ConfirmedBy::Device, is));
+        }
+        let read = entry
+            .link
+            .registry(|it| it.read(key, std::slice::from_ref(property), now));
+        let last = read.ok().and_then(|it| it.readings.into_iter().next());
+        let last = last.and_then(|it| it.value);
+        let is = last.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
+        Err(unknown(format!(
+            "device {name} was told, and did not say within {seconds} s that {property} is {value}: it says {is}"
+        )))
+    }
+}
+
+fn confirmed(confirmed_by: ConfirmedBy, value: Option<Value>) -> DoneResponse {
+    DoneResponse {
+        confirmed_by,
+        value,
+    }
+}
+
+fn unknown(what: String) -> Problem {
+    Problem::new(Code::OutcomeUnknown, what)
+        .remedy("look at the device before you tell it again: it may have done it, or may still")
+}

@@ -1,0 +1,443 @@
+//! A broker: the connection to it, and the devices that are reached by it.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use aion_abi::{code::Code, problem::Problem, syscall::device::Value};
+use aion_api::{DeviceBrokerSpec, MqttVersion, ValueType};
+use aion_device::{
+    Change, Confirm, Heard, Limits, Link as Reached, Message as Heeded, Moment, Registry,
+    Subscriptions,
+};
+use aion_drivers::{
+    device::{Broker, Connection, Hearing, LinkState, Message, Qos, Version},
+    outbound::Endpoint,
+    secrets::SecretRef,
+};
+use aion_kernel::Millis;
+use aion_policy::count;
+use aion_resolve::{Key, device::ResolvedDevice};
+use parking_lot::{Mutex, RwLock};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{sleep, sleep_until},
+};
+
+use super::{Happened, Shared};
+use crate::telemetry::BrokerCounters;
+
+/// Unless the broker says otherwise.
+const KEEP_ALIVE_SECONDS: u32 = 30;
+const MAX_MESSAGE_KIB: u32 = 64;
+const MESSAGES_PER_SECOND: u32 = 50;
+/// How long after an authority could not be read it is looked for again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub(super) struct Link {
+    /// What the broker says of itself.
+    pub(super) reached: Arc<DeviceBrokerSpec>,
+    /// Its namespace and name.
+    key: Key,
+    counters: BrokerCounters,
+    registry: Mutex<Registry>,
+    /// What of the devices is waited for.
+    waiting: Mutex<Vec<Waiter>>,
+    /// There once the broker's authority is read, until nobody is reached by it.
+    connection: RwLock<Connected>,
+    /// Why the broker is away, while it is.
+    away: Mutex<Option<String>>,
+    /// Topics that the broker does not let the node listen to.
+    refused: Mutex<BTreeSet<String>>,
+    /// What was left out is due, or it is closed.
+    due: Arc<Notify>,
+}
+
+enum Connected {
+    NotYet,
+    By(Arc<dyn Connection>),
+    Closed,
+}
+
+/// Somebody who waits for a device to say that it did something.
+struct Waiter {
+    device: aion_device::Key,
+    confirm: Confirm,
+    told: oneshot::Sender<Option<Value>>,
+}
+
+impl Link {
+    /// Begins to reach a broker.
+    pub(super) fn open(
+        shared: &Arc<Shared>,
+        key: Key,
+        reached: Arc<DeviceBrokerSpec>,
+    ) -> Arc<Self> {
+        let limits = Limits {
+            messages_per_second: reached
+                .messages_per_second
+                .map_or(MESSAGES_PER_SECOND, count),
+            ..Limits::default()
+        };
+        let counters = shared.parts.telemetry.broker(&key.to_string());
+        let link = Arc::new(Self {
+            reached,
+            key,
+            registry: Mutex::new(Registry::new(limits, shared.now())),
+            counters,
+            waiting: Mutex::default(),
+            connection: RwLock::new(Connected::NotYet),
+            away: Mutex::new(Some("its broker is not connected yet".to_owned())),
+            refused: Mutex::default(),
+            due: Arc::default(),
+        });
+        let (weak, of) = (Arc::downgrade(&link), Arc::downgrade(shared));
+        tokio::spawn(connect(weak.clone(), of.clone()));
+        tokio::spawn(take_what_is_due(weak, of));
+        link
+    }
+
+    /// Its namespace and name.
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Nobody is to be reached by it any more.
+    pub(super) fn close(&self) {
+        *self.away.lock() = Some("its broker is reached otherwise now".to_owned());
+        *self.connection.write() = Connected::Closed;
+        self.due.notify_one();
+    }
+
+    /// Why its broker is away, while it is.
+    pub(super) fn away(&self) -> Option<String> {
+        self.away.lock().clone()
+    }
+
+    /// A topic of a device that the broker does not let the node listen to.
+    pub(super) fn refused(&self, device: &ResolvedDevice) -> Option<String> {
+        let refused = self.refused.lock();
+        if refused.is_empty() {
+            return None;
+        }
+        let mut topics = device.compiled.topics().into_iter();
+        let topic = topics.find(|it| refused.contains(it))?;
+        Some(format!(
+            "broker {} does not let the node listen to {topic}: give its user the right to it",
+            self.key.name
+        ))
+    }
+
+    fn topics(&self) -> Vec<String> {
+        self.registry(|it| it.topics().map(str::to_owned).collect())
+    }
+
+    pub(super) fn registry<T>(&self, with: impl FnOnce(&mut Registry) -> T) -> T {
+        with(&mut self.registry.lock())
+    }
+
+    pub(super) fn listen(&self, device: &ResolvedDevice) {
+        let changed = self.registry(|it| it.insert(Arc::clone(&device.compiled)));
+        self.subscribe(changed);
+    }
+
+    pub(super) fn forget(&self, device: &ResolvedDevice) {
+        let key = device.compiled.key();
+        let changed = self.registry(|it| it.remove(key));
+        self.waiting.lock().retain(|it| it.device != *key);
+        self.subscribe(changed);
+    }
+
+    fn subscribe(&self, changed: Subscriptions) {
+        let mut refused = self.refused.lock();
+        changed.remove.iter().for_each(|it| {
+            refused.remove(it);
+        });
+        drop(refused);
+        let Connected::By(connection) = &*self.connection.read() else {
+            // All of it is subscribed when there is one.
+            return;
+        };
+        if !changed.remove.is_empty() {
+            connection.unsubscribe(changed.remove);
+        }
+        if !changed.add.is_empty() {
+            connection.subscribe(at_least_once(changed.add));
+        }
+    }
+
+    /// The connection, while the broker is there.
+    ///
+    /// # Errors
+    /// Where it is not: nothing was sent.
+    pub(super) fn connection(&self) -> Result<Arc<dyn Connection>, Problem> {
+        if let Some(why) = self.away() {
+            let what = format!("broker {} is away: {why}", self.key.name);
+            return Err(Problem::new(Code::Unreachable, what)
+                .remedy("nothing was sent: try again when it is back"));
+        }
+        match &*self.connection.read() {
+            Connected::By(connection) => Ok(Arc::clone(connection)),
+            Connected::NotYet | Connected::Closed => Err(Problem::new(
+                Code::Unreachable,
+                "its broker is not connected",
+            )),
+        }
+    }
+
+    /// Waits for a device to say from now on that it did something. Gives what the property is then.
+    pub(super) fn expect(
+        &self,
+        device: &aion_device::Key,
+        confirm: Confirm,
+    ) -> oneshot::Receiver<Option<Value>> {
+        let (told, heard) = oneshot::channel();
+        let mut waiting = self.waiting.lock();
+        waiting.retain(|it| !it.told.is_closed());
+        waiting.push(Waiter {
+            device: device.clone(),
+            confirm,
+            told,
+        });
+        heard
+    }
+
+    /// Takes in what was heard of its devices.
+    fn heard(&self, shared: &Shared, heard: Vec<Heard>, now: Moment) {
+        for it in heard {
+            self.answer(&it);
+            let of = it.device().key();
+            let key = Key::new(&of.namespace, &of.name);
+            match it {
+                Heard::Value {
+                    device,
+                    property,
+                    value,
+                    change,
+                } => {
+                    shared.sensed(&key, &property, change != Change::Same);
+                    let before = match change {
+                        Change::First => None,
+                        Change::From(before) => Some(before),
+                        Change::Same | Change::Retained => continue,
+                    };
+                    if shared.happenings.wants(&key) {
+                        let kind = device.kind_of(&property).map(|(kind, _)| kind);
+                        shared.happenings.tell(Happened {
+                            device: key,
+                            property: property.to_string(),
+                            value,
+                            before,
+                            text: kind == Some(ValueType::Text),
+                            at: now.wall,
+                        });
+                    }
+                }
+                Heard::Reach { .. } => shared.reach_changed(&key),
+                Heard::Unread { .. } => self.counters.unread.inc(),
+                Heard::Done { .. } => {}
+            }
+        }
+    }
+
+    /// Tells those who wait for it.
+    fn answer(&self, heard: &Heard) {
+        let mut waiting = self.waiting.lock();
+        let mut at = 0;
+        while let Some(it) = waiting.get(at) {
+            if heard.confirms(&it.device, &it.confirm) {
+                let value = match heard {
+                    Heard::Value { value, .. } => Some(value.clone()),
+                    _ => None,
+                };
+                let _ = waiting.swap_remove(at).told.send(value);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn broker(&self, node: &str, authority: Option<Arc<str>>) -> Broker {
+        let spec = &self.reached;
+        let secret = |key: &aion_api::program::SecretKey| SecretRef {
+            secret: key.secret.clone(),
+            key: key.key.clone(),
+        };
+        Broker {
+            endpoint: Endpoint {
+                name: self.key.name.clone(),
+                tenant: self.key.namespace.as_str().into(),
+                url: spec.url.clone(),
+                secret: spec.password.as_ref().map(secret),
+            },
+            authority,
+            version: match spec.version {
+                MqttVersion::V5 => Version::V5,
+                MqttVersion::V311 => Version::V311,
+            },
+            client_id: client_id(node, &self.key),
+            username: spec.username.clone(),
+            keep_alive: Duration::from_secs(
+                spec.keep_alive_seconds
+                    .map_or(KEEP_ALIVE_SECONDS, count)
+                    .into(),
+            ),
+            max_packet: spec.max_message_kib.map_or(MAX_MESSAGE_KIB, count) << 10,
+        }
+    }
+}
+
+/// Connects, once the authority whose certificates count is read.
+async fn connect(link: Weak<Link>, shared: Weak<Shared>) {
+    loop {
+        let (Some(it), Some(of)) = (link.upgrade(), shared.upgrade()) else {
+            return;
+        };
+        let authority = match &it.reached.authority {
+            None => None,
+            Some(key) => {
+                let secret = SecretRef {
+                    secret: key.secret.clone(),
+                    key: key.key.clone(),
+                };
+                let tenant = it.key.namespace.as_str().into();
+                match of.parts.secrets.text(&tenant, &secret).await {
+                    Ok(pem) => Some(Arc::from(pem.expose())),
+                    Err(problem) => {
+                        *it.away.lock() = Some(problem.to_string());
+                        drop((it, of));
+                        sleep(AGAIN).await;
+                        continue;
+                    }
+                }
+            }
+        };
+        let ear = Ear {
+            link: link.clone(),
+            shared: shared.clone(),
+        };
+        let broker = it.broker(&of.parts.node, authority);
+        let connection = of.parts.driver.open(broker, Arc::new(ear));
+        let connection: Arc<dyn Connection> = Arc::from(connection);
+        let mut connected = it.connection.write();
+        // What is put in from now on finds the connection.
+        if matches!(*connected, Connected::NotYet) {
+            connection.subscribe(at_least_once(it.topics()));
+            *connected = Connected::By(connection);
+        }
+        return;
+    }
+}
+
+/// Takes what was left out of a loud device, the last of each topic, when its share lets it. Holds nothing of the link while it
+/// waits.
+async fn take_what_is_due(link: Weak<Link>, shared: Weak<Shared>) {
+    loop {
+        let Some((it, of)) = link.upgrade().zip(shared.upgrade()) else {
+            return;
+        };
+        if matches!(*it.connection.read(), Connected::Closed) {
+            return;
+        }
+        let now = of.now();
+        let (heard, next) = it.registry(|registry| (registry.take_due(now), registry.due()));
+        it.heard(&of, heard, now);
+        let (clock, due) = (of.parts.clock, Arc::clone(&it.due));
+        drop((it, of));
+        let woken = async {
+            match next {
+                Some(at) => sleep_until(clock.instant(Millis(at)).into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due.notified() => {}
+            () = woken => {}
+        }
+    }
+}
+
+/// What the connection tells of what it hears.
+struct Ear {
+    link: Weak<Link>,
+    shared: Weak<Shared>,
+}
+
+impl Hearing for Ear {
+    fn message(&self, message: Message<'_>) {
+        let Some((link, shared)) = self.link.upgrade().zip(self.shared.upgrade()) else {
+            return;
+        };
+        let now = shared.now();
+        let heeded = Heeded {
+            topic: message.topic,
+            payload: message.payload,
+            retained: message.retained,
+        };
+        let (heard, before, after) = link.registry(|it| {
+            let before = it.due();
+            (it.take(heeded, now), before, it.due())
+        });
+        link.counters.taken.inc();
+        link.heard(&shared, heard, now);
+        if after.is_some() && after != before {
+            link.due.notify_one();
+        }
+    }
+
+    fn link(&self, state: LinkState) {
+        let Some((link, shared)) = self.link.upgrade().zip(self.shared.upgrade()) else {
+            return;
+        };
+        let up = state == LinkState::Up;
+        *link.away.lock() = match state {
+            LinkState::Up => None,
+            LinkState::Down { why, .. } => {
+                link.counters.lost.inc();
+                tracing::warn!(broker = %link.key, %why, "a broker is away");
+                Some(why.to_string())
+            }
+        };
+        if up {
+            tracing::info!(broker = %link.key, "connected to a broker");
+            link.refused.lock().clear();
+        }
+        let now = shared.now();
+        let devices: Vec<_> = link.registry(|it| {
+            // Every session begins anew: what was said meanwhile is lost.
+            it.link(if up { Reached::New } else { Reached::Away }, now);
+            it.devices().map(|it| it.key().name.clone()).collect()
+        });
+        for device in devices {
+            shared.reach_changed(&Key::new(&link.key.namespace, &device));
+        }
+    }
+
+    fn refused(&self, topic: &str, why: Problem) {
+        let Some((link, shared)) = self.link.upgrade().zip(self.shared.upgrade()) else {
+            return;
+        };
+        tracing::warn!(broker = %link.key, topic, %why, "a broker does not let the node listen");
+        link.refused.lock().insert(topic.to_owned());
+        for device in link.registry(|it| it.hearers(topic)) {
+            shared
+                .standing
+                .changed(&Key::new(&link.key.namespace, &device.name));
+        }
+    }
+}
+
+fn at_least_once(topics: Vec<String>) -> Vec<(String, Qos)> {
+    topics
+        .into_iter()
+        .map(|it| (it, Qos::AtLeastOnce))
+        .collect()
+}
+
+/// One name for each node and broker: a broker ends the connection of who comes under a name that is there already.
+fn client_id(node: &str, broker: &Key) -> String {
+    format!("aion-{node}-{}-{}", broker.namespace, broker.name)
+}

@@ -1,0 +1,208 @@
+//! The devices of the folder: what they come to, and how they stand. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aion_abi::date::UnixMillis;
+use aion_api::{DeviceStatus, condition};
+use aion_resolve::{
+    Key, Universe,
+    device::{InNamespace, JudgedDevice, LiveDevice, device_conditions, judge_device},
+    identity,
+};
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+
+use super::manifests::ObjectKey;
+use crate::devices::DeviceChange;
+
+/// See the module. A change of one costs what hangs on it.
+#[derive(Debug, Default)]
+pub(super) struct DeviceStandings {
+    rows: BTreeMap<Key, Row>,
+    /// Those that cannot be listened to: what would mend them may be of any name.
+    unsound: BTreeSet<Key>,
+    /// By what guardrails look at: whose.
+    lookers: BTreeMap<Key, BTreeSet<Key>>,
+    touched: BTreeSet<Key>,
+}
+
+#[derive(Debug)]
+struct Row {
+    judged: JudgedDevice,
+    /// What it was judged by.
+    of: String,
+    live: Option<LiveDevice>,
+    status: DeviceStatus,
+}
+
+impl DeviceStandings {
+    /// An object is another one now, or gone. Says whether it is one that only devices hang on.
+    pub(super) fn touch(&mut self, object: &ObjectKey, universe: &Universe) -> bool {
+        let key = object.key();
+        let beside = |it: &&Key| it.namespace == key.namespace;
+        let mut hang: BTreeSet<Key> = match object.kind {
+            "Device" => BTreeSet::from([key.clone()]),
+            "DeviceModel" => {
+                let of_model = universe
+                    .devices
+                    .iter()
+                    .filter(|(_, it)| it.spec.model == key.name);
+                of_model.map(|(it, _)| it).filter(beside).cloned().collect()
+            }
+            "DeviceBroker" => {
+                let by = universe.devices.iter();
+                let by = by.filter(|(_, it)| it.spec.mqtt.broker == key.name);
+                by.map(|(it, _)| it).filter(beside).cloned().collect()
+            }
+            _ => return false,
+        };
+        hang.extend(self.unsound.iter().filter(beside).cloned());
+        let lookers = hang.iter().filter_map(|it| self.lookers.get(it));
+        let lookers: Vec<Key> = lookers.flatten().cloned().collect();
+        hang.extend(lookers);
+        self.touched.append(&mut hang);
+        true
+    }
+
+    /// Looks anew at what was touched.
+    pub(super) fn look(&mut self, universe: &Universe, now: &Time) -> Vec<DeviceChange> {
+        let touched = std::mem::take(&mut self.touched);
+        touched
+            .into_iter()
+            .filter_map(|key| self.judge(universe, key, now))
+            .collect()
+    }
+
+    fn judge(&mut self, universe: &Universe, key: Key, now: &Time) -> Option<DeviceChange> {
+        let Some(device) = universe.devices.get(&key) else {
+            let row = self.rows.remove(&key);
+            self.unsound.remove(&key);
+            let before = row.as_ref().map(|it| it.judged.looks_at.clone());
+            self.looks_at(&key, before.unwrap_or_default(), &BTreeSet::new());
+            return row.map(|_| DeviceChange::Gone { key, deleted: true });
+        };
+        let things = InNamespace {
+            universe,
+            namespace: &key.namespace,
+        };
+        let judged = judge_device(device, &things);
+        let before = self.rows.get(&key).map(|it| it.judged.looks_at.clone());
+        self.looks_at(&key, before.unwrap_or_default(), &judged.looks_at);
+        let others = judged
+            .looks_at
+            .iter()
+            .map(|it| Key::new(&key.namespace, it));
+        let others = others.filter_map(|it| universe.devices.get(&it));
+        let models = others.map(|it| {
+            (
+                &it.spec.model,
+                universe
+                    .device_models
+                    .get(&Key::new(&key.namespace, &it.spec.model)),
+            )
+        });
+        let models: Vec<_> = models
+            .map(|(name, it)| (name, it.map(|it| &it.spec)))
+            .collect();
+        let model = universe
+            .device_models
+            .get(&Key::new(&key.namespace, &device.spec.model));
+        let broker = universe
+            .device_brokers
+            .get(&Key::new(&key.namespace, &device.spec.mqtt.broker));
+        let (labels, uid) = (&device.metadata.labels, &device.metadata.uid);
+        let own = (&device.spec, labels, uid);
+        let beside = (model.map(|it| &it.spec), broker.map(|it| &it.spec));
+        let of = identity::hash(&(own, beside, models)).unwrap_or_default();
+        let before = self.rows.get(&key);
+        let listens = judged.resolved.is_some();
+        match listens {
+            true => self.unsound.remove(&key),
+            false => self.unsound.insert(key.clone()),
+        };
+        // What it said still counts while nothing of it is another.
+        let same = before.is_some_and(|it| it.of == of);
+        let live = before.and_then(|it| it.live.clone()).filter(|_| listens);
+        let heard = before
+            .map(|it| it.judged.resolved.is_some())
+            .unwrap_or_default();
+        let row = Row {
+            status: DeviceStatus::default(),
+            judged: judged.clone(),
+            of,
+            live,
+        };
+        let before = self.rows.insert(key.clone(), row).map(|it| it.status);
+        self.write(universe, &key, before, now);
+        match judged.resolved {
+            Some(resolved) => (!same).then(|| DeviceChange::Put(Box::new(resolved))),
+            None => heard.then_some(DeviceChange::Gone {
+                key,
+                deleted: false,
+            }),
+        }
+    }
+
+    fn looks_at(&mut self, key: &Key, before: BTreeSet<String>, now: &BTreeSet<String>) {
+        for name in before.difference(now) {
+            let of = Key::new(&key.namespace, name);
+            if let Some(by) = self.lookers.get_mut(&of) {
+                by.remove(key);
+                if by.is_empty() {
+                    self.lookers.remove(&of);
+                }
+            }
+        }
+        for name in now {
+            let of = Key::new(&key.namespace, name);
+            self.lookers.entry(of).or_default().insert(key.clone());
+        }
+    }
+
+    /// The node's word on a device.
+    pub(super) fn stands(&mut self, universe: &Universe, key: &Key, live: LiveDevice, now: &Time) {
+        let Some(row) = self.rows.get_mut(key) else {
+            return;
+        };
+        row.live = Some(live);
+        let before = row.status.clone();
+        self.write(universe, key, Some(before), now);
+    }
+
+    fn write(&mut self, universe: &Universe, key: &Key, before: Option<DeviceStatus>, now: &Time) {
+        let generation = universe
+            .devices
+            .get(key)
+            .and_then(|it| it.metadata.generation);
+        let Some(row) = self.rows.get_mut(key) else {
+            return;
+        };
+        let before = before.unwrap_or_default();
+        let judgements = device_conditions(&row.judged, row.live.as_ref());
+        let seen = row.live.as_ref().and_then(|it| it.last_seen);
+        row.status = DeviceStatus {
+            observed_generation: generation,
+            conditions: condition::write(&before.conditions, &judgements, generation, now),
+            last_seen: seen.and_then(minute).or(before.last_seen),
+        };
+    }
+
+    /// How a device stands.
+    pub(super) fn status(&self, key: &Key) -> Option<&DeviceStatus> {
+        self.rows.get(key).map(|it| &it.status)
+    }
+
+    /// All that are listened to, for who begins to listen.
+    pub(super) fn all(&self) -> impl Iterator<Item = DeviceChange> {
+        let resolved = self
+            .rows
+            .values()
+            .filter_map(|it| it.judged.resolved.clone());
+        resolved.map(|it| DeviceChange::Put(Box::new(it)))
+    }
+}
+
+/// A date, by the minute.
+fn minute(at: UnixMillis) -> Option<Time> {
+    let ms = i64::try_from(at.0 - at.0 % 60_000).ok()?;
+    Timestamp::from_millisecond(ms).ok().map(Time)
+}
