@@ -59,6 +59,9 @@ pub(crate) enum Command {
     /// Show what starts turns of agents, and start one by hand
     #[command(subcommand)]
     Trigger(commands::trigger::TriggerCommand),
+    /// Look at devices: what they are, what they say, and what they were
+    #[command(subcommand)]
+    Device(commands::device::DeviceCommand),
     /// Show what an agent's worker wrote, and the node about it
     Logs(commands::logs::LogsArgs),
     /// Look at what an agent remembers, and have it forget

@@ -81,6 +81,7 @@ async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Trigger(command) => commands::trigger::run(context, command).await,
         Command::Approvals(args) => commands::approvals::run(context, args).await,
         Command::Key(command) => commands::key::run(context, command).await,
+        Command::Device(command) => commands::device::run(context, command).await,
         Command::Logs(args) => commands::logs::run(context, args).await,
         Command::Memory(command) => commands::memory::run(context, command).await,
         Command::Tools(args) => commands::tools::run(context, args).await,

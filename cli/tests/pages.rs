@@ -112,6 +112,7 @@ fn what_the_readme_tells_to_type_is_understood() {
         "docs/agents.md",
         "docs/approvals.md",
         "docs/cli.md",
+        "docs/devices.md",
         "docs/gateway.md",
         "docs/sdk-python.md",
         "docs/sdk-typescript.md",

@@ -9,6 +9,7 @@ pub(crate) mod completion;
 pub(crate) mod delete;
 pub(crate) mod describe;
 pub(crate) mod dev;
+pub(crate) mod device;
 pub(crate) mod events;
 pub(crate) mod explain;
 mod form;

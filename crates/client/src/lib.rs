@@ -8,6 +8,7 @@
 mod address;
 mod answer;
 mod approvals;
+mod devices;
 mod events;
 mod failure;
 mod keys;

@@ -87,6 +87,8 @@ async fn fill(
         "Agent" => skip.agents,
         "AgentPolicy" | "ClusterAgentPolicy" => skip.policies,
         "TrustPolicy" => skip.trust,
+        // No agent hangs on them: what may be done with a device is a right, whether it is there or not.
+        "Device" | "DeviceBroker" | "DeviceModel" => true,
         _ => false,
     };
     let written = KINDS.iter().filter(|kind| kind.written_by_people);
