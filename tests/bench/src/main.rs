@@ -5,6 +5,7 @@
 
 mod answer;
 mod density;
+mod devices;
 mod documents;
 mod echo;
 mod events;
@@ -91,6 +92,8 @@ enum Subject {
     Proxy,
     /// Syscalls by the SDKs.
     Sdk,
+    /// Ten thousand devices of one node.
+    Devices,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -147,6 +150,7 @@ fn main() -> Result<()> {
                 Subject::Ebpf => ("following in the kernel", kernel_tracing::measure()),
                 Subject::Density => ("agents at the same time", density::measure(&runtime)),
                 Subject::Verify => ("verifying", verify::measure(&runtime)),
+                Subject::Devices => ("devices", devices::measure(args.rounds)),
                 Subject::Gateway => ("the gateway", gateway::measure(&runtime)),
                 Subject::Proxy => (
                     "models by the gateway",
