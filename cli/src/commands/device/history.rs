@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, args: &HistoryArgs) -> Result<(), Fai
         return Ok(());
     }
     if answer.older_gone {
-        context.note("what is older is not kept any more");
+        context.note("what was before the first point is not kept");
     }
     let zone = TimeZone::system();
     let bars = bars(&answer);

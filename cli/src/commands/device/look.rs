@@ -94,14 +94,14 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
     if let Some(description) = &it.description {
         head += &format!(": {description}");
     }
-    context.print(&head)?;
+    context.print(&format!("{head}\n"))?;
     let labels = it
         .labels
         .iter()
         .map(|(key, value)| format!("{key}={value}"));
     let labels: Vec<_> = labels.collect();
     if !labels.is_empty() {
-        context.print(&format!("labels: {}", labels.join(", ")))?;
+        context.print(&format!("labels: {}\n", labels.join(", ")))?;
     }
     let counts = seen.messages;
     let mut messages = format!(
@@ -116,7 +116,7 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
     if counts.unread > 0 {
         messages += &format!(", {} that cannot be read", counts.unread);
     }
-    context.print(&messages)?;
+    context.print(&format!("{messages}\n"))?;
     let rows: Vec<_> = it
         .properties
         .iter()
@@ -124,7 +124,7 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
         .collect();
     if !rows.is_empty() {
         let headings = ["property", "is", "unit", "age", "may be", "set"];
-        context.print("")?;
+        context.print("\n")?;
         context.print(&table(&context.screen, &headings, &rows))?;
     }
     let rows: Vec<_> = it
@@ -144,7 +144,7 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
         })
         .collect();
     if !rows.is_empty() {
-        context.print("")?;
+        context.print("\n")?;
         context.print(&table(
             &context.screen,
             &["command", "takes", "what happens"],

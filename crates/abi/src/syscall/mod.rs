@@ -128,7 +128,12 @@ impl Syscall {
 
     /// What whoever has the right to it may do, for people: the words after *may*.
     pub fn deed(self, target: &str) -> String {
-        let said = self.words().replace("{}", target);
+        // A right to devices that names none is about all of them.
+        let words = match target.is_empty() {
+            true => self.words().replace("the device {}", "every device"),
+            false => self.words().to_owned(),
+        };
+        let said = words.replace("{}", target);
         said.trim_end().to_owned()
     }
 }
@@ -159,6 +164,8 @@ mod tests {
             assert_eq!(Syscall::from_name(syscall.name()), Some(syscall));
             assert!(is_family(syscall.family()));
         }
+        assert_eq!(Syscall::DeviceRead.deed("lamp"), "read the device lamp");
+        assert_eq!(Syscall::DeviceRead.deed(""), "read every device");
         assert_eq!(Syscall::from_path("/v1/sys/null/"), None);
         assert!(is_family("device") && !is_family("calendar"));
     }

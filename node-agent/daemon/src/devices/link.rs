@@ -398,7 +398,7 @@ impl Hearing for Ear {
             LinkState::Down { why, .. } => {
                 link.counters.lost.inc();
                 tracing::warn!(broker = %link.key, %why, "a broker is away");
-                Some(why.to_string())
+                Some(format!("{}: {}", why.detail, why.remedy))
             }
         };
         if up {
