@@ -1,0 +1,84 @@
+//! `aionctl device` against a stand-in of the daemon.
+#![allow(clippy::unwrap_used)]
+
+mod admin;
+
+use admin::{Answer, Node};
+use serde_json::{Value, json};
+
+fn lamp() -> Value {
+    json!({
+        "name": "lamp", "model": "dimmable", "description": "Over the table", "labels": {"room": "kitchen"},
+        "reach": "online", "broker": "home",
+        "properties": [
+            {"name": "power", "type": "boolean", "writable": true},
+            {"name": "brightness", "type": "integer", "unit": "%", "minimum": 0.0, "maximum": 100.0, "writable": true},
+            {"name": "code", "type": "text", "writable": true, "writeOnly": true},
+        ],
+        "commands": [{"name": "blink", "arguments": [{"name": "times", "type": "integer", "minimum": 1.0}]}],
+        "readings": [
+            {"property": "power", "value": true, "atMs": 0, "ageMs": 61_500},
+            {"property": "brightness", "value": 40, "unit": "%", "atMs": 0, "ageMs": 3_600_000, "stale": true,
+                "unread": "\"abc\" is not a number"},
+        ],
+        "messages": {"taken": 12, "leftOut": 3, "unread": 1},
+    })
+}
+
+#[test]
+fn devices_are_listed_page_by_page_with_what_they_say() {
+    let node = Node::start();
+    let first = json!({"items": [lamp()], "next": "lamp"});
+    let mut away = lamp();
+    (away["name"], away["reach"], away["readings"]) =
+        ("shed".into(), "broker-away".into(), json!([]));
+    let second = json!({"items": [away]});
+    node.on(
+        "GET /api/v1/namespaces/default/devices?",
+        Answer::json(&first),
+    )
+    .on(
+        "GET /api/v1/namespaces/default/devices?after=lamp",
+        Answer::json(&second),
+    );
+    let ran = node.aionctl(&["device", "list"]);
+    assert_eq!(
+        ran.out,
+        "DEVICE   MODEL      IS               HEARD   SAYS\n\
+         lamp     dimmable   online           never   power true, brightness 40 % (stale)\n\
+         shed     dimmable   broker is away   never\n",
+        "{ran:?}"
+    );
+    let whole = node.aionctl(&["device", "list", "-o", "json"]);
+    let whole: Value = serde_json::from_str(&whole.out).unwrap();
+    assert_eq!(whole["items"][1]["name"], "shed");
+}
+
+#[test]
+fn a_device_is_described_line_by_line() {
+    let node = Node::start();
+    node.on(
+        "GET /api/v1/namespaces/default/devices/lamp",
+        Answer::json(&lamp()),
+    );
+    let ran = node.aionctl(&["device", "describe", "lamp"]);
+    assert_eq!(
+        ran.out,
+        "lamp, a dimmable by broker home: Over the table\n\
+         labels: room=kitchen\n\
+         online, heard never; 12 messages, 3 left out since it is too loud, 1 that cannot be read\n\
+         \n\
+         PROPERTY     IS                UNIT   AGE                 MAY BE             SET\n\
+         power        true                     1 min 1 s           boolean            yes\n\
+         brightness   40                %      60 min 0 s, stale   integer 0 to 100   yes\n\
+         code         nobody hears it                              text               yes\n\
+         \n\
+         COMMAND   TAKES                  WHAT HAPPENS\n\
+         blink     times integer from 1\n",
+        "{ran:?}"
+    );
+    assert_eq!(
+        ran.err,
+        "warning: brightness: the newest message cannot be read: \"abc\" is not a number\n"
+    );
+}
