@@ -21,8 +21,9 @@ use crate::fault::Wrong;
 use crate::functions::{self, EQUAL, FIELD, IN, LIST, MAP};
 use crate::value::{to_cel, to_json, too_much};
 
-/// How deep an expression is nested at most. The parser goes down for each bracket and each `?`, before it counts.
-const MAX_DEPTH: u16 = 16;
+/// How deep an expression is nested at most. The parser goes down for each bracket and each `?`, before it
+/// counts: some 200 KiB a level of the 2 MiB that a thread has, in a build that is not optimised.
+const MAX_DEPTH: u16 = 8;
 /// Operators and fields in a row at most: it is evaluated one inside the other.
 const MAX_CHAIN: usize = 64;
 /// The results of earlier steps.

@@ -187,30 +187,35 @@ fn what_it_refers_to_is_known() {
 #[test]
 fn nesting_ends_in_an_error_and_not_on_the_stack() {
     let most = aion_abi::steps::MAX_EXPRESSION;
-    let repeated = |open: &str, middle: &str, close: &str| {
-        let count = (most - middle.len()) / (open.len() + close.len());
-        [open.repeat(count), middle.to_owned(), close.repeat(count)].concat()
+    let nested = |count: usize, [open, middle, close]: [&str; 3]| {
+        [&open.repeat(count), middle, &close.repeat(count)].concat()
     };
-    let all = [
-        repeated("(", "1", ")"),
-        repeated("[", "1", "]"),
-        repeated("{1:", "1", "}"),
-        repeated("!", "true", ""),
-        repeated("-", "1", ""),
-        repeated("1+", "1", ""),
-        repeated("1?1:", "1", ""),
-        repeated("", "a", ".b"),
-        repeated("", "a", "[0]"),
-        repeated("", "a", ".f()"),
-        repeated("size(", "1", ")"),
-        repeated("a&&", "a", ""),
-        repeated("[1].map(x,", "1", ")"),
-        repeated("a<", "1", ""),
+    let forms = [
+        ["(", "1", ")"],
+        ["[", "1", "]"],
+        ["{1:", "1", "}"],
+        ["!", "true", ""],
+        ["-", "1", ""],
+        ["1+", "1", ""],
+        ["1?1:", "1", ""],
+        ["", "a", ".b"],
+        ["", "a", "[0]"],
+        ["", "a", ".f()"],
+        ["size(", "1", ")"],
+        ["a&&", "a", ""],
+        ["[1].map(x,", "1", ")"],
+        ["a<", "1", ""],
     ];
+    let longest = forms.map(|form| {
+        let [open, middle, close] = form.map(str::len);
+        nested((most - middle) / (open + close), form)
+    });
+    let deepest = forms.map(|form| nested(usize::from(MAX_DEPTH), form));
+    let all = longest.into_iter().chain(deepest);
     let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
     let read = thread.spawn(move || {
-        for source in &all {
-            if let Ok(read) = Expression::parse(source) {
+        for source in all {
+            if let Ok(read) = Expression::parse(&source) {
                 let _ = read.evaluate(&Given(BTreeMap::new()));
             }
         }
