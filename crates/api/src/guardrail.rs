@@ -23,7 +23,7 @@ pub struct Guardrail {
         inner(length(min = 1, max = 63), regex(pattern = POINT)),
         extend("x-kubernetes-list-type" = "set")
     )]
-    pub on: Vec<String>,
+    pub points: Vec<String>,
     /// The least that is written. A decimal, such as "5" or "-20.5".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 20), regex(pattern = DECIMAL))]

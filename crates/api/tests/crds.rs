@@ -44,7 +44,7 @@ fn the_table_of_kinds_says_what_the_definitions_say() {
 }
 
 #[test]
-fn every_string_list_and_map_is_bounded_and_every_list_says_how_it_merges() {
+fn every_value_is_bounded_every_list_says_how_it_merges_and_every_word_is_read_as_one() {
     let mut faults = Vec::new();
     for (kind, crd) in aion_api::crd::KINDS
         .iter()
@@ -60,6 +60,12 @@ fn every_string_list_and_map_is_bounded_and_every_list_says_how_it_merges() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether a reader of YAML 1.1, as kubectl is one, takes a word for a boolean that a reader of YAML 1.2 takes for a text. A
+/// field of such a name is `true` or `false` to it, and the manifest is refused.
+fn is_boolean_in_yaml_1_1(word: &str) -> bool {
+    ["y", "yes", "on", "n", "no", "off"].contains(&word.to_lowercase().as_str())
 }
 
 fn walk(schema: &Value, path: &str, faults: &mut Vec<String>) {
@@ -86,6 +92,12 @@ fn walk(schema: &Value, path: &str, faults: &mut Vec<String>) {
                 .any(|bound| schema.get(bound).is_some());
             if !bounded {
                 fault("a string without a bound");
+            }
+            let choices = schema["enum"].as_array().into_iter().flatten();
+            for word in choices.filter_map(Value::as_str) {
+                if is_boolean_in_yaml_1_1(word) {
+                    fault(&format!("the choice {word} is a boolean in YAML 1.1"));
+                }
             }
         }
         Some("integer") => {
@@ -116,6 +128,9 @@ fn walk(schema: &Value, path: &str, faults: &mut Vec<String>) {
             for (name, property) in schema["properties"].as_object().into_iter().flatten() {
                 if property.get("description").is_none() {
                     faults.push(format!("{path}.{name}: no description"));
+                }
+                if is_boolean_in_yaml_1_1(name) {
+                    faults.push(format!("{path}.{name}: its name is a boolean in YAML 1.1"));
                 }
                 walk(property, &format!("{path}.{name}"), faults);
             }

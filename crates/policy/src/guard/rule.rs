@@ -1,6 +1,6 @@
 //! One guardrail, for the points that it is about.
 //!
-//! What a guardrail names in `on` it must fit, check by check. One that names nothing is about all points that it fits: one
+//! What a guardrail names in `points` it must fit, check by check. One that names nothing is about all points that it fits: one
 //! with numbers in it about the properties that are numbers and no command, and there must be one at least. A choice is
 //! compared by its place, so that one guardrail may be several rules of the kernel, for points whose checks are alike.
 
@@ -33,7 +33,7 @@ pub(super) fn lower(
             None => fitting.push((checks, vec![name])),
         }
     };
-    if guardrail.on.is_empty() {
+    if guardrail.points.is_empty() {
         let mut closest: Option<Vec<Misfit>> = None;
         let mut fits = false;
         for point in points.all() {
@@ -60,9 +60,9 @@ pub(super) fn lower(
             }
         }
     } else {
-        for (at, name) in guardrail.on.iter().enumerate() {
+        for (at, name) in guardrail.points.iter().enumerate() {
             match points.named(name) {
-                Err(wrong) => faults.add(&format!(".on[{at}]"), wrong.problem, wrong.remedy),
+                Err(wrong) => faults.add(&format!(".points[{at}]"), wrong.problem, wrong.remedy),
                 Ok(point) => match checks.of(&point, place) {
                     Ok(checks) => take(&point, checks),
                     Err(misfits) => report(misfits, faults),

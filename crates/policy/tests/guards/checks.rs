@@ -20,7 +20,7 @@ fn each_check_is_lowered() {
             ],
         ),
         (
-            json!({"on": ["target"], "change": {"by": "0.5", "seconds": 60}}),
+            json!({"points": ["target"], "change": {"by": "0.5", "seconds": 60}}),
             &["target"],
             vec![Check::Change {
                 by: 500_000,
@@ -36,7 +36,7 @@ fn each_check_is_lowered() {
             }],
         ),
         (
-            json!({"on": ["purge"], "hours": [{"days": ["Sat", "Sun"], "from": "22:00", "to": "06:00"}]}),
+            json!({"points": ["purge"], "hours": [{"days": ["Sat", "Sun"], "from": "22:00", "to": "06:00"}]}),
             &["purge"],
             vec![Check::Hours(vec![
                 hours(5 * day + 1_320, 6 * day + 360),
@@ -104,7 +104,7 @@ fn a_guardrail_that_names_nothing_is_about_all_that_it_fits() {
 fn what_does_not_fit_a_named_point_and_all_else_is_said_at_once() {
     let faults = lowered(
         &json!([
-            {"name": "a", "on": ["target", "power", "purge"], "minimum": "5"},
+            {"name": "a", "points": ["target", "power", "purge"], "minimum": "5"},
             {"name": "b", "minimum": "9", "maximum": "5"},
             {"name": "c"},
         ]),
@@ -112,7 +112,7 @@ fn what_does_not_fit_a_named_point_and_all_else_is_said_at_once() {
             {"name": "d", "maximum": "1e3", "rate": {"times": 65, "seconds": 60}},
             {"name": "e", "change": {"by": "-1", "seconds": 60}},
             {"name": "f", "hours": [{"from": "06:00", "to": "06:00"}]},
-            {"name": "g", "on": ["label"], "forbidWhen": "devices.a.b || value == 'x'"},
+            {"name": "g", "points": ["label"], "forbidWhen": "devices.a.b || value == 'x'"},
         ]),
     );
     let faults = faults.unwrap_err();

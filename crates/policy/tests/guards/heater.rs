@@ -84,7 +84,7 @@ pub(crate) fn rule(points: &[&str], checks: Vec<Check>) -> Rule {
 }
 
 pub(crate) fn forbid(on: &str, when: &str) -> Result<Guards, Vec<String>> {
-    one(json!({"name": "r", "on": [on], "forbidWhen": when}))
+    one(json!({"name": "r", "points": [on], "forbidWhen": when}))
 }
 
 pub(crate) fn sensed(device: &str, point: &str) -> Term {

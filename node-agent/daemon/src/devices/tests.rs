@@ -92,7 +92,7 @@ fn furnished(confirm_seconds: i32, choices: &Json, broker: &Json) -> Vec<Resolve
         "Device",
         "heater",
         json!({"model": "thermostat", "mqtt": {"broker": "b"},
-        "guardrails": [{"name": "shut", "on": ["target"], "forbidWhen": "devices.window.contact == 'open'"}]}),
+        "guardrails": [{"name": "shut", "points": ["target"], "forbidWhen": "devices.window.contact == 'open'"}]}),
     );
     let things = InNamespace {
         universe: &universe,

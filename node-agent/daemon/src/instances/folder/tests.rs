@@ -291,7 +291,7 @@ async fn a_device_is_listened_to_while_all_that_it_hangs_on_is_there() {
         )
     };
     let window = object("Device", "window", "{model: contact, mqtt: {broker: b}}");
-    let heater = "{model: heater, mqtt: {broker: b}, guardrails: [{name: shut, on: [target], \
+    let heater = "{model: heater, mqtt: {broker: b}, guardrails: [{name: shut, points: [target], \
                   forbidWhen: \"devices.window.contact == 'open'\"}]}";
     let contact = "{properties: [{name: contact, type: choice, choices: [open, closed]}], \
                    mqtt: {properties: [{name: contact, state: {topic: '{{device}}'}}]}}";
