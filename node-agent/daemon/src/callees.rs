@@ -83,6 +83,13 @@ impl Callees {
         self.fewest(vec![instance]).await
     }
 
+    /// Something where a call was made before, and is answered by that.
+    pub(crate) async fn made_again(&self, call: &Call) -> Option<()> {
+        let asked = call.clone();
+        let again = self.shell.look(move |kernel| kernel.is_made_again(&asked));
+        again.await?.then_some(())
+    }
+
     /// Makes ready what a call is to begin, where it would begin something: what the kernel refuses, and what it finds
     /// by the call's key, needs nothing on the disk.
     ///

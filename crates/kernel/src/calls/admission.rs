@@ -87,6 +87,24 @@ impl Kernel {
         runs.then_some(row.instance)
     }
 
+    /// Whether its key already decides a call: it is answered by the one made before, whatever else is known of it by now.
+    #[must_use]
+    pub fn is_made_again(&self, call: &Call) -> bool {
+        let (Some(key), Some(instance)) = (&call.key, self.calling_instance(call)) else {
+            return false;
+        };
+        let waits = self
+            .live
+            .waiting_keys
+            .contains_key(&(instance, key.clone()));
+        let is_kept = || {
+            let table = self.state.keys.get(&instance)?;
+            let found = table.lookup(key, call.kind, call.body.digest, self.now);
+            Some(found != Lookup::New)
+        };
+        waits || is_kept().unwrap_or_default()
+    }
+
     /// Whether the key already decides: joins, replays or refuses.
     fn answer_by_key(&mut self, call: &Call, instance: InstanceUid, step: &mut Step) -> bool {
         let Some(key) = &call.key else { return false };

@@ -12,11 +12,10 @@ use crate::{
     called::{Begun, CalledBy, MAX_BEGUN, MAX_DEPTH, Peer, PeerTurn, Spawn},
     effect::Step,
     event::Call,
-    idempotency::Lookup,
     ids::{AccountId, CallId, InstanceUid, Millis, TurnId},
     kernel::Kernel,
     live::{CallPhase, LiveCall},
-    name::{IdempotencyKey, Name},
+    name::Name,
     outcome::{CancelCause, Outcome, TurnOutcome},
     process_table::NewTurn,
     refusal::{Queue, Refusal, TurnBound},
@@ -79,8 +78,6 @@ impl Kernel {
     pub fn would_begin(&self, call: &Call) -> bool {
         let would = || {
             let instance = self.calling_instance(call)?;
-            let key = call.key.as_ref().map(|key| (instance, key.clone()));
-            let known = |key| self.live.waiting_keys.contains_key(key) || self.has_key(key, call);
             let allowed = match self.granted(instance, call.into(), None) {
                 Err(refusal) => matches!(refusal, Refusal::ApprovalRequired { .. }),
                 Ok(()) => true,
@@ -88,7 +85,7 @@ impl Kernel {
             let fits = self.within_quota(call.turn, instance, call.reserve_tokens);
             let lends = !call.kind.waits_for_a_turn() || self.may_lend(call.turn).is_ok();
             let new = call.kind.begins_a_turn() && self.may_call(call.into()) == Ok(None);
-            Some(new && allowed && lends && fits.is_ok() && !key.as_ref().is_some_and(known))
+            Some(new && allowed && lends && fits.is_ok() && !self.is_made_again(call))
         };
         would().unwrap_or_default()
     }
@@ -96,11 +93,6 @@ impl Kernel {
     /// Whether the very call began a turn when it was made before.
     pub(super) fn has_begun(&self, call: Request<'_>) -> bool {
         call.kind.begins_a_turn() && matches!(self.may_call(call), Ok(Some(_)))
-    }
-
-    fn has_key(&self, (instance, key): &(InstanceUid, IdempotencyKey), call: &Call) -> bool {
-        let table = self.state.keys.get(instance);
-        table.is_some_and(|it| it.lookup(key, call.kind, call.body.digest, self.now) != Lookup::New)
     }
 
     /// Whether an instance takes one turn more.

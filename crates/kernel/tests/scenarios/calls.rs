@@ -104,9 +104,11 @@ fn a_retry_in_flight_joins_and_a_later_one_gets_the_recorded_outcome() {
     let mut node = Node::new(Limits::default());
     let turn = node.running(1, profile("home", "jarvis"));
     let first = node.keyed(turn, Kind::ToolCall, "k");
+    assert!(!node.kernel.is_made_again(&first));
     let (one, step) = node.call(first);
     let call = driven(&step)[0];
     let retry = node.keyed(turn, Kind::ToolCall, "k");
+    assert!(node.kernel.is_made_again(&retry), "it is in flight");
     let (two, step) = node.call(retry);
     assert_eq!(step, Step::default());
     let step = node.finish(call);
@@ -116,6 +118,7 @@ fn a_retry_in_flight_joins_and_a_later_one_gets_the_recorded_outcome() {
         .collect();
     assert_eq!(told, [one, two]);
     let retry = node.keyed(turn, Kind::ToolCall, "k");
+    assert!(node.kernel.is_made_again(&retry), "it ended");
     let (_, step) = node.call(retry);
     assert_eq!(
         outcome(&step),
@@ -146,6 +149,7 @@ fn a_key_belongs_to_one_request_of_one_instance() {
         Refusal::IdempotencyMismatch { recorded }
     );
     let apart = node.keyed(other, Kind::ToolCall, "k");
+    assert!(!node.kernel.is_made_again(&apart));
     assert_eq!(driven(&node.call(apart).1).len(), 1);
 }
 

@@ -16,7 +16,8 @@ const BESIDE_MS: u64 = 10_000;
 
 impl Devices {
     /// Says what a call to a device aims at. Whoever has no right to it is told nothing of it: what is wrong with the call is
-    /// found only for who has.
+    /// found only for who has. It aims at the same also where it does not fit: a call that is made again is answered by
+    /// what the first one did, though its device changed since.
     ///
     /// # Errors
     /// For a value or arguments that do not fit.
@@ -46,6 +47,7 @@ impl Devices {
             value: None,
             week_ms: 0,
         };
+        let mut fits = Ok(());
         if let Some(entry) = found {
             let compiled = &entry.device.compiled;
             let right = Capability {
@@ -54,12 +56,14 @@ impl Devices {
             };
             if is_granted(instance.spec(), &right) {
                 let order = match &lowered.request {
-                    Request::DeviceWrite(it) => compiled.set(&it.property, &it.value)?,
-                    Request::DeviceCommand(it) => compiled.command(&it.command, &it.arguments)?,
+                    Request::DeviceWrite(it) => compiled.set(&it.property, &it.value),
+                    Request::DeviceCommand(it) => compiled.command(&it.command, &it.arguments),
                     _ => return Ok(()),
                 };
-                lowered.deadline_ms = Some(order.confirm_ms.saturating_add(BESIDE_MS));
-                lowered.repeatable = order.repeatable;
+                fits = order.map(|order| {
+                    lowered.deadline_ms = Some(order.confirm_ms.saturating_add(BESIDE_MS));
+                    lowered.repeatable = order.repeatable;
+                });
             }
             aim.generation = entry.generation;
             aim.value = value.and_then(|value: Value| {
@@ -70,6 +74,6 @@ impl Devices {
             aim.week_ms = entry.device.zone.week_ms(clock::date()).unwrap_or(u32::MAX);
         }
         lowered.aim = Some(aim);
-        Ok(())
+        fits
     }
 }

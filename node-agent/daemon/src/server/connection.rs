@@ -85,9 +85,7 @@ async fn serve(
     session.verify(&canonical, signed.signature)?;
     let (bytes, instance) = (taken.bytes.clone(), Arc::clone(&session.caller.instance));
     let mut lowered = beside(size, move || Lowered::read(syscall, &bytes, &instance)).await?;
-    session
-        .devices
-        .aim(&session.caller.instance, &mut lowered)?;
+    let aimed = session.devices.aim(&session.caller.instance, &mut lowered);
     if let Request::DeviceList(listing) = &mut lowered.request {
         listing.called = session.callees.called(session.caller.turn).await;
     }
@@ -125,6 +123,9 @@ async fn serve(
         peer: lowered.peer,
         aim: lowered.aim,
     };
+    if let Err(unfit) = aimed {
+        session.callees.made_again(&call).await.ok_or(unfit)?;
+    }
     if let Request::Begin(begin) = &mut lowered.request {
         let callees = &session.callees;
         callees.prepare(&session.caller, &mut call, begin).await?;

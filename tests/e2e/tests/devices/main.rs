@@ -3,12 +3,23 @@
 
 mod house;
 
-use std::fs;
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use aion_e2e::{cluster::BOUND, standalone::Standalone};
 use aion_testkit::{FakeModel, ModelRequest, Mosquitto, MosquittoOptions, Reply, or_skip, until};
 use house::House;
 use serde_json::{Value, json};
+
+/// Less than the node waits for a model.
+const PONDERING: Duration = Duration::from_secs(50);
 
 /// What the tool gave last, as the model is told.
 fn result(request: &ModelRequest) -> Option<String> {
@@ -32,6 +43,8 @@ struct Home {
     model: FakeModel,
     broker: Mosquitto,
     house: House,
+    /// Whether the model thinks for long about what a tool gave.
+    ponders: Arc<AtomicBool>,
 }
 
 impl Home {
@@ -40,7 +53,12 @@ impl Home {
         let Some(broker) = or_skip(Mosquitto::start(MosquittoOptions::default())) else {
             return Ok(None);
         };
-        let model = FakeModel::answering(|request| match result(request) {
+        let ponders = Arc::new(AtomicBool::new(false));
+        let is_pondering = Arc::clone(&ponders);
+        let model = FakeModel::answering(move |request| match result(request) {
+            Some(result) if is_pondering.load(Ordering::Relaxed) => {
+                Reply::After(PONDERING, Box::new(Reply::text(result)))
+            }
             Some(result) => Reply::text(result),
             None => {
                 let asked = question(request);
@@ -72,7 +90,19 @@ impl Home {
             model,
             broker,
             house,
+            ponders,
         }))
+    }
+
+    /// What the model was told that tools gave, once it was told so often.
+    fn results(&self, times: usize) -> anyhow::Result<Vec<String>> {
+        Ok(until("the model to be told", BOUND, || {
+            let told: Vec<_> = self.model.requests().iter().filter_map(result).collect();
+            match told.len() >= times {
+                true => Ok(told),
+                false => Err(format!("{told:?}")),
+            }
+        })?)
     }
 
     /// What the tool says.
@@ -237,7 +267,7 @@ fn a_node_that_is_killed_sends_nothing_twice_and_a_rate_holds_through_it() -> an
         "{unknown}"
     );
     let asked = json!({"tool": "device_set", "with": {"device": "heater", "property": "target", "value": 20.0}});
-    let asking = std::thread::spawn(home.node.asking(&["ask", "butler", &asked.to_string()]));
+    let asking = thread::spawn(home.node.asking(&["ask", "butler", &asked.to_string()]));
     until("the heater to be told", BOUND, || {
         match home.house.told().len() {
             2 => Ok(()),
@@ -255,6 +285,36 @@ fn a_node_that_is_killed_sends_nothing_twice_and_a_rate_holds_through_it() -> an
         "two were sent within the hour: {refused}"
     );
     assert_eq!(home.house.told().len(), 2, "{:?}", home.house.told());
+    Ok(())
+}
+
+#[test]
+fn a_write_that_is_made_again_is_answered_by_the_first_though_its_device_changed()
+-> anyhow::Result<()> {
+    let Some(mut home) = Home::open()? else {
+        return Ok(());
+    };
+    home.house.window("closed");
+    home.says("window", "contact", &json!("closed"))?;
+    home.says("heater", "temperature", &json!(17.5))?;
+    home.ponders.store(true, Ordering::Relaxed);
+    let asked = json!({"tool": "device_set", "with": {"device": "heater", "property": "target", "value": 20.0}});
+    let asking = thread::spawn(home.node.asking(&["ask", "butler", &asked.to_string()]));
+    assert_eq!(home.results(1)?, ["done: the device says 20"]);
+    let narrower = include_str!("house.yaml").replace("maximum: \"30\"", "maximum: \"19\"");
+    let path = home.node.path("narrower.yaml");
+    fs::write(&path, narrower)?;
+    home.node
+        .aionctl(&["apply", "--wait", "120", "-f", &path.to_string_lossy()])?;
+    // The turn runs anew, and so makes the call again.
+    home.ponders.store(false, Ordering::Relaxed);
+    home.node.replace()?;
+    assert_eq!(home.results(2)?, ["done: the device says 20"; 2]);
+    assert_eq!(home.house.told().len(), 1, "{:?}", home.house.told());
+    let _ = asking.join();
+    // What is new is held against what the heater is now.
+    let refused = home.set(20.0)?;
+    assert!(refused.contains("19"), "{refused}");
     Ok(())
 }
 
