@@ -125,7 +125,7 @@ impl<'a> Reading<'a> {
     fn of_no_command<T>(&mut self, what: &str) -> Option<T> {
         self.refuse(
             format!("{} is a command, which has no {what}", self.point.name),
-            "name the properties that it is about in on",
+            "name the properties that it is about in points",
         )
     }
 

@@ -220,6 +220,6 @@ fn not_a_number(name: &str, of: Option<Type<'_>>) -> Wrong {
     let is = of.map_or("a command", Type::as_str);
     Wrong::new(
         format!("{name} is {is}, and this is for numbers"),
-        "name properties of numbers in on, or remove it",
+        "name properties of numbers in points, or remove it",
     )
 }

@@ -133,7 +133,7 @@ fn what_does_not_fit_a_named_point_and_all_else_is_said_at_once() {
     assert_eq!(fields, expected, "{faults:#?}");
     assert_eq!(
         faults[0].to_string(),
-        "spec.guardrails[0].minimum of its model: power is a boolean, and this is for numbers; \
-         name properties of numbers in on, or remove it"
+        "DeviceModel spec.guardrails[0].minimum: power is a boolean, and this is for numbers; \
+         name properties of numbers in points, or remove it"
     );
 }

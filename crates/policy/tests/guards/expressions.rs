@@ -263,11 +263,11 @@ fn what_cannot_be_is_named_with_a_remedy() {
         assert!(faults[0].contains(said), "{source}: {faults:?}");
         assert_eq!(faults.len(), 1, "{source}: {faults:?}");
         let field = if said.contains("guard;") || on == "colour" {
-            "on[0]"
+            "points[0]"
         } else {
             "forbidWhen"
         };
-        let at = format!("spec.guardrails[0].{field} of the device: ");
+        let at = format!("Device spec.guardrails[0].{field}: ");
         assert!(
             faults[0].starts_with(&at) || on == "temperature",
             "{source}: {faults:?}"

@@ -269,6 +269,8 @@ fn what_it_cannot_do_without_and_is_not_granted_keeps_it_out() {
 
 #[test]
 fn rights_that_are_none_are_refused_with_what_to_write() {
+    const SYSCALLS: &str = "there are memory.remember, memory.recall, memory.forget, tool.call, agent.message, \
+        agent.checkpoint, agent.ask, device.read, device.write, device.command, sys.null, and TOOL.OPERATION";
     let check_right = |right: &str, expect: &str| {
         let universe = universe(&[
             ALLOW,
@@ -291,7 +293,7 @@ fn rights_that_are_none_are_refused_with_what_to_write() {
     check_right("model.chat", "model.chat: a model is asked for under model");
     check_right(
         "device.open:door",
-        "device.open:door: this release has no syscalls for devices and events: remove it",
+        &format!("device.open:door is not a syscall: {SYSCALLS}"),
     );
     check_right(
         "memory.forget",
@@ -303,7 +305,7 @@ fn rights_that_are_none_are_refused_with_what_to_write() {
     );
     check_right(
         "agent.spawn",
-        "agent.spawn is not a syscall: there are memory.remember, memory.recall, memory.forget, tool.call, agent.message, agent.checkpoint, agent.ask, sys.null, and TOOL.OPERATION",
+        &format!("agent.spawn is not a syscall: {SYSCALLS}"),
     );
 }
 
@@ -350,14 +352,19 @@ fn nothing_is_trusted_without_a_trust_policy() {
 
 #[test]
 fn what_has_no_effect_yet_is_said() {
-    check(
-        &[
-            ALLOW,
-            &agent("instructions: x, triggers: [{cron: '0 7 * * *'}, {device: door}]"),
-        ],
-        &[
-            "FieldsInEffect=False NotYetRun: kept, but without effect in this release: spec.triggers: this release has no devices, so nothing comes from one",
-        ],
+    let mut universe = universe(&[
+        ALLOW,
+        &agent(
+            "instructions: x, permissions: {allow: ['device.read:door']}, triggers: [{cron: '0 7 * * *'}, {device: door}]",
+        ),
+    ]);
+    assert_eq!(conditions(&universe), [] as [&str; 0]);
+    universe.setting = Setting::Cluster;
+    assert_eq!(
+        conditions(&universe),
+        [
+            "FieldsInEffect=False NotYetRun: kept, but without effect in this release: spec.permissions, spec.triggers: no node of a cluster listens to devices in this release",
+        ]
     );
 }
 
