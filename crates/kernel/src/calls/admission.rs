@@ -90,41 +90,33 @@ impl Kernel {
     /// Whether its key already decides a call: it is answered by the one made before, whatever else is known of it by now.
     #[must_use]
     pub fn is_made_again(&self, call: &Call) -> bool {
-        let (Some(key), Some(instance)) = (&call.key, self.calling_instance(call)) else {
-            return false;
+        self.calling_instance(call)
+            .is_some_and(|instance| self.earlier(call, instance) != Lookup::New)
+    }
+
+    /// What is known of a call by its key: of one that waits, or of what the instance did.
+    fn earlier(&self, call: &Call, instance: InstanceUid) -> Lookup<'_> {
+        let Some(key) = &call.key else {
+            return Lookup::New;
         };
-        let waits = self
-            .live
-            .waiting_keys
-            .contains_key(&(instance, key.clone()));
-        let is_kept = || {
-            let table = self.state.keys.get(&instance)?;
-            let found = table.lookup(key, call.kind, call.body.digest, self.now);
-            Some(found != Lookup::New)
-        };
-        waits || is_kept().unwrap_or_default()
+        if let Some(&waiting) = self.live.waiting_keys.get(&(instance, key.clone())) {
+            let same = self.live.calls.get(&waiting).is_some_and(|first| {
+                (first.kind, first.body.digest) == (call.kind, call.body.digest)
+            });
+            return match same {
+                true => Lookup::InFlight(waiting),
+                false => Lookup::Mismatch(waiting),
+            };
+        }
+        let table = self.state.keys.get(&instance);
+        table.map_or(Lookup::New, |it| {
+            it.lookup(key, call.kind, call.body.digest, self.now)
+        })
     }
 
     /// Whether the key already decides: joins, replays or refuses.
     fn answer_by_key(&mut self, call: &Call, instance: InstanceUid, step: &mut Step) -> bool {
-        let Some(key) = &call.key else { return false };
-        if let Some(&waiting) = self.live.waiting_keys.get(&(instance, key.clone())) {
-            match self.live.calls.get(&waiting) {
-                Some(first) if (first.kind, first.body.digest) == (call.kind, call.body.digest) => {
-                    self.join(waiting, call.ticket);
-                }
-                _ => self.refuse(
-                    call,
-                    Refusal::IdempotencyMismatch { recorded: waiting },
-                    step,
-                ),
-            }
-            return true;
-        }
-        let Some(table) = self.state.keys.get(&instance) else {
-            return false;
-        };
-        match table.lookup(key, call.kind, call.body.digest, self.now) {
+        match self.earlier(call, instance) {
             Lookup::New => return false,
             Lookup::Mismatch(recorded) => {
                 self.refuse(call, Refusal::IdempotencyMismatch { recorded }, step)
