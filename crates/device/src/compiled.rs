@@ -91,7 +91,7 @@ impl Compiled {
     }
 
     /// Fills in a template of which every name is known since it was compiled.
-    fn fill<'a>(
+    pub(crate) fn fill<'a>(
         &'a self,
         template: &'a Template,
         given: impl Fn(&str) -> Option<Filler<'a>>,
@@ -149,6 +149,35 @@ impl Compiled {
             commands: self.shape.commands.iter().map(command).collect(),
             ..Described::default()
         }
+    }
+
+    /// A value for a property as a person gives it: see [`Form::meant`].
+    ///
+    /// # Errors
+    /// There is no such property, or the value is not one of it.
+    pub fn meant(&self, property: &str, value: &Value) -> Result<Value, Problem> {
+        let Some((_, it)) = self.shape.property(property) else {
+            return Err(self.no_property(property));
+        };
+        it.form.meant(property, value)
+    }
+
+    /// The arguments of a command as a person gives them. What the command does not have is left as it is.
+    ///
+    /// # Errors
+    /// A value is not one of its argument.
+    pub fn meant_arguments(
+        &self,
+        command: &str,
+        mut arguments: BTreeMap<String, Value>,
+    ) -> Result<BTreeMap<String, Value>, Problem> {
+        let its = self.shape.command(command).into_iter();
+        for it in its.flat_map(|it| &it.arguments) {
+            if let Some(value) = arguments.get_mut(&*it.name) {
+                *value = it.form.meant(&format!("{command}.{}", it.name), value)?;
+            }
+        }
+        Ok(arguments)
     }
 
     /// The message that sets a property.

@@ -184,6 +184,24 @@ impl Form {
         }
     }
 
+    /// A value that a person gives: what is written as a text is meant as the type has it, `on` as true and `21` as a number.
+    ///
+    /// # Errors
+    /// As [`Form::take`].
+    pub(crate) fn meant(&self, name: &str, value: &Value) -> Result<Value, Problem> {
+        let Value::Text(words) = value else {
+            return self.take(name, value);
+        };
+        let found = Found::Text(words.as_str().into());
+        let meant = match self.kind {
+            ValueType::Boolean => found.boolean().ok().map(Value::Boolean),
+            ValueType::Integer => found.integer().ok().map(Value::Integer),
+            ValueType::Number => found.number().ok().map(Value::Number),
+            ValueType::Choice | ValueType::Text => None,
+        };
+        self.take(name, meant.as_ref().unwrap_or(value))
+    }
+
     /// What may be given.
     fn remedy(&self, name: &str) -> String {
         let mut is = match self.kind {

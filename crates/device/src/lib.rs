@@ -1,6 +1,6 @@
 //! What devices say and are told, as far as it can be decided from resources, messages and moments: [`compile`] makes of a
 //! Device and its DeviceModel what the hot path needs, a [`Registry`] holds what the devices of one broker are, and
-//! [`Compiled`] turns a write or a command into the message for it.
+//! [`Compiled`] turns a write or a command into the message for it. A [`Twin`] is the other side: a device that is played.
 //!
 //! What may not enter: a clock, IO, a connection to a broker, the kernel, guardrails.
 
@@ -14,6 +14,8 @@ mod order;
 mod registry;
 mod shape;
 mod topic;
+mod twin;
+mod unfill;
 
 pub mod payload;
 pub mod template;
@@ -23,6 +25,7 @@ pub use compiled::{Compiled, Key};
 pub use moment::Moment;
 pub use order::{Confirm, Order};
 pub use registry::{Change, Counts, Heard, Limits, Link, Message, Registry, Subscriptions};
+pub use twin::{Said, Told, Twin};
 
 #[cfg(test)]
 mod corpus_tests;

@@ -73,6 +73,20 @@ impl Wanted {
         }))
     }
 
+    /// The pointer of a number.
+    pub(crate) fn pointer(&self, number: usize) -> Option<String> {
+        fn below(node: &Node, number: usize, path: &str) -> Option<String> {
+            if node.number == Some(number) {
+                return Some(path.to_owned());
+            }
+            node.below.iter().find_map(|(step, node)| {
+                let key = step.key.replace('~', "~0").replace('/', "~1");
+                below(node, number, &format!("{path}/{key}"))
+            })
+        }
+        below(&self.root, number, "")
+    }
+
     /// What stands at each of them, by number; `None` where nothing does. Of keys that stand there twice the last counts.
     pub(super) fn find<'a>(
         &self,
