@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::date::UnixMillis;
+use crate::{date::UnixMillis, syscall::Syscall};
 
 /// Steps of a workflow at most, those inside others included.
 pub const MAX_STEPS: usize = 64;
@@ -21,14 +21,14 @@ pub const MAX_NAME: usize = 40;
 pub const MAX_TEXT: usize = 16_384;
 /// The longest expression of a step, in characters.
 pub const MAX_EXPRESSION: usize = 1024;
-/// Arguments of a tool at most.
+/// Arguments of a tool or a call of devices at most.
 pub const MAX_ARGUMENTS: usize = 32;
 /// Steps that one message tells of at most.
 pub const MAX_TOLD: usize = 64;
 /// The longest place of a step in its workflow, in bytes: names, brackets and numbers of all that it stands in.
 pub const MAX_PATH: usize = MAX_DEPTH * (MAX_NAME + 8);
 
-/// One step: what it does is exactly one of `tool`, `agent`, `prompt`, `value` and `steps`.
+/// One step: what it does is exactly one of `tool`, `device`, `agent`, `prompt`, `value` and `steps`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -52,7 +52,11 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schemars", schemars(length(min = 3, max = 192)))]
     pub tool: Option<String>,
-    /// What the tool is given, by the argument's name. A value is text in which ${...} is filled in; one that is nothing
+    /// What it asks or has done of the devices of the namespace: list, read, history, write or command. The right to it stands
+    /// under permissions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceCall>,
+    /// What the tool or the call of devices is given, by the argument's name. A value is text in which ${...} is filled in; one that is nothing
     /// but ${...} keeps its type, such as ${10} or ${steps.found.items}.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "schemars", schemars(schema_with = "arguments"))]
@@ -79,8 +83,8 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schemars", schemars(length(min = 1, max = MAX_TEXT)))]
     pub value: Option<String>,
-    /// What the answer of a tool, an agent or the model becomes: text (the default) or json (a tool's structured answer, or
-    /// text that is JSON), whose fields expressions can name.
+    /// What an answer, or the text of value, becomes: text (the default) or json (a structured answer, or text that is JSON),
+    /// whose fields expressions can name. As json, a device that refuses is a result, {"done": false, "code": …, "why": …}.
     #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
     /// One expression that gives a list, such as ${steps.found.items}: its steps are done for each item, which they call
@@ -125,6 +129,49 @@ pub enum Form {
     Text,
     /// A value.
     Json,
+}
+
+/// What a step asks or has done of devices; its arguments are those of the syscall `device.…` of that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceCall {
+    /// Which there are.
+    List,
+    /// What one says.
+    Read,
+    /// What one was.
+    History,
+    /// Sets a property of one.
+    Write,
+    /// Has one do something.
+    Command,
+}
+
+impl DeviceCall {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Read => "read",
+            Self::History => "history",
+            Self::Write => "write",
+            Self::Command => "command",
+        }
+    }
+
+    /// The syscall that it is.
+    #[must_use]
+    pub const fn syscall(self) -> Syscall {
+        match self {
+            Self::List => Syscall::DeviceList,
+            Self::Read => Syscall::DeviceRead,
+            Self::History => Syscall::DeviceHistory,
+            Self::Write => Syscall::DeviceWrite,
+            Self::Command => Syscall::DeviceCommand,
+        }
+    }
 }
 
 /// What is told of a step: it began, was skipped, or ended.

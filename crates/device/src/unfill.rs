@@ -59,7 +59,8 @@ fn json(marked: &Json, given: &Json, found: &mut [Option<Found<'static>>]) -> bo
             .all(|(key, it)| given.get(key).is_some_and(|given| json(it, given, found))),
         (Json::Array(marked), Json::Array(given)) => {
             let pairs = marked.iter().zip(given);
-            marked.len() == given.len() && pairs.fold(true, |fits, (a, b)| fits && json(a, b, found))
+            marked.len() == given.len()
+                && pairs.fold(true, |fits, (a, b)| fits && json(a, b, found))
         }
         (Json::Number(marked), Json::Number(given)) => marked.as_f64() == given.as_f64(),
         (marked, given) => marked == given,
@@ -141,8 +142,16 @@ mod tests {
                 r#"{"id": 7.0, "more": [1], "t": true}"#,
                 one("Boolean(true)"),
             ),
-            (r#"{"t": {{value}}, "id": {{id}}}"#, r#"{"t": 1, "id": 8}"#, None),
-            (r#"{"t": "is {{value}}"}"#, r#"{"t": "is on"}"#, one("Text(\"on\")")),
+            (
+                r#"{"t": {{value}}, "id": {{id}}}"#,
+                r#"{"t": 1, "id": 8}"#,
+                None,
+            ),
+            (
+                r#"{"t": "is {{value}}"}"#,
+                r#"{"t": "is on"}"#,
+                one("Text(\"on\")"),
+            ),
             (r#"{"t": {{value}}}"#, r#"{"u": 1}"#, None),
             (r#"{"t": {{value}}}"#, "OPEN", None),
             ("OPEN", "OPEN", Some(Vec::new())),

@@ -1,6 +1,6 @@
 //! The steps of an agent's workflow: whether they can be done with what the agent has, and with what it asks for.
 
-use aion_abi::steps::Step;
+use aion_abi::steps::{DeviceCall, Step};
 use aion_abi::syscall::Syscall;
 use aion_api::{AgentSpec, GrantEffect};
 use aion_policy::{Capability, Decided, Verdict, Wanted};
@@ -99,6 +99,22 @@ fn unasked(steps: &[Step], field: &str, asked: &[Capability], problems: &mut Vec
                     ),
                 );
                 problems.push(Problem::new(format!("{field}.tool"), told));
+            }
+        }
+        // Which device it is about may be known only as it runs.
+        if let Some(call) = step.device.filter(|it| *it != DeviceCall::List) {
+            let right = match call {
+                DeviceCall::History => Syscall::DeviceRead.name(),
+                call => call.syscall().name(),
+            };
+            if !asked.iter().any(|it| it.syscall == right) {
+                let told = (
+                    format!("the agent does not ask for the right {right}"),
+                    format!(
+                        "add {right}:DEVICE to spec.permissions.allow, or to ask where a person is to agree first"
+                    ),
+                );
+                problems.push(Problem::new(format!("{field}.device"), told));
             }
         }
         unasked(&step.steps, &format!("{field}.steps"), asked, problems);

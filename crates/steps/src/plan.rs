@@ -1,6 +1,10 @@
 //! Steps that were read and found whole: every text compiled, every reference to something that is there by then.
 
-use aion_abi::steps::{Form, MAX_DEPTH, MAX_NAME, MAX_PARALLEL, MAX_ROUNDS, MAX_STEPS, Step};
+mod calls;
+
+use aion_abi::steps::{
+    DeviceCall, Form, MAX_DEPTH, MAX_NAME, MAX_PARALLEL, MAX_ROUNDS, MAX_STEPS, Step,
+};
 
 use crate::expression::{Expression, Reference};
 use crate::fault::{Fault, Wrong};
@@ -60,6 +64,11 @@ pub(crate) enum What {
         arguments: Vec<(String, Text)>,
         form: Form,
     },
+    Device {
+        call: DeviceCall,
+        arguments: Vec<(String, Text)>,
+        form: Form,
+    },
     Agent {
         agent: String,
         input: Text,
@@ -69,7 +78,7 @@ pub(crate) enum What {
         prompt: Text,
         form: Form,
     },
-    Value(Text),
+    Value(Text, Form),
     InOrder(Vec<Node>),
     AtOnce {
         width: usize,
@@ -204,6 +213,7 @@ impl Making<'_> {
     fn what(&mut self, step: &Step, field: &str, visible: &Visible) -> Option<What> {
         let does = [
             ("tool", step.tool.is_some()),
+            ("device", step.device.is_some()),
             ("agent", step.agent.is_some()),
             ("prompt", step.prompt.is_some()),
             ("value", step.value.is_some()),
@@ -215,13 +225,14 @@ impl Making<'_> {
                 [] => "does nothing".to_owned(),
                 several => format!("has {}", several.join(" and ")),
             };
-            let remedy = "write exactly one of tool, agent, prompt, value and steps";
+            let remedy = "write exactly one of tool, device, agent, prompt, value and steps";
             self.faults.push(Fault::new(field, what, remedy));
             return None;
         };
         self.belongs(step, field, one);
         match *one {
             "tool" => self.tool(step, field, visible),
+            "device" => self.device(step, field, visible),
             "agent" => self.agent(step, field, visible),
             "prompt" => {
                 if self.given.is_some_and(|it| !it.has_model) {
@@ -240,7 +251,9 @@ impl Making<'_> {
             }
             "value" => {
                 let value = step.value.as_deref().unwrap_or_default();
-                self.text(value, field, "value", visible).map(What::Value)
+                let form = step.form.unwrap_or_default();
+                let text = self.text(value, field, "value", visible);
+                text.map(|text| What::Value(text, form))
             }
             _ => self.block(step, field, visible),
         }
@@ -248,21 +261,16 @@ impl Making<'_> {
 
     /// Fields that are for another kind of step.
     fn belongs(&mut self, step: &Step, field: &str, one: &str) {
-        let calls = "tool, agent and prompt";
+        let calls = "tool, device, agent, prompt and value";
         for (part, there, whose, fits) in [
             (
                 "arguments",
                 !step.arguments.is_empty(),
-                "tool",
-                one == "tool",
+                "tool and device",
+                ["tool", "device"].contains(&one),
             ),
             ("input", step.input.is_some(), "agent", one == "agent"),
-            (
-                "as",
-                step.form.is_some(),
-                calls,
-                ["tool", "agent", "prompt"].contains(&one),
-            ),
+            ("as", step.form.is_some(), calls, one != "steps"),
             ("foreach", step.foreach.is_some(), "steps", one == "steps"),
             ("until", step.until.is_some(), "steps", one == "steps"),
             (
@@ -285,69 +293,6 @@ impl Making<'_> {
                 self.fault(field, part, what, remedy);
             }
         }
-    }
-
-    fn tool(&mut self, step: &Step, field: &str, visible: &Visible) -> Option<What> {
-        let operation = step.tool.clone().unwrap_or_default();
-        match operation.split_once('.') {
-            Some((tool, name)) if !tool.is_empty() && !name.is_empty() => {
-                if self
-                    .given
-                    .is_some_and(|it| !it.tools.iter().any(|one| one == tool))
-                {
-                    self.fault(
-                        field,
-                        "tool",
-                        format!("the agent has no tool {tool}"),
-                        format!("add {{name: {tool}}} to spec.tools"),
-                    );
-                }
-            }
-            _ => self.fault(
-                field,
-                "tool",
-                format!("{operation:?} is not an operation"),
-                "write TOOL.OPERATION, such as calendar.read",
-            ),
-        }
-        let mut arguments = Vec::new();
-        for (name, text) in &step.arguments {
-            let part = format!("arguments.{name}");
-            arguments.push((name.clone(), self.text(text, field, &part, visible)));
-        }
-        let arguments = arguments.into_iter();
-        let arguments: Option<Vec<_>> = arguments.map(|(name, it)| Some((name, it?))).collect();
-        Some(What::Tool {
-            operation,
-            arguments: arguments?,
-            form: step.form.unwrap_or_default(),
-        })
-    }
-
-    fn agent(&mut self, step: &Step, field: &str, visible: &Visible) -> Option<What> {
-        let agent = step.agent.clone().unwrap_or_default();
-        if self.given.is_some_and(|it| !it.agents.contains(&agent)) {
-            self.fault(
-                field,
-                "agent",
-                format!("the agent does not have {agent} as a tool"),
-                format!("add {{agent: {agent}}} to spec.tools"),
-            );
-        }
-        let Some(input) = &step.input else {
-            self.fault(
-                field,
-                "input",
-                "is missing",
-                "write what the agent is asked",
-            );
-            return None;
-        };
-        Some(What::Agent {
-            input: self.text(input, field, "input", visible)?,
-            agent,
-            form: step.form.unwrap_or_default(),
-        })
     }
 
     fn block(&mut self, step: &Step, field: &str, visible: &Visible) -> Option<What> {

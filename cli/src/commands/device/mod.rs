@@ -2,6 +2,7 @@
 
 mod history;
 mod look;
+mod simulate;
 
 use clap::Subcommand;
 
@@ -9,6 +10,7 @@ use super::form::How;
 use crate::{context::Context, failure::Failure};
 
 use history::HistoryArgs;
+use simulate::SimulateArgs;
 
 /// Look at devices: what they are, what they say, and what they were
 #[derive(Debug, Subcommand)]
@@ -35,6 +37,7 @@ pub(crate) enum DeviceCommand {
     },
     /// Show what a property was
     History(HistoryArgs),
+    Simulate(SimulateArgs),
 }
 
 pub(crate) async fn run(context: &Context, command: DeviceCommand) -> Result<(), Failure> {
@@ -42,5 +45,6 @@ pub(crate) async fn run(context: &Context, command: DeviceCommand) -> Result<(),
         DeviceCommand::List { how } => look::list(context, &how).await,
         DeviceCommand::Describe { device, how } => look::describe(context, &device, &how).await,
         DeviceCommand::History(args) => history::run(context, &args).await,
+        DeviceCommand::Simulate(args) => simulate::run(context, &args).await,
     }
 }

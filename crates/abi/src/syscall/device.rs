@@ -34,6 +34,22 @@ pub enum Value {
     Text(String),
 }
 
+/// Characters of a text that a device says, where it is told in a line.
+const SHOWN: usize = 120;
+
+impl Value {
+    /// In one line, and no longer than that: a text is quoted, and cut.
+    #[must_use]
+    pub fn in_a_line(&self) -> String {
+        let Self::Text(it) = self else {
+            return self.to_string();
+        };
+        let cut: String = it.chars().take(SHOWN).collect();
+        let more = if cut.len() < it.len() { " (cut)" } else { "" };
+        format!("{}{more}", serde_json::Value::from(cut))
+    }
+}
+
 impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -262,6 +278,21 @@ pub struct DoneResponse {
     /// What the property is now, where the device said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
+}
+
+impl std::fmt::Display for DoneResponse {
+    /// In one line: a text of a device is a stranger's, and is quoted and cut.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.confirmed_by, &self.value) {
+            (ConfirmedBy::Device, Some(value)) => {
+                write!(f, "done: the device says {}", value.in_a_line())
+            }
+            (ConfirmedBy::Device, None) => f.write_str("done: the device says so"),
+            (ConfirmedBy::Broker, _) => {
+                f.write_str("sent: the device has no way to say that it did it")
+            }
+        }
+    }
 }
 
 /// Who says that something was done.

@@ -103,7 +103,10 @@ impl Twin {
         let Some((_, it)) = self.compiled.shape.property(property) else {
             return Err(self.compiled.no_property(property));
         };
-        self.put(property, &it.form.meant(property, &Value::Text(words.to_owned()))?)
+        self.put(
+            property,
+            &it.form.meant(property, &Value::Text(words.to_owned()))?,
+        )
     }
 
     /// A property becomes another by chance, which is 0 to 1: a number wanders a little, all else is anew.
@@ -264,7 +267,9 @@ fn bounds(form: &Form) -> (Option<f64>, Option<f64>) {
 /// The number within the range that is near, on a step, with two places.
 fn number(form: &Form, wanted: f64) -> Value {
     let (least, most) = bounds(form);
-    let held = wanted.max(least.unwrap_or(f64::MIN)).min(most.unwrap_or(f64::MAX));
+    let held = wanted
+        .max(least.unwrap_or(f64::MIN))
+        .min(most.unwrap_or(f64::MAX));
     let base = least.unwrap_or(0.0);
     let stepped = match form.step.map(Decimal::as_f64) {
         Some(step) => base + ((held - base) / step).floor() * step,
@@ -281,7 +286,12 @@ fn number(form: &Form, wanted: f64) -> Value {
 }
 
 fn choice(form: &Form, at: usize) -> Value {
-    Value::Text(form.choices.get(at).map(ToString::to_string).unwrap_or_default())
+    Value::Text(
+        form.choices
+            .get(at)
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+    )
 }
 
 #[cfg(test)]

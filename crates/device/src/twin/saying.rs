@@ -75,7 +75,9 @@ impl Twin {
         let (listen, pointer) = listen?;
         let source = Source {
             topic: listen.topic.clone(),
-            pointer: pointer.and_then(|it| listen.wanted.pointer(it)).map(String::into_boxed_str),
+            pointer: pointer
+                .and_then(|it| listen.wanted.pointer(it))
+                .map(String::into_boxed_str),
         };
         Some(self.said_at(&source, equals.as_deref().unwrap_or("done")))
     }

@@ -41,7 +41,10 @@ fn what_a_twin_says_the_node_reads_as_what_the_twin_is() {
     for it in &said {
         for heard in registry.take(message(&it.topic, &text(it)), at(1)) {
             assert!(!matches!(heard, Heard::Unread { .. }), "{heard:?}");
-            if let Heard::Value { property, value, .. } = heard {
+            if let Heard::Value {
+                property, value, ..
+            } = heard
+            {
                 read.insert(property.to_string(), value);
             }
         }
@@ -82,7 +85,10 @@ fn a_twin_does_what_the_node_sends_and_confirms_it() {
     };
     assert_eq!((command.as_str(), arguments), ("flash", &given));
     let done = twin.done("flash").unwrap();
-    assert_eq!((done.topic.as_str(), text(&done).as_str()), ("home/hall/result", r#"{"done":"flash"}"#));
+    assert_eq!(
+        (done.topic.as_str(), text(&done).as_str()),
+        ("home/hall/result", r#"{"done":"flash"}"#)
+    );
     assert_eq!(twin.done("restart"), None);
     let order = device.command("restart", &BTreeMap::new()).unwrap();
     assert_eq!(twin.hear(&order.topic, &order.payload).len(), 1);

@@ -82,8 +82,8 @@ fn what_is_wrong_is_said_with_its_field_and_what_to_do() {
             "spec.steps[0].input: is for agent, and this step has value",
         ),
         (
-            json!([{"name": "a", "value": "x", "as": "json"}]),
-            "spec.steps[0].as: is for tool, agent and prompt",
+            json!([{"name": "a", "as": "json", "steps": [value("b")]}]),
+            "spec.steps[0].as: is for tool, device, agent, prompt and value",
         ),
         (
             json!([{"name": "a", "value": "x", "maxRounds": 2}]),

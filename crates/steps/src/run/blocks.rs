@@ -55,9 +55,11 @@ impl<'p> Inside<'p> {
                 previous: Json::Null,
             }),
             What::InOrder(steps) => Self::InOrder(InOrder::new(steps, path.to_owned())),
-            What::Tool { .. } | What::Agent { .. } | What::Prompt { .. } | What::Value(_) => {
-                Self::InOrder(InOrder::new(&[], path.to_owned()))
-            }
+            What::Tool { .. }
+            | What::Device { .. }
+            | What::Agent { .. }
+            | What::Prompt { .. }
+            | What::Value(..) => Self::InOrder(InOrder::new(&[], path.to_owned())),
         })
     }
 

@@ -20,6 +20,19 @@ pub(super) fn result(answer: Answer, form: Form) -> Result<Json, String> {
     }
 }
 
+/// What a value is in this form: text becomes what its JSON says, what is none already stays as it is.
+///
+/// # Errors
+/// Why it is none of this form.
+pub(super) fn formed(value: Json, form: Form) -> Result<Json, String> {
+    match (form, value) {
+        (Form::Json, Json::String(text)) => {
+            serde_json::from_str(bare(&text)).map_err(|why| format!("it is not JSON ({why})"))
+        }
+        (_, value) => Ok(value),
+    }
+}
+
 /// Without the fence that models put round JSON.
 fn bare(text: &str) -> &str {
     let text = text.trim();

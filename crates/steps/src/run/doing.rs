@@ -120,21 +120,21 @@ impl<'p> Doing<'p> {
                 arguments,
                 form,
             } => {
-                let (mut filled, mut size) = (Map::new(), 0);
-                for (name, text) in arguments {
-                    let value = text.fill(scope);
-                    let value =
-                        value.map_err(|why| unfilled(path, &format!("arguments.{name}"), &why))?;
-                    size += weight(&value);
-                    if size > MAX_RESULT {
-                        let why = format!("more than {MAX_RESULT} bytes, which are the most");
-                        return Err(unfilled(path, "arguments", &why));
-                    }
-                    filled.insert(name.clone(), value);
-                }
                 let call = Call::Tool {
                     operation: operation.clone(),
-                    arguments: filled,
+                    arguments: self.arguments(arguments, scope)?,
+                };
+                (call, *form)
+            }
+            What::Device {
+                call,
+                arguments,
+                form,
+            } => {
+                let call = Call::Device {
+                    call: *call,
+                    arguments: self.arguments(arguments, scope)?,
+                    told: *form == Form::Json,
                 };
                 (call, *form)
             }
@@ -152,8 +152,8 @@ impl<'p> Doing<'p> {
                 };
                 (call, *form)
             }
-            What::Value(text) => {
-                let value = text.fill(scope);
+            What::Value(text, form) => {
+                let value = text.fill(scope).and_then(|it| calls::formed(it, *form));
                 return value.map(Some).map_err(|why| unfilled(path, "value", &why));
             }
             _ => {
@@ -166,6 +166,26 @@ impl<'p> Doing<'p> {
         book.start(path, call)?;
         self.state = State::Called(form);
         Ok(None)
+    }
+
+    fn arguments(
+        &self,
+        arguments: &[(String, Text)],
+        scope: &Scope<'_>,
+    ) -> Result<Map<String, Json>, Failed> {
+        let path = &self.path;
+        let (mut filled, mut size) = (Map::new(), 0);
+        for (name, text) in arguments {
+            let value = text.fill(scope);
+            let value = value.map_err(|why| unfilled(path, &format!("arguments.{name}"), &why))?;
+            size += weight(&value);
+            if size > MAX_RESULT {
+                let why = format!("more than {MAX_RESULT} bytes, which are the most");
+                return Err(unfilled(path, "arguments", &why));
+            }
+            filled.insert(name.clone(), value);
+        }
+        Ok(filled)
     }
 
     fn answer(&self, outcome: Outcome, form: Form) -> Result<Json, Failed> {

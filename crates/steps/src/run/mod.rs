@@ -11,7 +11,7 @@ mod scope;
 
 use aion_abi::code::Code;
 use aion_abi::problem::Problem;
-use aion_abi::steps::{StepState, StepTold};
+use aion_abi::steps::{DeviceCall, StepState, StepTold};
 use serde_json::{Map, Value as Json};
 
 use crate::MAX_FINAL;
@@ -29,6 +29,15 @@ pub enum Call {
         operation: String,
         /// What it is given.
         arguments: Map<String, Json>,
+    },
+    /// A call of devices.
+    Device {
+        /// Which.
+        call: DeviceCall,
+        /// What it is given.
+        arguments: Map<String, Json>,
+        /// What the device did not do is a result too, and not a failure of the step.
+        told: bool,
     },
     /// Another agent.
     Agent {

@@ -25,6 +25,7 @@ fn echo(call: &Call) -> Result<Answer, Problem> {
             Some(other) => other.to_string(),
             None => String::new(),
         },
+        Call::Device { call, .. } => call.as_str().to_owned(),
         Call::Agent { agent, input } => format!("{agent} on {input}"),
         Call::Prompt { prompt, .. } => format!("model on {prompt}"),
     };

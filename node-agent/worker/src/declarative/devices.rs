@@ -6,8 +6,8 @@ use aion_abi::boot::DeviceTools;
 use aion_abi::problem::Problem;
 use aion_abi::syscall::Syscall;
 use aion_abi::syscall::device::{
-    CommandRequest, ConfirmedBy, Described, DoneResponse, HistoryRequest, HistoryResponse,
-    ListRequest, ListResponse, MAX_DEVICES, Point, Reach, Reading, Value, WriteRequest,
+    CommandRequest, Described, DoneResponse, HistoryRequest, HistoryResponse, ListRequest,
+    ListResponse, MAX_DEVICES, Point, Reach, Reading, Value, WriteRequest,
 };
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -17,8 +17,6 @@ use crate::syscalls::Syscalls;
 
 /// The most devices that are told of at once.
 const SHOWN: usize = 1000;
-/// Characters of a text that a device says.
-const TEXT: usize = 120;
 /// Points of a history where the model does not say how many.
 const POINTS: u32 = 24;
 
@@ -143,7 +141,7 @@ pub(super) async fn call(
         DeviceTool::Set => {
             let request: WriteRequest = parse(arguments)?;
             let done: DoneResponse = syscalls.call(Syscall::DeviceWrite, &request).await?;
-            Ok(said(&done))
+            Ok(done.to_string())
         }
         DeviceTool::Command => {
             let Told {
@@ -157,7 +155,7 @@ pub(super) async fn call(
                 arguments,
             };
             let done: DoneResponse = syscalls.call(Syscall::DeviceCommand, &request).await?;
-            Ok(said(&done))
+            Ok(done.to_string())
         }
     }
 }
@@ -255,15 +253,10 @@ fn is_text(device: &Described, reading: &Reading) -> bool {
 
 /// A value in one line, and no longer than that: a text is a stranger's.
 fn shown(value: &Value, text: bool) -> String {
-    let Value::Text(it) = value else {
-        return value.to_string();
-    };
-    if !text {
-        return it.clone();
+    match text {
+        true => value.in_a_line(),
+        false => value.to_string(),
     }
-    let cut: String = it.chars().take(TEXT).collect();
-    let more = if cut.len() < it.len() { " (cut)" } else { "" };
-    format!("{}{more}", Json::from(cut))
 }
 
 fn reading(it: &Reading, text: bool) -> String {
@@ -324,16 +317,6 @@ fn history(answer: &HistoryResponse) -> String {
         }
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-fn said(done: &DoneResponse) -> String {
-    match (done.confirmed_by, &done.value) {
-        (ConfirmedBy::Device, Some(value)) => {
-            format!("done: the device says {}", shown(value, true))
-        }
-        (ConfirmedBy::Device, None) => "done: the device says so".to_owned(),
-        (ConfirmedBy::Broker, _) => "sent: the device has no way to say that it did it".to_owned(),
-    }
 }
 
 /// A time in few characters.

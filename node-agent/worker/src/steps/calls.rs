@@ -11,6 +11,7 @@ use aion_steps::{Answer, Call, MAX_RESULT, Outcome, Start};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::devices::device;
 use super::say;
 use crate::syscalls::patience::patiently;
 use crate::syscalls::{Chat, Syscalls};
@@ -40,6 +41,11 @@ pub(super) async fn make(
             operation,
             arguments,
         } => tool(syscalls, &step, operation, arguments).await,
+        Call::Device {
+            call,
+            arguments,
+            told,
+        } => device(syscalls, &step, call, arguments, told).await,
         Call::Agent { agent, input } => ask(syscalls, &step, agent, input).await,
         Call::Prompt {
             prompt,
@@ -94,7 +100,7 @@ async fn tool(
 }
 
 /// Bytes of an answer as it is kept.
-fn size(answer: &impl Serialize) -> usize {
+pub(super) fn size(answer: &impl Serialize) -> usize {
     // Text, numbers and JSON values: there is always a JSON form.
     serde_json::to_string(answer).map_or(0, |it| it.len())
 }

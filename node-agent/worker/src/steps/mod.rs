@@ -5,6 +5,7 @@
 //! steps, an expression.
 
 mod calls;
+mod devices;
 
 #[cfg(test)]
 mod tests;
