@@ -9,6 +9,7 @@ use std::time::Duration;
 use aion_abi::{
     admin::{TurnEvent, TurnRequest},
     code::Code,
+    device::{BY_HAND, Command, Write},
 };
 use aion_client::{ClientError, Events};
 use uuid::Uuid;
@@ -27,11 +28,22 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const FIRST: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What a turn is to do.
+#[derive(Debug)]
+pub(super) enum What {
+    /// An agent answers.
+    Ask(TurnRequest),
+    /// A property of a device is set.
+    Write(String, Write),
+    /// A device does something.
+    Command(String, Command),
+}
+
 /// What is asked of an agent.
 #[derive(Debug)]
 pub(super) struct Question {
     agent: String,
-    request: TurnRequest,
+    what: What,
     key: String,
     /// A node may have taken it.
     taken: bool,
@@ -54,9 +66,18 @@ enum Failed {
 
 impl Question {
     pub(super) fn new(agent: &str, request: TurnRequest) -> Self {
+        Self::of(agent, What::Ask(request))
+    }
+
+    /// What a person does by hand.
+    pub(super) fn by_hand(what: What) -> Self {
+        Self::of(BY_HAND, what)
+    }
+
+    fn of(agent: &str, what: What) -> Self {
         Self {
             agent: agent.to_owned(),
-            request,
+            what,
             key: Uuid::new_v4().to_string(),
             taken: false,
             reached: false,
@@ -83,9 +104,20 @@ impl Question {
             let tried = match shown.turn {
                 Some(turn) => asked.node.turn_events(turn).await,
                 None => {
-                    let (namespace, key) = (&context.namespace, Some(self.key.as_str()));
-                    let (agent, request) = (&self.agent, &self.request);
-                    asked.node.start_turn(namespace, agent, request, key).await
+                    let (node, key) = (&asked.node, self.key.as_str());
+                    let namespace = context.namespace.as_str();
+                    match &self.what {
+                        What::Ask(request) => {
+                            let agent = &self.agent;
+                            node.start_turn(namespace, agent, request, Some(key)).await
+                        }
+                        What::Write(device, it) => {
+                            node.write_device((namespace, device), it, key).await
+                        }
+                        What::Command(device, it) => {
+                            node.command_device((namespace, device), it, key).await
+                        }
+                    }
                 }
             };
             let error = match tried {

@@ -71,6 +71,7 @@ pub(crate) fn verdict(followed: &Followed) -> Result<(), Failure> {
         | Code::ApprovalRequired
         | Code::ApprovalDenied
         | Code::ApprovalExpired
+        | Code::Guarded
         | Code::Offline => Status::Refused,
         _ => Status::Failed,
     };

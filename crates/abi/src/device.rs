@@ -5,10 +5,23 @@
 //! | `GET …/namespaces/{namespace}/devices[?after=&limit=]` | → [`Page`] |
 //! | `GET …/namespaces/{namespace}/devices/{device}` | → [`SeenDevice`] |
 //! | `GET …/namespaces/{namespace}/devices/{device}/history/{property}[?fromMs=&toMs=&points=]` | → [`HistoryResponse`](crate::syscall::device::HistoryResponse) |
+//! | `POST …/namespaces/{namespace}/devices/{device}/write` | [`Write`] → the events of the turn that does it, as where an agent is asked |
+//! | `POST …/namespaces/{namespace}/devices/{device}/command` | [`Command`] → the same |
+//! | `GET …/namespaces/{namespace}/device-changes[?devices=a,b]` | → a stream of [`Watched`] |
+//!
+//! A person does nothing to a device but as the agent [`BY_HAND`] of the namespace: it has the rights that people have there.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{date::UnixMillis, syscall::device::Described};
+use crate::{
+    date::UnixMillis,
+    syscall::device::{Described, Reach, Value},
+};
+
+/// The agent that people write and command devices by.
+pub const BY_HAND: &str = "by-hand";
 
 /// Devices of a page where nobody says how many; so many at most, too.
 pub const PAGE: u32 = 100;
@@ -76,4 +89,103 @@ pub struct HistoryWanted {
     /// How many points at most; 100 where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<u32>,
+}
+
+/// A property that a person sets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Write {
+    /// Which.
+    pub property: String,
+    /// What it is to be. A text is meant as the property's type has it: `on`, `21.5`.
+    pub value: Value,
+}
+
+/// What a person has a device do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Command {
+    /// What.
+    pub command: String,
+    /// With what; texts as of [`Write`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, Value>,
+}
+
+/// The question to [`BY_HAND`], as JSON: who does what to which device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ByHand {
+    /// Who, as the node knows them.
+    pub by: String,
+    /// The device.
+    pub device: String,
+    /// The property that is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub property: Option<String>,
+    /// What it is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// What it is to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// With what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<BTreeMap<String, Value>>,
+}
+
+/// Which devices are watched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WatchWanted {
+    /// Their names, with commas between. Left out: all of the namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<String>,
+}
+
+/// What is seen of devices as it comes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub enum Watched {
+    /// A device says what a property is, and it was not known to be so.
+    Value {
+        /// Which device.
+        device: String,
+        /// Which property.
+        property: String,
+        /// What it is.
+        value: Value,
+        /// Its unit, by UCUM.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit: Option<String>,
+        /// When it was heard, by the node's wall clock.
+        at_ms: UnixMillis,
+        /// Milliseconds since then, where it was said before anybody watched.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        age_ms: Option<u64>,
+        /// It may not be so any more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stale: bool,
+        /// The broker kept it, nobody knows for how long.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
+    },
+    /// A device can be reached, or cannot.
+    Reach {
+        /// Which.
+        device: String,
+        /// Whether.
+        reach: Reach,
+        /// When, by the node's wall clock.
+        at_ms: UnixMillis,
+    },
+    /// Whoever watches was slower than the devices.
+    Missed {
+        /// So much came between what was told before and what is told next.
+        count: u64,
+    },
 }

@@ -213,6 +213,16 @@ impl Node {
         key: Option<&str>,
     ) -> Result<Events<TurnEvent>, ClientError> {
         let url = self.agent(namespace, agent, "turns")?;
+        self.begin(url, request, key).await
+    }
+
+    /// Begins a turn by what is posted there, and follows it.
+    pub(crate) async fn begin(
+        &self,
+        url: Url,
+        request: &impl Serialize,
+        key: Option<&str>,
+    ) -> Result<Events<TurnEvent>, ClientError> {
         let body = self.encode(request)?;
         let response = self.address.post(url, body, key).await?;
         Ok(Events::new(self.address.clone(), response))
@@ -390,7 +400,10 @@ impl Node {
         self.decode(response).await
     }
 
-    async fn stream<T: DeserializeOwned>(&self, url: Url) -> Result<Events<T>, ClientError> {
+    pub(crate) async fn stream<T: DeserializeOwned>(
+        &self,
+        url: Url,
+    ) -> Result<Events<T>, ClientError> {
         let response = self.send(Method::GET, url, Body::default(), JSON).await?;
         Ok(Events::new(self.address.clone(), response))
     }

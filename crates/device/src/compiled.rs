@@ -108,6 +108,12 @@ impl Compiled {
         Some((it.form.kind, &it.form.choices))
     }
 
+    /// The unit of a property.
+    #[must_use]
+    pub fn unit_of(&self, property: &str) -> Option<&str> {
+        self.shape.property(property)?.1.unit.as_deref()
+    }
+
     /// After how many milliseconds what it said of a property is stale, where it ever is.
     #[must_use]
     pub fn stale_ms(&self, property: &str) -> Option<u64> {

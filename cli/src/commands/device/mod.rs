@@ -1,18 +1,22 @@
 //! `aionctl device`.
 
+mod hand;
 mod history;
 mod look;
 mod simulate;
+mod watch;
 
 use clap::Subcommand;
 
 use super::form::How;
 use crate::{context::Context, failure::Failure};
 
+use hand::{CommandArgs, SetArgs};
 use history::HistoryArgs;
 use simulate::SimulateArgs;
+use watch::WatchArgs;
 
-/// Look at devices: what they are, what they say, and what they were
+/// Devices: what they are, say and were; set and command them; play some
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 What a node heard of them. Whether they are set up as they should be, aionctl get devices and aionctl describe device say.
@@ -21,6 +25,9 @@ Examples:
   aionctl device list
   aionctl device describe heater
   aionctl device history heater temperature --hours 6
+  aionctl device watch heater
+  aionctl device set heater target 21
+  aionctl device simulate house
   aionctl device list -o json | jq '.items[] | select(.reach != \"online\") | .name'")]
 pub(crate) enum DeviceCommand {
     /// List devices with what they say now
@@ -37,6 +44,9 @@ pub(crate) enum DeviceCommand {
     },
     /// Show what a property was
     History(HistoryArgs),
+    Watch(WatchArgs),
+    Set(SetArgs),
+    Command(CommandArgs),
     Simulate(SimulateArgs),
 }
 
@@ -45,6 +55,9 @@ pub(crate) async fn run(context: &Context, command: DeviceCommand) -> Result<(),
         DeviceCommand::List { how } => look::list(context, &how).await,
         DeviceCommand::Describe { device, how } => look::describe(context, &device, &how).await,
         DeviceCommand::History(args) => history::run(context, &args).await,
+        DeviceCommand::Watch(args) => watch::run(context, &args).await,
+        DeviceCommand::Set(args) => hand::set(context, args).await,
+        DeviceCommand::Command(args) => hand::command(context, args).await,
         DeviceCommand::Simulate(args) => simulate::run(context, &args).await,
     }
 }

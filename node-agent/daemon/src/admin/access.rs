@@ -49,7 +49,7 @@ pub(crate) trait Reviewer: Send + Sync {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Asked {
-    /// `invoke`, `serve`, `approve`, `get`.
+    /// `invoke`, `serve`, `approve`, `operate`, `get`.
     pub verb: &'static str,
     /// `agents`, `devices`, `kernelnodes`.
     pub resource: &'static str,
@@ -270,7 +270,7 @@ impl Guard {
     }
 
     /// What a request for `route` needs; `None` where nobody has a right to it. An agent's log, `why`, its tools,
-    /// the syscalls that it made and what it does in the kernel need `get` on it, and so does what a device says on that; being its program needs `serve`; saying a person's word for it needs `approve`, and so does seeing what it asks, by whichever address; asking it, and everything about a turn of it, which is somebody's conversation, needs
+    /// the syscalls that it made and what it does in the kernel need `get` on it, and so does what a device says on that; writing or commanding a device by hand needs `operate` on it; being its program needs `serve`; saying a person's word for it needs `approve`, and so does seeing what it asks, by whichever address; asking it, and everything about a turn of it, which is somebody's conversation, needs
     /// `invoke`. What speaks of the node is named here: a route that is not named is nobody's.
     async fn needed(
         &self,
@@ -310,13 +310,25 @@ impl Guard {
                 _ => parameter("device")?,
             };
             return Some(Asked {
-                verb: "get",
+                // Who may see devices may not move them.
+                verb: match below {
+                    "/{device}/write" | "/{device}/command" => "operate",
+                    _ => "get",
+                },
                 resource: "devices",
                 namespace: parameter("namespace")?,
                 name,
             });
         }
         match route {
+            "/api/v1/namespaces/{namespace}/device-changes" => {
+                return Some(Asked {
+                    verb: "get",
+                    resource: "devices",
+                    namespace: parameter("namespace")?,
+                    name: String::new(),
+                });
+            }
             "/api/v1/namespaces/{namespace}/events" => {
                 return Some(of_agent("get", parameter("namespace")?, String::new()));
             }

@@ -205,6 +205,12 @@ fn of_devices() -> Router<Arc<Admin>> {
     Router::new()
         .route(ALL, get(devices::list))
         .route(&format!("{ALL}/{{device}}"), get(devices::get))
+        .route(&format!("{ALL}/{{device}}/write"), post(devices::write))
+        .route(&format!("{ALL}/{{device}}/command"), post(devices::command))
+        .route(
+            "/api/v1/namespaces/{namespace}/device-changes",
+            get(devices::watch),
+        )
         .route(
             &format!("{ALL}/{{device}}/history/{{property}}"),
             get(devices::history),

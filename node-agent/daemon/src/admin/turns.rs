@@ -5,6 +5,7 @@ use std::{path::Path as FsPath, sync::Arc};
 use aion_abi::{
     admin::{IDEMPOTENCY_KEY, OUTPUT_MOUNT, TurnRecord, TurnRequest},
     code::Code,
+    device::BY_HAND,
     page::{MAX_ROWS, Part, ROWS},
     problem::Problem,
     turn::{MAX_BYTES, TurnPage},
@@ -41,6 +42,13 @@ pub(super) async fn ask(
     Json(request): Json<TurnRequest>,
 ) -> Result<Response, Refused> {
     agents::known(&admin, &namespace, &agent)?;
+    if agent == BY_HAND {
+        let what = format!(
+            "agent {BY_HAND} stands for people who write or command devices, and is asked by nobody"
+        );
+        let remedy = "use aionctl device set or aionctl device command";
+        return Err(Problem::new(Code::Denied, what).remedy(remedy).into());
+    }
     let key = headers.get(IDEMPOTENCY_KEY);
     let by = held::asker(&by);
     let whose = by.as_ref().map(|it| it.id.as_str());
@@ -133,7 +141,7 @@ pub(super) async fn events(
     follow(&admin, TurnId(turn)).await
 }
 
-async fn follow(admin: &Admin, turn: TurnId) -> Result<Response, Refused> {
+pub(super) async fn follow(admin: &Admin, turn: TurnId) -> Result<Response, Refused> {
     let follow = admin
         .turns
         .follow(turn)

@@ -1,12 +1,14 @@
 //! What agents and people are told of devices.
 
+use std::collections::BTreeMap;
+
 use aion_abi::{
     code::Code,
     device::{Messages, Page, SeenDevice},
     problem::Problem,
     syscall::device::{
         Described, HistoryRequest, HistoryResponse, ListRequest, ListResponse, MAX_DEVICES,
-        MAX_POINTS, ReadRequest, ReadResponse,
+        MAX_POINTS, ReadRequest, ReadResponse, Value,
     },
 };
 use aion_resolve::Key;
@@ -144,6 +146,38 @@ impl Devices {
                 unread: counts.unread,
             },
         })
+    }
+}
+
+impl Devices {
+    /// What a person gives a property, as its type has it.
+    ///
+    /// # Errors
+    /// `not-found`, or `bad-request` for what it cannot be.
+    pub(crate) fn meant(
+        &self,
+        namespace: &str,
+        (device, property): (&str, &str),
+        value: &Value,
+    ) -> Result<Value, Problem> {
+        let compiled = &self.entry(namespace, device)?.device.compiled;
+        let value = compiled.meant(property, value)?;
+        compiled.set(property, &value).map(|_| value)
+    }
+
+    /// What a person gives a command, as its arguments have it.
+    ///
+    /// # Errors
+    /// As [`Devices::meant`].
+    pub(crate) fn meant_arguments(
+        &self,
+        namespace: &str,
+        (device, command): (&str, &str),
+        arguments: BTreeMap<String, Value>,
+    ) -> Result<BTreeMap<String, Value>, Problem> {
+        let compiled = &self.entry(namespace, device)?.device.compiled;
+        let arguments = compiled.meant_arguments(command, arguments)?;
+        compiled.command(command, &arguments).map(|_| arguments)
     }
 }
 

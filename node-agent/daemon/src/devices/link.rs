@@ -209,6 +209,9 @@ impl Link {
     fn heard(&self, shared: &Shared, heard: Vec<Heard>, now: Moment) {
         for it in heard {
             self.answer(&it);
+            if shared.watching.any() {
+                shared.watching.heard(&it, now);
+            }
             let of = it.device().key();
             let key = Key::new(&of.namespace, &of.name);
             match it {
@@ -412,7 +415,9 @@ impl Hearing for Ear {
             it.devices().map(|it| it.key().name.clone()).collect()
         });
         for device in devices {
-            shared.reach_changed(&Key::new(&link.key.namespace, &device));
+            let device = Key::new(&link.key.namespace, &device);
+            shared.reach_changed(&device);
+            shared.tell_reach(&device);
         }
     }
 

@@ -14,6 +14,7 @@ mod sensing;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +35,7 @@ use happening::Happenings;
 use link::Link;
 use sensing::Sensing;
 use standing::Standing;
+use watching::Watching;
 
 use crate::{
     clock::{self, Clock},
@@ -43,6 +45,7 @@ use crate::{
 pub(crate) use answers::May;
 pub(crate) use happening::Happened;
 pub(crate) use standing::{DeviceChange, DeviceSource};
+pub(crate) use watching::Watch;
 
 /// See the module. Clones share it.
 #[derive(Clone)]
@@ -54,6 +57,7 @@ struct Shared {
     sensing: Sensing,
     standing: Standing,
     happenings: Happenings,
+    watching: Watching,
     /// How often a device became another.
     generations: AtomicU64,
 }
@@ -105,6 +109,7 @@ impl Devices {
             sensing: Sensing::default(),
             standing: Standing::default(),
             happenings: Happenings::default(),
+            watching: Watching::default(),
             generations: AtomicU64::default(),
         }))
     }

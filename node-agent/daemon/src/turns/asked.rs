@@ -25,6 +25,8 @@ pub enum Cause {
     },
     /// A turn of another agent calls it.
     Agent(TurnCaller),
+    /// A person does something by hand, and the agent stands for them.
+    Person,
 }
 
 /// The key that somebody asks by, as a turn needs it.
@@ -65,6 +67,7 @@ impl Cause {
             Self::Program(..) => "program".into(),
             Self::Trigger { name, .. } => format!("trigger:{name}").into(),
             Self::Agent(_) => "agent".into(),
+            Self::Person => "person".into(),
         }
     }
 
@@ -145,7 +148,7 @@ impl Asked {
     #[must_use]
     pub(super) fn by(mut self, cause: Cause) -> Self {
         match cause {
-            Cause::Ask => {}
+            Cause::Ask | Cause::Person => {}
             Cause::Key(by) => self.key = Some(by.id),
             Cause::Program(program, by) => {
                 (self.program, self.key) = (Some(program), by.map(|it| it.id));
