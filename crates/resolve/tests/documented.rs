@@ -97,3 +97,32 @@ SPEC  model: thermostat
     assert_eq!(guarded, Status::True);
     assert!(why.contains("window-open"), "{why}");
 }
+
+#[test]
+fn the_walk_through_of_a_raspberry_pi_ends_with_devices() {
+    let page = page();
+    let all = blocks(&page);
+    let shown = all.iter().find(|it| it.contains("zigbee2mqtt/{{name}}"));
+    let universe = universe(shown.unwrap());
+    for (device, expected) in [("balcony-door", Status::False), ("fan", Status::True)] {
+        let (guarded, why) = judged(&universe, device);
+        assert_eq!(guarded, expected, "{device}: {why}");
+    }
+}
+
+#[test]
+fn the_house_that_ships_is_one_and_guards_what_it_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let house = fs::read_to_string(root.join("agents/homekeeper/house.yaml")).unwrap();
+    let universe = universe(&house);
+    assert_eq!(universe.devices.len(), 8);
+    for (device, guardrail) in [
+        ("heater", "window-open"),
+        ("heater", "warm-enough"),
+        ("front-lock", "ask-somebody"),
+    ] {
+        let (guarded, why) = judged(&universe, device);
+        assert_eq!(guarded, Status::True);
+        assert!(why.contains(guardrail), "{why}");
+    }
+}

@@ -140,7 +140,10 @@ impl Node {
             "/api/v1/mounts",
             "/api/v1/resources/{kind}",
             "/api/v1/resources/{kind}/{namespace}/{name}",
-        ] {
+        ]
+        .into_iter()
+        .chain(devices::ROUTES)
+        {
             router = router.route(route, any(read));
         }
         let router = router
@@ -437,63 +440,5 @@ async fn the_right_to_read_the_node_opens_what_is_listed_and_nothing_else() {
     assert_eq!(node.ask("eve", "/api/v1/status").await.0, 401);
 }
 
-#[tokio::test]
-async fn where_agents_are_asked_nothing_else_is_done() {
-    let nobody = Arc::new(Cluster {
-        rights: Vec::new(),
-        asked: Mutex::default(),
-    });
-    let node = Node::behind(Access::Asking("word".into()), nobody);
-    let status = async |method: Method, path: &str| {
-        let request = Request::builder().method(method).uri(path);
-        let response = node.service.call(request.body(Body::empty()).unwrap());
-        response.await.unwrap().status().as_u16()
-    };
-    for (method, path) in [
-        (Method::GET, "/api/v1/resources/agents"),
-        (Method::GET, "/api/v1/resources/agents/home/jarvis"),
-        (
-            Method::POST,
-            "/api/v1/namespaces/home/agents/jarvis/uploads",
-        ),
-        (Method::POST, "/api/v1/namespaces/home/agents/jarvis/turns"),
-        (
-            Method::POST,
-            "/api/v1/namespaces/home/agents/jarvis/hooks/push",
-        ),
-        (Method::DELETE, "/api/v1/turns/7"),
-        (Method::GET, "/api/v1/turns/7/files/a.md"),
-        (Method::GET, "/api/v1/events"),
-        (Method::GET, "/api/v1/usage"),
-        (Method::GET, "/api/v1/queues"),
-        (Method::GET, "/api/v1/namespaces/home/agents/jarvis/tools"),
-        (Method::GET, "/api/v1/namespaces/home/agents/jarvis/audit"),
-        (Method::GET, "/api/v1/namespaces/home/agents/jarvis/memory"),
-        (
-            Method::DELETE,
-            "/api/v1/namespaces/home/agents/jarvis/memory/1",
-        ),
-    ] {
-        assert_eq!(status(method, path).await, 200, "{path}");
-    }
-    for (method, path) in [
-        (Method::DELETE, "/api/v1/resources/agents/home/jarvis"),
-        (Method::GET, "/api/v1/resources/trustpolicies"),
-        (Method::POST, "/api/v1/apply"),
-        (Method::GET, "/api/v1/mounts"),
-        (Method::GET, "/api/v1/status"),
-        (Method::GET, "/api/v1/namespaces/home/agents/jarvis/logs"),
-        (Method::GET, "/api/v1/triggers"),
-        (
-            Method::GET,
-            "/api/v1/namespaces/home/agents/jarvis/triggers",
-        ),
-        (
-            Method::POST,
-            "/api/v1/namespaces/home/agents/jarvis/triggers/t/fire",
-        ),
-        (Method::GET, "/api/v1/unheard-of"),
-    ] {
-        assert_eq!(status(method, path).await, 403, "{path}");
-    }
-}
+#[path = "access_device_tests.rs"]
+mod devices;

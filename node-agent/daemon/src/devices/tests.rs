@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use aion_abi::device::Watched;
 use aion_abi::syscall::device::{
     CommandRequest, ConfirmedBy, ListRequest, ReadRequest, Value, WriteRequest,
 };
@@ -398,4 +399,47 @@ async fn a_broker_that_is_reached_otherwise_is_let_go_at_once() {
         value_of(&devices, "heater").is_some()
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_watches_sees_what_changes_of_what_they_named_and_nobody_else_costs_anything() {
+    let (devices, broker, _told) = Devices::fake();
+    put(&devices, 5);
+    connected(&devices).await;
+    assert!(!devices.0.watching.any());
+    broker.say("window", "open", false);
+    until("the window to be heard", || {
+        value_of(&devices, "window") == Some(Value::Text("open".to_owned()))
+    })
+    .await;
+    assert!(devices.watch("home", &["garage"]).is_err());
+    let watch = devices.watch("home", &["window"]).unwrap();
+    let others = devices.watch("office", &[]).unwrap();
+    assert!(devices.0.watching.any());
+    for said in ["open", "closed", "closed"] {
+        broker.say("window", said, false);
+        broker.say("heater", "18.5", false);
+    }
+    broker.say("window", "open", false);
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        let seeing = tokio::time::timeout(Duration::from_secs(20), watch.next());
+        match seeing.await.unwrap() {
+            Watched::Value {
+                device,
+                value,
+                age_ms,
+                ..
+            } => {
+                assert_eq!(device, "window");
+                seen.push((value.to_string(), age_ms.is_some()));
+            }
+            Watched::Reach { .. } => {}
+            Watched::Missed { count } => unreachable!("{count}"),
+        }
+    }
+    let expected = [("open", true), ("closed", false), ("open", false)];
+    assert_eq!(seen, expected.map(|(value, old)| (value.to_owned(), old)));
+    drop((watch, others));
+    assert!(!devices.0.watching.any());
 }

@@ -289,3 +289,62 @@ fn the_answer_is_text_whatever_the_last_result_is() {
         assert_eq!(kernel.texts(MessageKind::Final), [expected]);
     }
 }
+
+#[test]
+fn devices_are_called_by_steps_and_what_was_not_done_is_a_result_where_that_is_said() {
+    let guarded = Problem::new(Code::Guarded, "guardrail window-open forbids it");
+    let unknown = Problem::new(Code::OutcomeUnknown, "the device did not say so");
+    let steps = |form: &str| {
+        json!([
+            {"name": "house", "device": "list", "as": "json"},
+            {"name": "set", "device": "write", "as": form,
+                "arguments": {"device": "${steps.house.devices[0].name}", "property": "target", "value": "${21}"}},
+            {"name": "told", "value": "${steps.set}"}
+        ])
+    };
+    let list =
+        json!({"more": false, "devices": [{"name": "heater", "model": "m", "reach": "online"}]});
+    let kernel = |set: Result<Value, Problem>| {
+        let mut kernel = answers(&[("house", list.clone())]);
+        kernel.answers.insert("set".to_owned(), set);
+        kernel
+    };
+    let done = kernel(Ok(json!({"confirmedBy": "device", "value": 21})));
+    turn(steps("text"), &done).unwrap();
+    assert_eq!(done.texts(MessageKind::Final), ["done: the device says 21"]);
+    let made = done.made.borrow();
+    assert_eq!(
+        (made[0].1, &made[0].2),
+        (
+            Syscall::DeviceList,
+            &json!({"limit": 200, "readings": true})
+        )
+    );
+    assert_eq!(
+        (made[1].1, &made[1].2),
+        (
+            Syscall::DeviceWrite,
+            &json!({"device": "heater", "property": "target", "value": 21})
+        )
+    );
+
+    let refused = kernel(Err(guarded.clone()));
+    turn(steps("json"), &refused).unwrap();
+    let told: Value = serde_json::from_str(&refused.texts(MessageKind::Final)[0]).unwrap();
+    assert_eq!(
+        (&told["done"], &told["code"], &told["why"]),
+        (
+            &json!(false),
+            &json!("guarded"),
+            &json!("guardrail window-open forbids it")
+        )
+    );
+    let failed = turn(steps("text"), &kernel(Err(guarded))).unwrap_err();
+    assert_eq!(
+        (failed.code, failed.detail.as_str()),
+        (Code::Guarded, "step set: guardrail window-open forbids it")
+    );
+    // It may have been done: nobody goes on as if it was not.
+    let failed = turn(steps("json"), &kernel(Err(unknown))).unwrap_err();
+    assert_eq!(failed.code, Code::OutcomeUnknown);
+}
