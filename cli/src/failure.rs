@@ -16,7 +16,7 @@ pub(crate) enum Status {
     NotFound = 4,
     /// It is not allowed.
     Refused = 5,
-    /// An agent answered, and a part of what it was given is not in the answer.
+    /// It was done, and a part of what was given is not in it: an agent's answer, an imported description.
     Incomplete = 6,
     /// Ctrl-C.
     Interrupted = 130,

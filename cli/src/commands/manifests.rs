@@ -21,17 +21,26 @@ const MAX_MANIFEST: u64 = 4 << 20;
 pub(crate) fn read(named: &[PathBuf]) -> Result<Vec<Manifest>, Failure> {
     let mut manifests = Vec::new();
     for path in named {
-        if path == Path::new("-") {
-            manifests.push(standard_input()?);
-        } else if path.is_dir() {
+        if path.is_dir() && path != Path::new("-") {
             for file in folder(path)? {
                 manifests.push(file_at(&file)?);
             }
         } else {
-            manifests.push(file_at(path)?);
+            manifests.push(read_one(path)?);
         }
     }
     Ok(manifests)
+}
+
+/// Reads one file, or `-` for standard input.
+///
+/// # Errors
+/// As for [`read`].
+pub(crate) fn read_one(path: &Path) -> Result<Manifest, Failure> {
+    match path == Path::new("-") {
+        true => standard_input(),
+        false => file_at(path),
+    }
 }
 
 fn folder(path: &Path) -> Result<Vec<PathBuf>, Failure> {

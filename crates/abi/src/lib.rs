@@ -33,6 +33,7 @@ pub mod memory;
 pub mod notice;
 pub mod page;
 pub mod problem;
+pub mod proposal;
 pub mod push;
 pub mod reason;
 pub mod replay;

@@ -77,6 +77,40 @@ pub struct DeviceBrokerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub messages_per_second: Option<i32>,
+    /// What devices announce of themselves is listened to, and proposed; left out, nothing is. Nothing is admitted by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
+}
+
+/// By what devices announce themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.homeAssistant)").message(said("discovery without a way of announcing finds nothing", "add homeAssistant: {}, or remove discovery")))]
+pub struct Discovery {
+    /// Home Assistant's MQTT discovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home_assistant: Option<HomeAssistantDiscovery>,
+}
+
+/// Home Assistant's MQTT discovery.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HomeAssistantDiscovery {
+    /// The first level, or levels, of the topics of announcements; homeassistant unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[^\x00-\x1f\x7f+#$/]([^\x00-\x1f\x7f+#]*[^\x00-\x1f\x7f+#/])?$")
+    )]
+    pub prefix: Option<String>,
+}
+
+impl HomeAssistantDiscovery {
+    /// What the topics of announcements begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.prefix.as_deref().unwrap_or("homeassistant")
+    }
 }
 
 /// A version of MQTT.

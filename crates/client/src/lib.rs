@@ -14,6 +14,7 @@ mod failure;
 mod keys;
 mod looks;
 mod node;
+mod proposals;
 mod pushes;
 mod triggers;
 

@@ -1,7 +1,7 @@
 //! What devices say and are told, as far as it can be decided from resources, messages and moments: [`compile`] makes of a
 //! Device and its DeviceModel what the hot path needs, a [`Registry`] holds what the devices of one broker are, and
 //! [`Compiled`] turns a write or a command into the message for it. A [`Twin`] is the other side: a device that is played.
-//! [`announced`] makes proposals of what devices say of themselves.
+//! [`announced`] and [`thing`] make models and devices of what others say of them.
 //!
 //! What may not enter: a clock, IO, a connection to a broker, the kernel, guardrails.
 
@@ -21,6 +21,7 @@ mod unfill;
 pub mod announced;
 pub mod payload;
 pub mod template;
+pub mod thing;
 
 pub use compile::{Fault, Of, compile};
 pub use compiled::{Compiled, Key};

@@ -2,7 +2,9 @@
 
 mod hand;
 mod history;
+mod import;
 mod look;
+mod proposals;
 mod simulate;
 mod watch;
 
@@ -13,6 +15,8 @@ use crate::{context::Context, failure::Failure};
 
 use hand::{CommandArgs, SetArgs};
 use history::HistoryArgs;
+use import::ImportArgs;
+use proposals::{ApproveArgs, ProposalsArgs, RejectArgs};
 use simulate::SimulateArgs;
 use watch::WatchArgs;
 
@@ -48,6 +52,24 @@ pub(crate) enum DeviceCommand {
     Set(SetArgs),
     Command(CommandArgs),
     Simulate(SimulateArgs),
+    /// List devices that announce themselves, and what they would be; nothing is admitted by itself
+    #[command(after_help = "\
+Examples:
+  aionctl device proposals
+  aionctl device proposals kitchen-lamp          what is announced, and what could not be mapped
+  aionctl device proposals kitchen-lamp -o yaml  what would be applied")]
+    Proposals(ProposalsArgs),
+    /// Admit a device that announces itself: its DeviceModel and Device are applied
+    #[command(after_help = "\
+It replaces nothing: where there is a Device or a DeviceModel of the name, say another with --as.
+
+Examples:
+  aionctl device approve kitchen-lamp
+  aionctl device approve 0x0017880104e45542 --as kitchen-lamp")]
+    Approve(ApproveArgs),
+    /// Have a device that announces itself not be proposed again
+    Reject(RejectArgs),
+    ImportTd(ImportArgs),
 }
 
 pub(crate) async fn run(context: &Context, command: DeviceCommand) -> Result<(), Failure> {
@@ -59,5 +81,9 @@ pub(crate) async fn run(context: &Context, command: DeviceCommand) -> Result<(),
         DeviceCommand::Set(args) => hand::set(context, args).await,
         DeviceCommand::Command(args) => hand::command(context, args).await,
         DeviceCommand::Simulate(args) => simulate::run(context, &args).await,
+        DeviceCommand::Proposals(args) => proposals::list(context, &args).await,
+        DeviceCommand::Approve(args) => proposals::approve(context, &args).await,
+        DeviceCommand::Reject(args) => proposals::reject(context, &args).await,
+        DeviceCommand::ImportTd(args) => import::run(context, &args),
     }
 }

@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aion_api::{
-    Device, DeviceModel, DeviceModelSpec, DeviceMqtt, DeviceSpec, MqttAvailability,
-};
+use aion_api::{Device, DeviceModel, DeviceModelSpec, DeviceMqtt, DeviceSpec, MqttAvailability};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -44,10 +42,16 @@ pub fn drafts(broker: &str, announcements: &Announcements) -> Vec<Draft> {
     let mut groups: BTreeMap<String, Vec<Entity>> = BTreeMap::new();
     for (topic, name, payload) in announcements.iter() {
         for entity in entity::entities(&topic, name, payload) {
-            groups.entry(identity(&entity.device)).or_default().push(entity);
+            groups
+                .entry(identity(&entity.device))
+                .or_default()
+                .push(entity);
         }
     }
-    groups.into_iter().map(|(identity, all)| draft(broker, identity, all)).collect()
+    groups
+        .into_iter()
+        .map(|(identity, all)| draft(broker, identity, all))
+        .collect()
 }
 
 /// 128 bits of a digest: whoever wants to be taken for another device has to say its very identifiers.
@@ -58,7 +62,10 @@ fn identity(of: &Of) -> String {
         digest.update((it.len() as u64).to_be_bytes());
         digest.update(it);
     }
-    digest.finalize()[..16].iter().map(|it| format!("{it:02x}")).collect()
+    digest.finalize()[..16]
+        .iter()
+        .map(|it| format!("{it:02x}"))
+        .collect()
 }
 
 fn draft(broker: &str, identity: String, mut all: Vec<Entity>) -> Draft {
@@ -67,9 +74,16 @@ fn draft(broker: &str, identity: String, mut all: Vec<Entity>) -> Draft {
         let left = std::mem::take(&mut it.parts.unmapped).into_iter();
         unmapped.extend(left.map(|(field, why)| say(it, &field, &why)));
     }
-    let named: BTreeSet<&str> = all.iter().filter_map(|it| it.device.name.as_deref()).collect();
+    let named: BTreeSet<&str> = all
+        .iter()
+        .filter_map(|it| it.device.name.as_deref())
+        .collect();
     if let [first, second, ..] = named.iter().copied().collect::<Vec<_>>()[..] {
-        let why = format!("its announcements call it {} and {}", told(first), told(second));
+        let why = format!(
+            "its announcements call it {} and {}",
+            told(first),
+            told(second)
+        );
         unmapped.push(say(&all[0], "device.name", &why));
     }
     let name = all.iter().find_map(|it| it.device.name.clone());
@@ -82,7 +96,14 @@ fn draft(broker: &str, identity: String, mut all: Vec<Entity>) -> Draft {
     let availability = availability(&all, &mut unmapped);
     let describe = |it: &Option<String>| it.as_deref().map(|it| brief(it, 1024));
     let model = describe(&make.or_else(|| name.clone()));
-    let specs = |all: &[Entity]| specs(broker, all, (&model, &describe(&name)), availability.as_ref());
+    let specs = |all: &[Entity]| {
+        specs(
+            broker,
+            all,
+            (&model, &describe(&name)),
+            availability.as_ref(),
+        )
+    };
     // What does not make sense is found by itself, so that the rest can be admitted.
     if faults(&specs(&all)).is_some() {
         all.retain(|it| {
@@ -129,7 +150,9 @@ fn named_apart(all: &mut [Entity], unmapped: &mut Vec<Unmapped>) {
     for it in all.iter_mut() {
         let own = it.name.clone().unwrap_or_default();
         let one = it.parts.properties.first().map(|(it, _)| &it.name);
-        let one = one.or(it.parts.commands.first().map(|(it, _)| &it.name)).cloned();
+        let one = one
+            .or(it.parts.commands.first().map(|(it, _)| &it.name))
+            .cloned();
         let one = one.filter(|_| it.is_one && !own.is_empty());
         each_name(it, |name| match one.as_deref() == Some(name) {
             true => own.clone(),
@@ -147,14 +170,25 @@ fn named_apart(all: &mut [Entity], unmapped: &mut Vec<Unmapped>) {
     let twice = self::twice(all);
     for it in all.iter_mut() {
         let gone = |it: &Entity, name: &str| {
-            say(it, "name", &format!("two components of the device would be called {}", told(name)))
+            say(
+                it,
+                "name",
+                &format!(
+                    "two components of the device would be called {}",
+                    told(name)
+                ),
+            )
         };
         let names = it.parts.properties.iter().map(|(it, _)| it.name.clone());
         let names = names.chain(it.parts.commands.iter().map(|(it, _)| it.name.clone()));
         let lost: Vec<String> = names.filter(|name| twice.contains(name)).collect();
         unmapped.extend(lost.iter().map(|name| gone(it, name)));
-        it.parts.properties.retain(|(it, _)| !twice.contains(&it.name));
-        it.parts.commands.retain(|(it, _)| !twice.contains(&it.name));
+        it.parts
+            .properties
+            .retain(|(it, _)| !twice.contains(&it.name));
+        it.parts
+            .commands
+            .retain(|(it, _)| !twice.contains(&it.name));
     }
 }
 
@@ -171,8 +205,12 @@ fn each_name(it: &mut Entity, rename: impl Fn(&str) -> String) {
 
 fn twice(all: &[Entity]) -> BTreeSet<String> {
     let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
-    let properties = all.iter().flat_map(|it| it.parts.properties.iter().map(|(it, _)| &it.name));
-    let commands = all.iter().flat_map(|it| it.parts.commands.iter().map(|(it, _)| &it.name));
+    let properties = all
+        .iter()
+        .flat_map(|it| it.parts.properties.iter().map(|(it, _)| &it.name));
+    let commands = all
+        .iter()
+        .flat_map(|it| it.parts.commands.iter().map(|(it, _)| &it.name));
     for name in properties.chain(commands) {
         if !seen.insert(name.clone()) {
             twice.insert(name.clone());
@@ -193,7 +231,11 @@ fn bounded(all: &mut [Entity], unmapped: &mut Vec<Unmapped>) {
         properties += parts.properties.len();
         commands += parts.commands.len();
         if more {
-            unmapped.push(say(it, "", "a model has 64 properties and 32 commands at most"));
+            unmapped.push(say(
+                it,
+                "",
+                "a model has 64 properties and 32 commands at most",
+            ));
         }
     }
 }
@@ -240,7 +282,11 @@ fn specs(
 
 /// What is wrong with it, as it would be told of a device that is applied.
 fn faults((model, device): &(DeviceModelSpec, DeviceSpec)) -> Option<String> {
-    let faults = compile(&Device::new("device", device.clone()), &DeviceModel::new("device", model.clone())).err()?;
+    let faults = compile(
+        &Device::new("device", device.clone()),
+        &DeviceModel::new("device", model.clone()),
+    )
+    .err()?;
     let faults: Vec<_> = faults.into_iter().take(3).map(|it| it.what).collect();
     Some(faults.join("; "))
 }

@@ -58,12 +58,17 @@ pub(super) fn entities(topic: &Topic<'_>, name: &str, payload: &[u8]) -> Vec<Ent
         return vec![entity(topic, name, topic.object, topic.component, fields)];
     }
     let Some(Value::Object(components)) = fields.take("components") else {
-        return unread("components", "the device announces no components".to_owned());
+        return unread(
+            "components",
+            "the device announces no components".to_owned(),
+        );
     };
     let shared = fields.map().clone();
     let mut all = Vec::new();
     for (object, component) in components.into_iter().take(MAX_COMPONENTS) {
-        let Value::Object(mut map) = component else { continue };
+        let Value::Object(mut map) = component else {
+            continue;
+        };
         if let (Some(base), false) = (&base, map.contains_key("~")) {
             map.insert("~".to_owned(), base.clone());
         }
@@ -76,7 +81,10 @@ pub(super) fn entities(topic: &Topic<'_>, name: &str, payload: &[u8]) -> Vec<Ent
         all.push(entity(topic, name, &object, &platform, own.under(&shared)));
     }
     match all.is_empty() {
-        true => unread("components", "the device announces no components".to_owned()),
+        true => unread(
+            "components",
+            "the device announces no components".to_owned(),
+        ),
         false => all,
     }
 }
@@ -98,7 +106,13 @@ impl Entity {
     }
 }
 
-fn entity(topic: &Topic<'_>, name: &str, object: &str, component: &str, mut fields: Fields) -> Entity {
+fn entity(
+    topic: &Topic<'_>,
+    name: &str,
+    object: &str,
+    component: &str,
+    mut fields: Fields,
+) -> Entity {
     let mut entity = Entity::none(topic, name);
     entity.object = brief(object, 64);
     entity.is_one = component::is_one(component);
@@ -115,9 +129,15 @@ fn entity(topic: &Topic<'_>, name: &str, object: &str, component: &str, mut fiel
         _ => Delivery::AtLeastOnce,
     };
     if fields.flag("retain") {
-        parts.unmapped("retain", "no broker is asked to keep what a device is told: a command is of its moment");
+        parts.unmapped(
+            "retain",
+            "no broker is asked to keep what a device is told: a command is of its moment",
+        );
     }
-    if let Some(seconds) = fields.number("expire_after").filter(|it| (1.0..=31_536_000.0).contains(it)) {
+    if let Some(seconds) = fields
+        .number("expire_after")
+        .filter(|it| (1.0..=31_536_000.0).contains(it))
+    {
         #[allow(clippy::cast_possible_truncation)]
         let seconds = seconds as i32;
         parts.stale_seconds = Some(seconds);
@@ -151,14 +171,18 @@ fn of(map: &Map<String, Value>, topic: &str) -> Of {
         && let Some(Value::Array(all)) = map.get("connections")
     {
         let pairs = all.iter().filter_map(Value::as_array);
-        identifiers = pairs.map(|pair| pair.iter().filter_map(text).collect::<Vec<_>>().join("=")).collect();
+        identifiers = pairs
+            .map(|pair| pair.iter().filter_map(text).collect::<Vec<_>>().join("="))
+            .collect();
     }
     if identifiers.is_empty() {
         identifiers.push(topic.to_owned());
     }
     identifiers.sort();
     identifiers.dedup();
-    let make = [field("manufacturer"), field("model")].into_iter().flatten();
+    let make = [field("manufacturer"), field("model")]
+        .into_iter()
+        .flatten();
     let make = make.map(|it| brief(&it, 100)).collect::<Vec<_>>().join(" ");
     Of {
         identifiers,

@@ -76,9 +76,22 @@ impl Fields {
     /// Fills in what is said for all components of a device where one does not say it itself.
     pub(super) fn under(mut self, shared: &Map<String, Value>) -> Self {
         for (key, value) in shared {
-            let shares = ["availability", "availability_mode", "availability_topic", "availability_template"]
+            let shares = [
+                "availability",
+                "availability_mode",
+                "availability_topic",
+                "availability_template",
+            ]
+            .contains(&key.as_str())
+                || [
+                    "payload_available",
+                    "payload_not_available",
+                    "device",
+                    "origin",
+                    "qos",
+                    "encoding",
+                ]
                 .contains(&key.as_str())
-                || ["payload_available", "payload_not_available", "device", "origin", "qos", "encoding"].contains(&key.as_str())
                 || ["state_topic", "command_topic"].contains(&key.as_str());
             if shares && !self.0.contains_key(key) {
                 self.0.insert(key.clone(), value.clone());
@@ -121,7 +134,9 @@ impl Fields {
     pub(super) fn flag(&mut self, field: &str) -> bool {
         match self.take(field) {
             Some(Value::Bool(it)) => it,
-            Some(Value::String(it)) => ["true", "on", "yes", "1"].contains(&it.to_lowercase().as_str()),
+            Some(Value::String(it)) => {
+                ["true", "on", "yes", "1"].contains(&it.to_lowercase().as_str())
+            }
             _ => false,
         }
     }
@@ -170,7 +185,9 @@ fn scalar(value: &Value) -> Option<String> {
 fn based(map: &mut Map<String, Value>, base: &str) {
     let topics = map.iter_mut().filter(|(key, _)| key.ends_with("topic"));
     for (_, value) in topics {
-        let Value::String(topic) = value else { continue };
+        let Value::String(topic) = value else {
+            continue;
+        };
         if let Some(rest) = topic.strip_prefix('~') {
             *topic = format!("{base}{rest}");
         } else if let Some(rest) = topic.strip_suffix('~') {
@@ -192,24 +209,33 @@ mod tests {
     use super::*;
 
     fn fields(it: Value) -> Fields {
-        let Value::Object(map) = it else { unreachable!() };
+        let Value::Object(map) = it else {
+            unreachable!()
+        };
         Fields::of(map)
     }
 
     #[test]
     fn short_names_and_base_topics_are_filled_in() {
-        let mut it = fields(json!({"~": "tasmota/", "stat_t": "~STATE", "cmd_t": "cmnd/~", "name": "~x",
-            "avty": [{"t": "~LWT"}], "dev": {"ids": ["a"], "mf": "b"}}));
+        let mut it = fields(
+            json!({"~": "tasmota/", "stat_t": "~STATE", "cmd_t": "cmnd/~", "name": "~x",
+            "avty": [{"t": "~LWT"}], "dev": {"ids": ["a"], "mf": "b"}}),
+        );
         assert_eq!(it.text("state_topic").unwrap(), "tasmota/STATE");
         assert_eq!(it.text("command_topic").unwrap(), "cmnd/tasmota/");
         assert_eq!(it.map()["name"], "~x");
         assert_eq!(it.map()["availability"], json!([{"topic": "tasmota/LWT"}]));
-        assert_eq!(it.map()["device"], json!({"identifiers": ["a"], "manufacturer": "b"}));
+        assert_eq!(
+            it.map()["device"],
+            json!({"identifiers": ["a"], "manufacturer": "b"})
+        );
     }
 
     #[test]
     fn what_was_not_read_is_left() {
-        let mut it = fields(json!({"stat_t": "a", "ic": "mdi:x", "whatever": 1, "ret": false, "off_dly": null}));
+        let mut it = fields(
+            json!({"stat_t": "a", "ic": "mdi:x", "whatever": 1, "ret": false, "off_dly": null}),
+        );
         assert!(it.has("state_topic") && !it.has("off_delay"));
         it.text("state_topic");
         assert_eq!(it.left().collect::<Vec<_>>(), ["whatever"]);

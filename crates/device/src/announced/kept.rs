@@ -18,7 +18,7 @@ const OVERHEAD: usize = 128;
 const TOLD: usize = 120;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Announcements {
     prefix: Box<str>,
     kept: BTreeMap<Box<str>, Box<[u8]>>,
@@ -28,7 +28,7 @@ pub struct Announcements {
     revision: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Share {
     count: usize,
     bytes: usize,
@@ -170,7 +170,9 @@ impl Announcements {
     /// Topics and payloads, in the order of topics.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Topic<'_>, &str, &[u8])> {
         let all = self.kept.iter();
-        all.filter_map(|(topic, payload)| Some((Topic::of(&self.prefix, topic)?, &**topic, &**payload)))
+        all.filter_map(|(topic, payload)| {
+            Some((Topic::of(&self.prefix, topic)?, &**topic, &**payload))
+        })
     }
 }
 
@@ -216,7 +218,10 @@ mod tests {
         all.take(&topic(3, 0), b"{}");
         assert!(all.iter().any(|(it, ..)| it.node == Some("n3")));
         let (topic, why) = all.left_out().last.clone().unwrap_or_default();
-        assert!(why.contains("of one") && topic.contains("n2"), "{topic} {why}");
+        assert!(
+            why.contains("of one") && topic.contains("n2"),
+            "{topic} {why}"
+        );
     }
 
     #[test]

@@ -11,12 +11,12 @@ mod draft;
 mod entity;
 mod fields;
 mod kept;
-mod naming;
-mod parts;
+pub(crate) mod naming;
+pub(crate) mod parts;
 mod proposal;
 mod template;
 mod topic;
-mod unit;
+pub(crate) mod unit;
 
 pub use draft::{Draft, drafts};
 pub use kept::{Announcements, LeftOut, MAX_ANNOUNCEMENTS, MAX_BYTES, MAX_OF_ONE};

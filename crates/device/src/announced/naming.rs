@@ -32,11 +32,14 @@ fn words(text: &str) -> Vec<String> {
     let text: String = text.chars().take(256).collect();
     let text: String = text.to_lowercase().chars().map(plain).collect();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    words.filter(|it| !it.is_empty()).map(str::to_owned).collect()
+    words
+        .filter(|it| !it.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// `kitchen-lamp` for `Kitchen Lamp`; nothing of a text without letters and digits.
-pub(super) fn device(text: &str) -> Option<String> {
+pub(crate) fn device(text: &str) -> Option<String> {
     let mut name = String::new();
     for word in words(text) {
         let gap = usize::from(!name.is_empty());
@@ -53,7 +56,7 @@ pub(super) fn device(text: &str) -> Option<String> {
 }
 
 /// `targetTemperature` for `Target temperature`; nothing of a text without a letter at its beginning.
-pub(super) fn point(text: &str) -> Option<String> {
+pub(crate) fn point(text: &str) -> Option<String> {
     let mut name = String::new();
     for word in words(text) {
         let word = match name.is_empty() {

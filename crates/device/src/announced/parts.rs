@@ -2,8 +2,8 @@
 //! than a resource may say is refused here.
 
 use aion_api::{
-    Access, Delivery, DeviceCommand, MqttCommand, MqttDone, MqttProperty, MqttPublish, MqttState, MqttValue, Property,
-    Scale, Takes, ValueType,
+    Access, Delivery, DeviceCommand, MqttCommand, MqttDone, MqttProperty, MqttPublish, MqttState,
+    MqttValue, Property, Scale, Takes, ValueType,
 };
 
 use super::{fields::Fields, template};
@@ -76,7 +76,11 @@ impl Parts {
     }
 
     /// Where something is heard: a topic, and what its template reads there.
-    pub(super) fn state(&mut self, fields: &mut Fields, (topic, by): (&str, &str)) -> Option<(MqttState, Option<String>)> {
+    pub(super) fn state(
+        &mut self,
+        fields: &mut Fields,
+        (topic, by): (&str, &str),
+    ) -> Option<(MqttState, Option<String>)> {
         let template = fields.word(by);
         let topic = self.topic(fields, topic)?;
         let read = match template.as_deref().map(template::reads).transpose() {
@@ -86,8 +90,15 @@ impl Parts {
                 return None;
             }
         };
-        if read.pointer.as_ref().is_some_and(|it| it.len() > MAX_POINTER) {
-            self.unmapped(by, "its place in the payload is named by more than 256 bytes");
+        if read
+            .pointer
+            .as_ref()
+            .is_some_and(|it| it.len() > MAX_POINTER)
+        {
+            self.unmapped(
+                by,
+                "its place in the payload is named by more than 256 bytes",
+            );
             return None;
         }
         let state = MqttState {
@@ -101,7 +112,11 @@ impl Parts {
     fn set(&mut self, fields: &mut Fields, (topic, by): (&str, &str)) -> Option<MqttPublish> {
         let template = fields.word(by);
         let topic = self.topic(fields, topic)?;
-        let payload = match template.as_deref().map(|it| template::writes(it, named(by))).transpose() {
+        let payload = match template
+            .as_deref()
+            .map(|it| template::writes(it, named(by)))
+            .transpose()
+        {
             Ok(payload) => payload.filter(|it| it != "{{value}}"),
             Err(why) => {
                 self.unmapped(by, why);
@@ -138,7 +153,11 @@ impl Parts {
             (None, Some(_)) => Access::Write,
             (None, None) => return None,
         };
-        let field = if heard.is_some() { point.state.0 } else { point.set.0 };
+        let field = if heard.is_some() {
+            point.state.0
+        } else {
+            point.set.0
+        };
         let numeric = matches!(point.of, ValueType::Integer | ValueType::Number);
         let (state, factor) = heard.unzip();
         let scale = match (factor.flatten(), point.scale.clone()) {
@@ -148,7 +167,10 @@ impl Parts {
                 ..Scale::default()
             }),
             _ => {
-                self.unmapped(point.state.1, "its template reckons with a value that is set, or is not a number");
+                self.unmapped(
+                    point.state.1,
+                    "its template reckons with a value that is set, or is not a number",
+                );
                 return None;
             }
         };
@@ -181,7 +203,9 @@ impl Parts {
             name: property.name.clone(),
             state: state.clone(),
             set,
-            values: values.map(|(value, payload)| MqttValue { value, payload }).collect(),
+            values: values
+                .map(|(value, payload)| MqttValue { value, payload })
+                .collect(),
             scale,
         };
         self.properties.push((property, mapped));
@@ -189,10 +213,19 @@ impl Parts {
     }
 
     /// Adds a command that is one payload, with what the device says when it did it.
-    pub(super) fn command(&mut self, name: &str, topic: (&str, &str), payload: &str, done: Option<MqttDone>) {
+    pub(super) fn command(
+        &mut self,
+        name: &str,
+        topic: (&str, &str),
+        payload: &str,
+        done: Option<MqttDone>,
+    ) {
         let (field, topic) = topic;
         if payload.len() > MAX_PAYLOAD || payload.contains("{{") {
-            self.unmapped(field, "its payload is longer than 4,096 bytes, or has {{ in it");
+            self.unmapped(
+                field,
+                "its payload is longer than 4,096 bytes, or has {{ in it",
+            );
             return;
         }
         let command = DeviceCommand {
@@ -222,7 +255,7 @@ fn named(template: &str) -> &str {
 }
 
 /// What is wrong with a topic.
-pub(super) fn unfit(topic: &str) -> Option<String> {
+pub(crate) fn unfit(topic: &str) -> Option<String> {
     match topic::check_name(topic) {
         _ if topic.len() > MAX_TOPIC => Some("is longer than 512 bytes".to_owned()),
         _ if topic.contains("{{") => Some("has {{ in it".to_owned()),
@@ -233,25 +266,34 @@ pub(super) fn unfit(topic: &str) -> Option<String> {
 
 /// What of the words of a property a resource does not take.
 fn wordy(point: &Point<'_>) -> Option<&'static str> {
-    let long = |it: &String| it.is_empty() || it.len() > MAX_WORD || it.chars().any(char::is_control);
+    let long =
+        |it: &String| it.is_empty() || it.len() > MAX_WORD || it.chars().any(char::is_control);
     let payload = |it: &String| it.len() > MAX_WORD;
     match point {
-        _ if point.of == ValueType::Choice && point.choices.is_empty() => Some("there is nothing to choose"),
+        _ if point.of == ValueType::Choice && point.choices.is_empty() => {
+            Some("there is nothing to choose")
+        }
         _ if point.choices.len() > MAX_CHOICES => Some("there are more than 64 choices"),
-        _ if point.choices.iter().any(long) => Some("a choice is empty, longer than 128 bytes or has a control character"),
-        _ if point.values.iter().any(|(_, it)| payload(it)) => Some("a payload is longer than 128 bytes"),
+        _ if point.choices.iter().any(long) => {
+            Some("a choice is empty, longer than 128 bytes or has a control character")
+        }
+        _ if point.values.iter().any(|(_, it)| payload(it)) => {
+            Some("a payload is longer than 128 bytes")
+        }
         _ => None,
     }
 }
 
 /// A decimal as resources have it; `None` where it is none.
-pub(super) fn decimal(number: f64) -> Option<String> {
+pub(crate) fn decimal(number: f64) -> Option<String> {
     if !number.is_finite() || number.abs() >= 1e9 {
         return None;
     }
     let written = format!("{number:.6}");
     let written = written.trim_end_matches('0').trim_end_matches('.');
-    let near = written.parse::<f64>().is_ok_and(|it| (it - number).abs() <= 1e-9 * number.abs().max(1e-3));
+    let near = written
+        .parse::<f64>()
+        .is_ok_and(|it| (it - number).abs() <= 1e-9 * number.abs().max(1e-3));
     let written = if written == "-0" { "0" } else { written };
     near.then(|| written.to_owned())
 }
@@ -273,7 +315,7 @@ pub(super) fn percent_of(from: f64, to: f64) -> Option<Scale> {
 }
 
 /// A text for people: without control characters, and not longer than so many bytes.
-pub(super) fn brief(text: &str, bytes: usize) -> String {
+pub(crate) fn brief(text: &str, bytes: usize) -> String {
     let mut brief = String::new();
     for c in text.trim().chars().filter(|it| !it.is_control()) {
         if brief.len() + c.len_utf8() > bytes {

@@ -44,7 +44,10 @@ impl Taken {
     pub fn device(&mut self, device: &Device) {
         let metadata = &device.metadata;
         let name = metadata.name.clone().unwrap_or_default();
-        let identity = metadata.annotations.as_ref().and_then(|it| it.get(IDENTITY));
+        let identity = metadata
+            .annotations
+            .as_ref()
+            .and_then(|it| it.get(IDENTITY));
         if let Some(identity) = identity {
             let of = (device.spec.mqtt.broker.clone(), identity.clone());
             self.admitted.insert(of, name.clone());
@@ -69,8 +72,11 @@ pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> V
     let mut names = BTreeSet::new();
     let mut proposals = Vec::new();
     for (broker, draft) in all() {
-        let admitted = taken.admitted.get(&(broker.clone(), draft.identity.clone()));
-        let alone = counts.get(draft.name.as_str()) == Some(&1) && !taken.names.contains(&draft.name);
+        let admitted = taken
+            .admitted
+            .get(&(broker.clone(), draft.identity.clone()));
+        let alone =
+            counts.get(draft.name.as_str()) == Some(&1) && !taken.names.contains(&draft.name);
         let name = match admitted {
             Some(name) => name.clone(),
             None if alone => draft.name.clone(),
@@ -78,7 +84,10 @@ pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> V
         };
         // One device at two brokers.
         let name = match names.contains(&name) {
-            true => format!("{}-{broker}", draft.identity).chars().take(63).collect(),
+            true => format!("{}-{broker}", draft.identity)
+                .chars()
+                .take(63)
+                .collect(),
             false => name,
         };
         names.insert(name.clone());
@@ -88,8 +97,10 @@ pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> V
             device.model.clone_from(&name);
             let mut device = Device::new(&name, device);
             device.metadata.namespace = Some(namespace.to_owned());
-            device.metadata.annotations =
-                Some(BTreeMap::from([(IDENTITY.to_owned(), draft.identity.clone())]));
+            device.metadata.annotations = Some(BTreeMap::from([(
+                IDENTITY.to_owned(),
+                draft.identity.clone(),
+            )]));
             Box::new((model, device))
         });
         proposals.push(Proposal {

@@ -21,11 +21,18 @@ pub(super) struct Read {
 /// It does more than that.
 pub(super) fn reads(template: &str) -> Result<Read, String> {
     let whole = template.trim();
-    let other = || format!("the template {} does more than name a place in the payload", told(whole));
+    let other = || {
+        format!(
+            "the template {} does more than name a place in the payload",
+            told(whole)
+        )
+    };
     if whole.len() > MAX {
         return Err("the template is longer than 1,024 bytes".to_owned());
     }
-    let inner = whole.strip_prefix("{{").and_then(|it| it.strip_suffix("}}"));
+    let inner = whole
+        .strip_prefix("{{")
+        .and_then(|it| it.strip_suffix("}}"));
     let inner = inner.filter(|it| !it.contains("{{") && !it.contains("}}") && !it.contains("{%"));
     let inner = inner.ok_or_else(other)?.trim_matches('-').trim();
     // A filter binds its number or its place more closely than a sign does.
@@ -36,18 +43,28 @@ pub(super) fn reads(template: &str) -> Result<Read, String> {
     let (operand, scaled) = match split(expression) {
         Some((operand, operator, number)) => {
             let number: f64 = number.parse().map_err(|_| other())?;
-            let factor = if operator == '*' { number } else { 1.0 / number };
-            let factor = decimal(factor).filter(|_| factor != 0.0).ok_or_else(other)?;
+            let factor = if operator == '*' {
+                number
+            } else {
+                1.0 / number
+            };
+            let factor = decimal(factor)
+                .filter(|_| factor != 0.0)
+                .ok_or_else(other)?;
             (operand, Some(factor))
         }
         None => (expression, None),
     };
     let operand = operand.trim();
-    let bracketed = operand.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
+    let bracketed = operand
+        .strip_prefix('(')
+        .and_then(|it| it.strip_suffix(')'));
     let operand = harmless_filters(bracketed.unwrap_or(operand).trim()).ok_or_else(other)?;
     let pointer = match operand {
         "value" | "value_json" => None,
-        path => Some(pointer(path.strip_prefix("value_json").ok_or_else(other)?).ok_or_else(other)?),
+        path => {
+            Some(pointer(path.strip_prefix("value_json").ok_or_else(other)?).ok_or_else(other)?)
+        }
     };
     Ok(Read {
         pointer,
@@ -75,7 +92,11 @@ fn split(expression: &str) -> Option<(&str, char, &str)> {
     let at = expression.rfind(['*', '/'])?;
     let number = expression[at + 1..].trim();
     let plain = !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit() || it == b'.');
-    let operator = if expression[at..].starts_with('*') { '*' } else { '/' };
+    let operator = if expression[at..].starts_with('*') {
+        '*'
+    } else {
+        '/'
+    };
     plain.then(|| (expression[..at].trim(), operator, number))
 }
 
@@ -123,7 +144,12 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
 /// # Errors
 /// It does more than say the value.
 pub(super) fn writes(template: &str, named: &str) -> Result<String, String> {
-    let other = || format!("the template {} does more than say {{{{ value }}}}", told(template));
+    let other = || {
+        format!(
+            "the template {} does more than say {{{{ value }}}}",
+            told(template)
+        )
+    };
     if template.len() > MAX {
         return Err("the template is longer than 1,024 bytes".to_owned());
     }
@@ -156,9 +182,17 @@ mod tests {
             ("{{ value_json[\"a/b\"].c[0] }}", Some("/a~1b/c/0"), None),
             ("{{ value_json.get('x') }}", Some("/x"), None),
             ("{{ value_json.x | is_defined }}", Some("/x"), None),
-            ("{{ value_json['SI7021'].Temperature | float }}", Some("/SI7021/Temperature"), None),
+            (
+                "{{ value_json['SI7021'].Temperature | float }}",
+                Some("/SI7021/Temperature"),
+                None,
+            ),
             ("{{ value_json.power / 10 }}", Some("/power"), Some("0.1")),
-            ("{{ (value_json.v | float) * 0.001 }}", Some("/v"), Some("0.001")),
+            (
+                "{{ (value_json.v | float) * 0.001 }}",
+                Some("/v"),
+                Some("0.001"),
+            ),
             ("{{ value | float / 1000 }}", None, Some("0.001")),
         ] {
             let read = reads(template).unwrap();
@@ -192,7 +226,10 @@ mod tests {
             &deep,
         ] {
             let why = reads(template).unwrap_err();
-            assert!(why.contains("template") && why.len() < 300, "{template}: {why}");
+            assert!(
+                why.contains("template") && why.len() < 300,
+                "{template}: {why}"
+            );
         }
     }
 
@@ -200,8 +237,17 @@ mod tests {
     fn a_command_says_the_value_once() {
         let written = writes(r#"{"mode": "{{ value }}"}"#, "value").unwrap();
         assert_eq!(written, r#"{"mode": "{{value}}"}"#);
-        assert_eq!(writes("{\"x\": {{ position }}}", "position").unwrap(), "{\"x\": {{value}}}");
-        for template in ["ON", "{{ value | int }}", "{{ value }}{{ value }}", "{{ position }}", "{% if value %}1{% endif %}"] {
+        assert_eq!(
+            writes("{\"x\": {{ position }}}", "position").unwrap(),
+            "{\"x\": {{value}}}"
+        );
+        for template in [
+            "ON",
+            "{{ value | int }}",
+            "{{ value }}{{ value }}",
+            "{{ position }}",
+            "{% if value %}1{% endif %}",
+        ] {
             assert!(writes(template, "value").is_err(), "{template}");
         }
     }

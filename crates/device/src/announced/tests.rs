@@ -35,7 +35,10 @@ fn proposals(kept: &Announcements, taken: &Taken) -> Vec<Proposal> {
 /// What of a case does not hold.
 fn wrong(case: &Json) -> Vec<String> {
     let all = case["announcements"].as_object().unwrap();
-    let all: Vec<_> = all.iter().map(|(topic, payload)| (topic.as_str(), payload)).collect();
+    let all: Vec<_> = all
+        .iter()
+        .map(|(topic, payload)| (topic.as_str(), payload))
+        .collect();
     let kept = announced(&all);
     let found = proposals(&kept, &Taken::default());
     let mut wrong = Vec::new();
@@ -48,11 +51,21 @@ fn wrong(case: &Json) -> Vec<String> {
     let unmapped = case["unmapped"].as_object().unwrap();
     for (field, part) in unmapped {
         let part = part.as_str().unwrap();
-        if !proposal.unmapped.iter().any(|it| it.field == *field && it.why.contains(part)) {
-            wrong.push(format!("{field} is not told as {part}: {:?}", proposal.unmapped));
+        if !proposal
+            .unmapped
+            .iter()
+            .any(|it| it.field == *field && it.why.contains(part))
+        {
+            wrong.push(format!(
+                "{field} is not told as {part}: {:?}",
+                proposal.unmapped
+            ));
         }
     }
-    let more = proposal.unmapped.iter().find(|it| !unmapped.contains_key(&it.field));
+    let more = proposal
+        .unmapped
+        .iter()
+        .find(|it| !unmapped.contains_key(&it.field));
     wrong.extend(more.map(|it| format!("{it:?}")));
     let Some(both) = &proposal.resources else {
         if case["nothing"] != json!(true) {
@@ -93,7 +106,9 @@ fn wrong(case: &Json) -> Vec<String> {
         let is: BTreeMap<String, Json> = all
             .iter()
             .filter_map(|it| match it {
-                Heard::Value { property, value, .. } => Some((property.to_string(), json!(value))),
+                Heard::Value {
+                    property, value, ..
+                } => Some((property.to_string(), json!(value))),
                 _ => None,
             })
             .collect();
@@ -119,7 +134,10 @@ fn shape(case: &Json, model: &DeviceModel) -> Vec<String> {
         .map(|it| {
             let access = json!(it.access);
             let words = [Some(it.of.as_str()), access.as_str(), it.unit.as_deref()];
-            (it.name.as_str(), words.into_iter().flatten().collect::<Vec<_>>().join(" "))
+            (
+                it.name.as_str(),
+                words.into_iter().flatten().collect::<Vec<_>>().join(" "),
+            )
         })
         .collect();
     let wanted = case["properties"].as_object().cloned().unwrap_or_default();
@@ -132,8 +150,18 @@ fn shape(case: &Json, model: &DeviceModel) -> Vec<String> {
     if is.len() != wanted.len() {
         wrong.push(format!("{is:?}"));
     }
-    let commands: Vec<_> = model.spec.commands.iter().map(|it| it.name.as_str()).collect();
-    let mut expected: Vec<_> = case["commands"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let commands: Vec<_> = model
+        .spec
+        .commands
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    let mut expected: Vec<_> = case["commands"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+        .collect();
     let mut commands = commands;
     commands.sort_unstable();
     expected.sort_unstable();
@@ -155,7 +183,10 @@ fn corpus_announcements() {
             let name = case["name"].as_str().unwrap();
             count += 1;
             match wrong(case) {
-                it if it.is_empty() => println!("corpus announcements/{of}/{} ... ok", name.replace(' ', "-")),
+                it if it.is_empty() => println!(
+                    "corpus announcements/{of}/{} ... ok",
+                    name.replace(' ', "-")
+                ),
                 it => failed.push(format!("{of}: {name}: {}", it.join("; "))),
             }
         }
@@ -170,37 +201,86 @@ fn lamp(name: &str, id: &str, topic: &str) -> Json {
 
 #[test]
 fn who_claims_anothers_name_gets_neither_that_nor_its_place() {
-    let (real, other) = (lamp("Front door", "a", "door"), lamp("Front door", "b", "evil"));
-    let (first, second) = ("homeassistant/switch/z/config", "homeassistant/switch/a/config");
+    let (real, other) = (
+        lamp("Front door", "a", "door"),
+        lamp("Front door", "b", "evil"),
+    );
+    let (first, second) = (
+        "homeassistant/switch/z/config",
+        "homeassistant/switch/a/config",
+    );
     let alone = proposals(&announced(&[(first, &real)]), &Taken::default());
     assert_eq!(alone[0].name, "front-door");
-    let both = proposals(&announced(&[(first, &real), (second, &other)]), &Taken::default());
-    assert!(both.iter().all(|it| it.name.starts_with("front-door-") && it.name.len() <= 63), "{both:?}");
+    let both = proposals(
+        &announced(&[(first, &real), (second, &other)]),
+        &Taken::default(),
+    );
+    assert!(
+        both.iter()
+            .all(|it| it.name.starts_with("front-door-") && it.name.len() <= 63),
+        "{both:?}"
+    );
     // Once it is admitted, another cannot be taken for it.
     let mut taken = Taken::default();
     let (_, device) = *alone[0].resources.clone().unwrap();
     taken.device(&device);
     let both = proposals(&announced(&[(first, &real), (second, &other)]), &taken);
-    let known: Vec<_> = both.iter().filter(|it| it.admitted_as.as_deref() == Some("front-door")).collect();
+    let known: Vec<_> = both
+        .iter()
+        .filter(|it| it.admitted_as.as_deref() == Some("front-door"))
+        .collect();
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].topics, [first]);
-    assert!(both.iter().any(|it| it.admitted_as.is_none() && it.name != "front-door"));
+    assert!(
+        both.iter()
+            .any(|it| it.admitted_as.is_none() && it.name != "front-door")
+    );
     // A name of something else is nobody's either.
     let mut taken = Taken::default();
     taken.names.insert("front-door".to_owned());
-    assert_ne!(proposals(&announced(&[(first, &real)]), &taken)[0].name, "front-door");
+    assert_ne!(
+        proposals(&announced(&[(first, &real)]), &taken)[0].name,
+        "front-door"
+    );
 }
 
 #[test]
 fn who_claims_anothers_identifiers_takes_no_property_of_it() {
     let (real, other) = (lamp("Lamp", "a", "lamp"), lamp("Lamp", "a", "evil"));
-    let all = [("homeassistant/switch/lamp/config", &real), ("homeassistant/switch/a/config", &other)];
+    let all = [
+        ("homeassistant/switch/lamp/config", &real),
+        ("homeassistant/switch/a/config", &other),
+    ];
     let found = proposals(&announced(&all), &Taken::default());
     let (model, device) = *found[0].resources.clone().unwrap();
-    let names: Vec<_> = model.spec.properties.iter().map(|it| it.name.as_str()).collect();
-    assert_eq!(names, ["aSwitch", "lampSwitch"], "nobody has the plain name");
-    let of = |name: &str| device.spec.mqtt.properties.iter().find(|it| it.name == name).unwrap().state.clone().unwrap().topic;
-    assert_eq!((of("lampSwitch").as_str(), of("aSwitch").as_str()), ("lamp", "evil"));
+    let names: Vec<_> = model
+        .spec
+        .properties
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["aSwitch", "lampSwitch"],
+        "nobody has the plain name"
+    );
+    let of = |name: &str| {
+        device
+            .spec
+            .mqtt
+            .properties
+            .iter()
+            .find(|it| it.name == name)
+            .unwrap()
+            .state
+            .clone()
+            .unwrap()
+            .topic
+    };
+    assert_eq!(
+        (of("lampSwitch").as_str(), of("aSwitch").as_str()),
+        ("lamp", "evil")
+    );
     assert_eq!(found[0].topics.len(), 2, "both are shown");
 }
 
@@ -218,17 +298,49 @@ fn what_is_taken_back_is_gone_and_what_comes_again_is_the_same() {
 #[test]
 fn ten_thousand_brackets_are_no_announcement() {
     let mut kept = Announcements::new("homeassistant");
-    kept.take("homeassistant/switch/a/config", "[".repeat(10_000).as_bytes());
-    kept.take("homeassistant/switch/b/config", format!("{{\"a\":{}", "{\"a\":".repeat(10_000)).as_bytes());
+    kept.take(
+        "homeassistant/switch/a/config",
+        "[".repeat(10_000).as_bytes(),
+    );
+    kept.take(
+        "homeassistant/switch/b/config",
+        format!("{{\"a\":{}", "{\"a\":".repeat(10_000)).as_bytes(),
+    );
     let found = proposals(&kept, &Taken::default());
-    assert!(found.iter().all(|it| it.resources.is_none() && it.unmapped[0].why.contains("not JSON")), "{found:?}");
+    assert!(
+        found
+            .iter()
+            .all(|it| it.resources.is_none() && it.unmapped[0].why.contains("not JSON")),
+        "{found:?}"
+    );
 }
 
 /// Fields that components read.
 const FIELDS: [&str; 24] = [
-    "~", "state_topic", "command_topic", "value_template", "command_template", "payload_on", "payload_off", "min", "max", "step",
-    "options", "device", "availability", "availability_topic", "modes", "brightness_scale", "schema", "position_open",
-    "position_topic", "speed_range_max", "percentage_state_topic", "unit_of_measurement", "name", "supported_color_modes",
+    "~",
+    "state_topic",
+    "command_topic",
+    "value_template",
+    "command_template",
+    "payload_on",
+    "payload_off",
+    "min",
+    "max",
+    "step",
+    "options",
+    "device",
+    "availability",
+    "availability_topic",
+    "modes",
+    "brightness_scale",
+    "schema",
+    "position_open",
+    "position_topic",
+    "speed_range_max",
+    "percentage_state_topic",
+    "unit_of_measurement",
+    "name",
+    "supported_color_modes",
 ];
 
 fn any_json() -> impl Strategy<Value = Json> {

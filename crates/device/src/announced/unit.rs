@@ -55,13 +55,14 @@ const WRITTEN: &[(&str, &str)] = &[
 ];
 /// Units that UCUM writes so, too.
 const SAME: &[&str] = &[
-    "%", "K", "mW", "W", "kW", "MW", "J", "kJ", "MJ", "GJ", "kcal", "Pa", "hPa", "kPa", "mbar", "bar", "lx", "lm", "mV",
-    "V", "kV", "uA", "mA", "A", "Hz", "kHz", "MHz", "GHz", "dB", "mm", "cm", "m", "km", "mL", "L", "L/min", "L/h", "m/s",
-    "km/h", "mm/h", "mm/d", "ms", "s", "min", "h", "d", "mo", "g", "kg", "mg", "bit", "bit/s", "kbit/s", "Mbit/s",
+    "%", "K", "mW", "W", "kW", "MW", "J", "kJ", "MJ", "GJ", "kcal", "Pa", "hPa", "kPa", "mbar",
+    "bar", "lx", "lm", "mV", "V", "kV", "uA", "mA", "A", "Hz", "kHz", "MHz", "GHz", "dB", "mm",
+    "cm", "m", "km", "mL", "L", "L/min", "L/h", "m/s", "km/h", "mm/h", "mm/d", "ms", "s", "min",
+    "h", "d", "mo", "g", "kg", "mg", "bit", "bit/s", "kbit/s", "Mbit/s",
 ];
 
 /// A unit by UCUM; `None` for one that is not known.
-pub(super) fn ucum(unit: &str) -> Option<&'static str> {
+pub(crate) fn ucum(unit: &str) -> Option<&'static str> {
     let written = WRITTEN.iter().find(|(it, _)| *it == unit);
     let same = || SAME.iter().find(|it| **it == unit).copied();
     written.map(|(_, ucum)| *ucum).or_else(same)
@@ -79,7 +80,10 @@ mod tests {
         assert_eq!(ucum("lqi"), None);
         let all = WRITTEN.iter().map(|it| it.1).chain(SAME.iter().copied());
         for it in all {
-            assert!(it.len() <= 32 && it.bytes().all(|it| (b'!'..=b'~').contains(&it)), "{it}");
+            assert!(
+                it.len() <= 32 && it.bytes().all(|it| (b'!'..=b'~').contains(&it)),
+                "{it}"
+            );
         }
     }
 }

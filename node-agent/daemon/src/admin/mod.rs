@@ -19,8 +19,10 @@ mod metrics;
 mod mounts;
 mod page;
 mod programs;
+mod proposals;
 mod pushes;
 mod queues;
+mod rejections;
 mod resources;
 mod router;
 #[cfg(test)]

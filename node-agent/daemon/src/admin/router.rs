@@ -15,8 +15,8 @@ use tokio::sync::watch;
 
 use super::{
     Access, Leaving, access, access::Guard, agents, answer::Refused, approvals, audit, devices,
-    events, keys, leaving, memory, metrics, mounts, programs, pushes, queues, resources, status,
-    tools, triggers, turns, usage, why,
+    events, keys, leaving, memory, metrics, mounts, programs, proposals, pushes, queues, resources,
+    status, tools, triggers, turns, usage, why,
 };
 use crate::{
     clock::Clock,
@@ -290,5 +290,17 @@ fn of_resources() -> Router<Arc<Admin>> {
             "/api/v1/mounts/{name}",
             put(mounts::put).delete(mounts::remove),
         )
+        .merge(of_proposals())
         .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+/// Devices that are announced, as `aion_abi::proposal` has them.
+fn of_proposals() -> Router<Arc<Admin>> {
+    const ALL: &str = "/api/v1/namespaces/{namespace}/device-proposals";
+    let at = |below: &str| format!("{ALL}/{{proposal}}{below}");
+    Router::new()
+        .route(ALL, get(proposals::list))
+        .route(&at(""), get(proposals::get))
+        .route(&at("/approve"), post(proposals::approve))
+        .route(&at("/reject"), post(proposals::reject))
 }

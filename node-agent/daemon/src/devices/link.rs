@@ -26,7 +26,7 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use super::{Happened, Shared};
+use super::{Happened, Shared, discovery::Announced};
 use crate::telemetry::BrokerCounters;
 
 /// Unless the broker says otherwise.
@@ -44,6 +44,8 @@ pub(super) struct Link {
     key: Key,
     counters: BrokerCounters,
     registry: Mutex<Registry>,
+    /// What is announced at it, where that is listened to.
+    pub(super) announced: Announced,
     /// What of the devices is waited for.
     waiting: Mutex<Vec<Waiter>>,
     /// There once the broker's authority is read, until nobody is reached by it.
@@ -88,6 +90,7 @@ impl Link {
             key,
             registry: Mutex::new(Registry::new(limits, shared.now())),
             counters,
+            announced: Announced::default(),
             waiting: Mutex::default(),
             connection: RwLock::new(Connected::NotYet),
             away: Mutex::new(Some("its broker is not connected yet".to_owned())),
@@ -131,8 +134,29 @@ impl Link {
         ))
     }
 
+    /// The first of some filters that the broker does not let the node listen to.
+    pub(super) fn refused_any(&self, filters: &[String]) -> Option<String> {
+        let refused = self.refused.lock();
+        let filter = filters.iter().find(|it| refused.contains(*it))?;
+        Some(format!(
+            "it does not let the node listen to {filter}: give its user the right to it"
+        ))
+    }
+
+    /// Listens to what devices announce at the broker, if that is asked for.
+    pub(super) fn discover(&self) {
+        if let Some(filters) = self.announced.listen(&self.reached) {
+            self.subscribe(Subscriptions {
+                add: filters,
+                remove: Vec::new(),
+            });
+        }
+    }
+
     fn topics(&self) -> Vec<String> {
-        self.registry(|it| it.topics().map(str::to_owned).collect())
+        let mut topics: Vec<String> = self.registry(|it| it.topics().map(str::to_owned).collect());
+        topics.extend(self.announced.filters());
+        topics
     }
 
     pub(super) fn registry<T>(&self, with: impl FnOnce(&mut Registry) -> T) -> T {
@@ -374,6 +398,7 @@ impl Hearing for Ear {
         let Some((link, shared)) = self.link.upgrade().zip(self.shared.upgrade()) else {
             return;
         };
+        link.announced.take(message.topic, message.payload);
         let now = shared.now();
         let heeded = Heeded {
             topic: message.topic,
@@ -407,6 +432,7 @@ impl Hearing for Ear {
         if up {
             tracing::info!(broker = %link.key, "connected to a broker");
             link.refused.lock().clear();
+            link.announced.anew();
         }
         let now = shared.now();
         let devices: Vec<_> = link.registry(|it| {

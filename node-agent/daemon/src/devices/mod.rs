@@ -7,6 +7,7 @@
 
 mod aim;
 mod answers;
+mod discovery;
 mod doing;
 mod happening;
 mod link;
@@ -25,6 +26,7 @@ use std::{
 };
 
 use aion_abi::{code::Code, problem::Problem};
+use aion_api::DeviceBrokerSpec;
 use aion_device::Moment;
 use aion_drivers::{device::BrokerDriver, secrets::Secrets};
 use aion_kernel::{Event, Generation, Guarding, Name};
@@ -83,6 +85,8 @@ struct Table {
     devices: BTreeMap<Key, Entry>,
     /// By namespace and name of the broker.
     links: BTreeMap<Key, Arc<Link>>,
+    /// Brokers whose announcements are listened to.
+    discovering: BTreeSet<Key>,
 }
 
 /// A device that the node listens to.
@@ -130,6 +134,10 @@ impl Devices {
                     let generation = shared.put(*device);
                     guarded.push((key.clone(), Guarding::By { guards, generation }));
                     key
+                }
+                DeviceChange::Discover { broker, reached } => {
+                    shared.discover(&broker, reached.as_ref());
+                    continue;
                 }
                 DeviceChange::Gone { key, deleted } => {
                     shared.sensing.gone(&key);
@@ -179,7 +187,8 @@ impl Shared {
     fn put(self: &Arc<Self>, device: ResolvedDevice) -> Generation {
         let (key, device) = (device.key.clone(), Arc::new(device));
         let mut table = self.table.write();
-        let link = self.link(&mut table, &device);
+        let broker = Key::new(&device.key.namespace, &device.broker);
+        let link = self.link(&mut table, &broker, &device.reached);
         let before = table.devices.get(&key).cloned();
         let told = before.as_ref().map(|it| Arc::clone(&it.told));
         // What waits for a word or for its turn is not refused where nothing that it was aimed by changed.
@@ -215,25 +224,37 @@ impl Shared {
         }
     }
 
-    /// The connection to the broker of a device, which one opens that is the first of it, or whose broker says something else
-    /// now.
-    fn link(self: &Arc<Self>, table: &mut Table, device: &ResolvedDevice) -> Arc<Link> {
-        let key = Key::new(&device.key.namespace, &device.broker);
-        if let Some(there) = table.links.get(&key) {
-            if there.reached == device.reached {
-                return Arc::clone(there);
+    /// The connection to a broker, which whoever is the first of it opens, or who finds that it says something else now.
+    fn link(
+        self: &Arc<Self>,
+        table: &mut Table,
+        key: &Key,
+        reached: &Arc<DeviceBrokerSpec>,
+    ) -> Arc<Link> {
+        let there = table.links.get(key).filter(|it| it.reached == *reached);
+        let link = there.cloned().unwrap_or_else(|| {
+            if let Some(there) = table.links.get(key) {
+                // Two of one name would take the broker from one another.
+                there.close();
             }
-            // Two of one name would take the broker from one another.
-            there.close();
+            let link = Link::open(self, key.clone(), Arc::clone(reached));
+            table.links.insert(key.clone(), Arc::clone(&link));
+            link
+        });
+        if table.discovering.contains(key) {
+            link.discover();
         }
-        let link = Link::open(self, key.clone(), Arc::clone(&device.reached));
-        table.links.insert(key, Arc::clone(&link));
         link
     }
 
-    /// A connection by which no device is reached is closed.
+    /// A connection by which no device is reached and nothing is discovered is closed.
     fn let_go(&self, table: &mut Table, link: &Arc<Link>) {
-        if !link.registry(|it| it.is_empty()) {
+        let of_table = table
+            .links
+            .get(link.key())
+            .is_some_and(|it| Arc::ptr_eq(it, link));
+        let discovers = of_table && table.discovering.contains(link.key());
+        if discovers || !link.registry(|it| it.is_empty()) {
             return;
         }
         link.close();

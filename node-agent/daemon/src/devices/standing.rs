@@ -2,9 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
+use aion_api::DeviceBrokerSpec;
 use aion_device::Moment;
 use aion_resolve::{
     Key,
@@ -32,6 +34,13 @@ pub(crate) enum DeviceChange {
         key: Key,
         /// It is there no more; otherwise nobody knows what guards it.
         deleted: bool,
+    },
+    /// What devices announce at a broker is to be listened to, or no longer.
+    Discover {
+        /// Its namespace and name.
+        broker: Key,
+        /// How it is reached, as long as it is to be listened to.
+        reached: Option<Arc<DeviceBrokerSpec>>,
     },
 }
 

@@ -13,11 +13,26 @@ use crate::announced::{
 };
 
 const MODES: &[&str] = &["auto", "off", "cool", "heat", "dry", "fan_only"];
-const ACTIONS: &[&str] = &["off", "preheating", "heating", "cooling", "drying", "idle", "fan", "defrosting"];
+const ACTIONS: &[&str] = &[
+    "off",
+    "preheating",
+    "heating",
+    "cooling",
+    "drying",
+    "idle",
+    "fan",
+    "defrosting",
+];
 const FAN_MODES: &[&str] = &["auto", "low", "medium", "high"];
 const SWING_MODES: &[&str] = &["on", "off"];
 /// Choices: the name, the list of choices with what is in it where nothing is said, and the fields.
-type Choice<'a> = (&'a str, &'a str, &'a [&'a str], (&'a str, &'a str), (&'a str, &'a str));
+type Choice<'a> = (
+    &'a str,
+    &'a str,
+    &'a [&'a str],
+    (&'a str, &'a str),
+    (&'a str, &'a str),
+);
 
 const CHOICES: [Choice<'static>; 5] = [
     (
@@ -27,7 +42,13 @@ const CHOICES: [Choice<'static>; 5] = [
         ("mode_state_topic", "mode_state_template"),
         ("mode_command_topic", "mode_command_template"),
     ),
-    ("action", "", ACTIONS, ("action_topic", "action_template"), ("", "")),
+    (
+        "action",
+        "",
+        ACTIONS,
+        ("action_topic", "action_template"),
+        ("", ""),
+    ),
     (
         "fanMode",
         "fan_modes",
@@ -60,13 +81,25 @@ const TARGETS: [(&str, (&str, &str), (&str, &str)); 3] = [
     ),
     (
         "targetTemperatureHigh",
-        ("temperature_high_state_topic", "temperature_high_state_template"),
-        ("temperature_high_command_topic", "temperature_high_command_template"),
+        (
+            "temperature_high_state_topic",
+            "temperature_high_state_template",
+        ),
+        (
+            "temperature_high_command_topic",
+            "temperature_high_command_template",
+        ),
     ),
     (
         "targetTemperatureLow",
-        ("temperature_low_state_topic", "temperature_low_state_template"),
-        ("temperature_low_command_topic", "temperature_low_command_template"),
+        (
+            "temperature_low_state_topic",
+            "temperature_low_state_template",
+        ),
+        (
+            "temperature_low_command_topic",
+            "temperature_low_command_template",
+        ),
     ),
 ];
 
@@ -74,7 +107,10 @@ pub(super) fn climate(fields: &mut Fields, parts: &mut Parts) {
     // A template for all that have none of their own.
     let shared = fields.word("value_template");
     let mut fields = Templated { fields, shared };
-    let fahrenheit = fields.fields.word("temperature_unit").is_some_and(|it| it == "F");
+    let fahrenheit = fields
+        .fields
+        .word("temperature_unit")
+        .is_some_and(|it| it == "F");
     let unit = Some(if fahrenheit { "[degF]" } else { "Cel" });
     let temperature = Point {
         name: "temperature",
@@ -92,7 +128,11 @@ pub(super) fn climate(fields: &mut Fields, parts: &mut Parts) {
         ..Point::default()
     };
     fields.point(parts, humidity);
-    let (least, most) = if fahrenheit { (45.0, 95.0) } else { (7.0, 35.0) };
+    let (least, most) = if fahrenheit {
+        (45.0, 95.0)
+    } else {
+        (7.0, 35.0)
+    };
     let minimum = fields.fields.number("min_temp").unwrap_or(least);
     let maximum = fields.fields.number("max_temp").unwrap_or(most);
     let step = fields.fields.number("temp_step").unwrap_or(1.0);
@@ -118,8 +158,14 @@ pub(super) fn climate(fields: &mut Fields, parts: &mut Parts) {
         unit: Some("%"),
         minimum: fields.fields.number("min_humidity").or(Some(30.0)),
         maximum: fields.fields.number("max_humidity").or(Some(99.0)),
-        state: ("target_humidity_state_topic", "target_humidity_state_template"),
-        set: ("target_humidity_command_topic", "target_humidity_command_template"),
+        state: (
+            "target_humidity_state_topic",
+            "target_humidity_state_template",
+        ),
+        set: (
+            "target_humidity_command_topic",
+            "target_humidity_command_template",
+        ),
         ..Point::default()
     };
     fields.point(parts, target);

@@ -28,7 +28,10 @@ pub(super) fn cover(fields: &mut Fields, parts: &mut Parts) {
         .iter()
         .map(|(value, field, otherwise)| {
             let word = fields.word(field);
-            ((*value).to_owned(), word.unwrap_or_else(|| (*otherwise).to_owned()))
+            (
+                (*value).to_owned(),
+                word.unwrap_or_else(|| (*otherwise).to_owned()),
+            )
         })
         .collect();
     let state = Point {
@@ -64,7 +67,10 @@ pub(super) fn cover(fields: &mut Fields, parts: &mut Parts) {
     tilt.add(fields, parts);
     let told = COMMANDS.map(|(name, field, otherwise)| {
         // `null` says that it cannot be told so.
-        let cannot = fields.map().get(field).is_some_and(serde_json::Value::is_null);
+        let cannot = fields
+            .map()
+            .get(field)
+            .is_some_and(serde_json::Value::is_null);
         let payload = fields.text(field).unwrap_or_else(|| otherwise.to_owned());
         (name, payload, cannot)
     });

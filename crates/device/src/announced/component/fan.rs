@@ -50,7 +50,9 @@ fn speed(fields: &mut Fields, parts: &mut Parts) {
     let from = fields.number("speed_range_min").unwrap_or(1.0);
     let to = fields.number("speed_range_max").unwrap_or(100.0);
     let scale: Option<Scale> = percent_of(from - 1.0, to);
-    if scale.is_none() && (fields.has("percentage_state_topic") || fields.has("percentage_command_topic")) {
+    if scale.is_none()
+        && (fields.has("percentage_state_topic") || fields.has("percentage_command_topic"))
+    {
         return parts.unmapped("speed_range_max", "the range of speeds is none");
     }
     let point = Point {

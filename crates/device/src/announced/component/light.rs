@@ -12,7 +12,10 @@ use crate::announced::{
 };
 
 pub(super) fn light(fields: &mut Fields, parts: &mut Parts) -> Result<(), String> {
-    let schema = fields.map().get("schema").and_then(serde_json::Value::as_str);
+    let schema = fields
+        .map()
+        .get("schema")
+        .and_then(serde_json::Value::as_str);
     match schema.unwrap_or("default") {
         "json" => json(fields, parts),
         "default" | "basic" => by_topics(fields, parts),
@@ -25,8 +28,14 @@ pub(super) fn light(fields: &mut Fields, parts: &mut Parts) -> Result<(), String
 }
 
 fn by_topics(fields: &mut Fields, parts: &mut Parts) {
-    if fields.word("on_command_type").is_some_and(|it| it != "last") {
-        parts.unmapped("on_command_type", "power and brightness are set each by its own message");
+    if fields
+        .word("on_command_type")
+        .is_some_and(|it| it != "last")
+    {
+        parts.unmapped(
+            "on_command_type",
+            "power and brightness are set each by its own message",
+        );
     }
     let power = OnOff {
         name: "power",
@@ -102,11 +111,21 @@ fn json(fields: &mut Fields, parts: &mut Parts) {
     let dims = fields.flag("brightness") || modes.iter().any(|it| it != "onoff");
     let bright = brightness(fields);
     if dims {
-        add(parts, "/brightness", r#"{"state": "ON", "brightness": {{value}}}"#, bright);
+        add(
+            parts,
+            "/brightness",
+            r#"{"state": "ON", "brightness": {{value}}}"#,
+            bright,
+        );
     }
     if fields.flag("color_temp") || has("color_temp") {
         let white = white(fields);
-        add(parts, "/color_temp", r#"{"state": "ON", "color_temp": {{value}}}"#, white);
+        add(
+            parts,
+            "/color_temp",
+            r#"{"state": "ON", "color_temp": {{value}}}"#,
+            white,
+        );
     }
     let effects = fields.list("effect_list").unwrap_or_default();
     if fields.flag("effect") && !effects.is_empty() {
@@ -116,12 +135,22 @@ fn json(fields: &mut Fields, parts: &mut Parts) {
             choices: effects,
             ..Point::default()
         };
-        add(parts, "/effect", r#"{"state": "ON", "effect": {{value}}}"#, effect);
+        add(
+            parts,
+            "/effect",
+            r#"{"state": "ON", "effect": {{value}}}"#,
+            effect,
+        );
     }
-    let colours = ["hs", "rgb", "rgbw", "rgbww", "white", "xy"].into_iter().filter(|it| has(it));
+    let colours = ["hs", "rgb", "rgbw", "rgbww", "white", "xy"]
+        .into_iter()
+        .filter(|it| has(it));
     let colours: Vec<_> = colours.collect();
     if !colours.is_empty() {
-        let why = format!("a colour ({}) is several numbers, and a property is one", colours.join(", "));
+        let why = format!(
+            "a colour ({}) is several numbers, and a property is one",
+            colours.join(", ")
+        );
         parts.unmapped("supported_color_modes", why);
     }
     fields.take("color_mode");

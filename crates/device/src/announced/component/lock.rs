@@ -22,10 +22,18 @@ pub(super) fn lock(fields: &mut Fields, parts: &mut Parts) {
         .iter()
         .map(|(value, field, otherwise)| {
             let word = fields.word(field);
-            ((*value).to_owned(), word.unwrap_or_else(|| (*otherwise).to_owned()))
+            (
+                (*value).to_owned(),
+                word.unwrap_or_else(|| (*otherwise).to_owned()),
+            )
         })
         .collect();
-    let said = |value: &str| values.iter().find(|(it, _)| it == value).map(|(_, word)| word.clone());
+    let said = |value: &str| {
+        values
+            .iter()
+            .find(|(it, _)| it == value)
+            .map(|(_, word)| word.clone())
+    };
     let (locked, unlocked) = (said("locked"), said("unlocked"));
     let state = Point {
         name: "state",
@@ -37,13 +45,26 @@ pub(super) fn lock(fields: &mut Fields, parts: &mut Parts) {
     };
     let state = parts.point(fields, state);
     if fields.has("code_format") {
-        parts.unmapped("code_format", "a lock that asks for a code is not told anything: the code would stand in its record");
-        for field in ["code_format", "command_topic", "command_template", "payload_lock", "payload_unlock", "payload_open"] {
+        parts.unmapped(
+            "code_format",
+            "a lock that asks for a code is not told anything: the code would stand in its record",
+        );
+        for field in [
+            "code_format",
+            "command_topic",
+            "command_template",
+            "payload_lock",
+            "payload_unlock",
+            "payload_open",
+        ] {
             fields.take(field);
         }
         return;
     }
-    let template = fields.word("command_template").map(|it| template::writes(&it, "value")).transpose();
+    let template = fields
+        .word("command_template")
+        .map(|it| template::writes(&it, "value"))
+        .transpose();
     let template = match template {
         Ok(template) => template.unwrap_or_else(|| "{{value}}".to_owned()),
         Err(why) => {
@@ -55,8 +76,16 @@ pub(super) fn lock(fields: &mut Fields, parts: &mut Parts) {
         return;
     };
     let commands = [
-        ("lock", fields.text("payload_lock").or(Some("LOCK".to_owned())), locked),
-        ("unlock", fields.text("payload_unlock").or(Some("UNLOCK".to_owned())), unlocked),
+        (
+            "lock",
+            fields.text("payload_lock").or(Some("LOCK".to_owned())),
+            locked,
+        ),
+        (
+            "unlock",
+            fields.text("payload_unlock").or(Some("UNLOCK".to_owned())),
+            unlocked,
+        ),
         // Only where it says so.
         ("open", fields.word("payload_open"), None),
     ];

@@ -32,19 +32,35 @@ pub(super) fn read(component: &str, fields: &mut Fields, parts: &mut Parts) -> R
         "sensor" => simple::sensor(fields, parts),
         "switch" => switch::switch(fields, parts),
         "text" => simple::text(fields, parts),
-        _ => return Err(format!("nothing is made of the component {}", crate::payload::scalar_told(component))),
+        _ => {
+            return Err(format!(
+                "nothing is made of the component {}",
+                crate::payload::scalar_told(component)
+            ));
+        }
     }
     Ok(())
 }
 
 /// Whether a component is one property or command, which its name stands for.
 pub(super) fn is_one(component: &str) -> bool {
-    ["binary_sensor", "button", "number", "select", "sensor", "switch", "text"].contains(&component)
+    [
+        "binary_sensor",
+        "button",
+        "number",
+        "select",
+        "sensor",
+        "switch",
+        "text",
+    ]
+    .contains(&component)
 }
 
 /// The words for on and off of a property, by their fields and what they are where nothing is said.
 fn words(fields: &mut Fields, on: (&str, &str), off: (&str, &str)) -> (String, String) {
-    let mut word = |(field, otherwise): (&str, &str)| fields.text(field).unwrap_or_else(|| otherwise.to_owned());
+    let mut word = |(field, otherwise): (&str, &str)| {
+        fields.text(field).unwrap_or_else(|| otherwise.to_owned())
+    };
     (word(on), word(off))
 }
 
@@ -59,7 +75,10 @@ fn in_json(word: &str) -> String {
 
 /// Whether a template reads a place within JSON.
 fn reads_json(fields: &Fields, template: &str) -> bool {
-    let template = fields.map().get(template).and_then(serde_json::Value::as_str);
+    let template = fields
+        .map()
+        .get(template)
+        .and_then(serde_json::Value::as_str);
     template.is_some_and(|it| it.contains("value_json"))
 }
 

@@ -49,7 +49,9 @@ const MEANINGS: &[(&str, &str)] = &[
 
 /// What it is called where it has no name.
 fn name(class: Option<&str>, otherwise: &str) -> String {
-    class.and_then(naming::point).unwrap_or_else(|| otherwise.to_owned())
+    class
+        .and_then(naming::point)
+        .unwrap_or_else(|| otherwise.to_owned())
 }
 
 pub(super) fn binary_sensor(fields: &mut Fields, parts: &mut Parts) {
@@ -59,7 +61,9 @@ pub(super) fn binary_sensor(fields: &mut Fields, parts: &mut Parts) {
         true => (in_json(&said.0), in_json(&said.1)),
         false => said,
     };
-    let meaning = MEANINGS.iter().find(|(it, _)| Some(*it) == class.as_deref());
+    let meaning = MEANINGS
+        .iter()
+        .find(|(it, _)| Some(*it) == class.as_deref());
     let point = Point {
         name: &name(class.as_deref(), "state"),
         description: meaning.map(|(_, it)| (*it).to_owned()),
@@ -76,7 +80,9 @@ pub(super) fn sensor(fields: &mut Fields, parts: &mut Parts) {
     let options = fields.list("options");
     let measured = fields.has("state_class") || fields.has("unit_of_measurement");
     let unit = unit(fields, parts);
-    let worded = class.as_deref().is_none_or(|it| WORDS.contains(&it) || it == "enum");
+    let worded = class
+        .as_deref()
+        .is_none_or(|it| WORDS.contains(&it) || it == "enum");
     let of = match (&options, measured || !worded) {
         (Some(_), _) => ValueType::Choice,
         (None, true) => ValueType::Number,
@@ -101,7 +107,11 @@ pub(super) fn number(fields: &mut Fields, parts: &mut Parts) {
     let is_whole = [minimum, step].iter().all(|it| it.fract() == 0.0);
     let point = Point {
         name: &name(class.as_deref(), "value"),
-        of: if is_whole { ValueType::Integer } else { ValueType::Number },
+        of: if is_whole {
+            ValueType::Integer
+        } else {
+            ValueType::Number
+        },
         unit: unit(fields, parts),
         minimum: Some(minimum),
         maximum: Some(maximum),
@@ -142,14 +152,24 @@ pub(super) fn text(fields: &mut Fields, parts: &mut Parts) {
 
 pub(super) fn button(fields: &mut Fields, parts: &mut Parts) {
     let class = fields.word("device_class");
-    let pressed = fields.text("payload_press").unwrap_or_else(|| "PRESS".to_owned());
-    let payload = match fields.word(SET.1).map(|it| crate::announced::template::writes(&it, "value")) {
+    let pressed = fields
+        .text("payload_press")
+        .unwrap_or_else(|| "PRESS".to_owned());
+    let payload = match fields
+        .word(SET.1)
+        .map(|it| crate::announced::template::writes(&it, "value"))
+    {
         None => pressed,
         Some(Ok(template)) => template.replace("{{value}}", &pressed),
         Some(Err(why)) => return parts.unmapped(SET.1, why),
     };
     if let Some(topic) = parts.topic(fields, SET.0) {
-        parts.command(&name(class.as_deref(), "press"), (SET.0, &topic), &payload, None);
+        parts.command(
+            &name(class.as_deref(), "press"),
+            (SET.0, &topic),
+            &payload,
+            None,
+        );
     }
 }
 
@@ -159,7 +179,10 @@ pub(super) fn unit(fields: &mut Fields, parts: &mut Parts) -> Option<&'static st
     let unit = unit::ucum(&written);
     if unit.is_none() {
         let told = crate::payload::scalar_told(&written);
-        parts.unmapped("unit_of_measurement", format!("{told} is not a unit that is known by UCUM: the number has none"));
+        parts.unmapped(
+            "unit_of_measurement",
+            format!("{told} is not a unit that is known by UCUM: the number has none"),
+        );
     }
     unit
 }

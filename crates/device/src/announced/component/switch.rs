@@ -48,14 +48,24 @@ pub(super) fn on_off(fields: &mut Fields, parts: &mut Parts, it: &OnOff<'_>) {
     if said == sent || !fields.has(it.state.0) || !fields.has(it.set.0) {
         let values = if fields.has(it.state.0) { said } else { sent };
         let (values, set) = (booleans(values), it.set);
-        parts.point(fields, Point { values, set, ..point });
+        parts.point(
+            fields,
+            Point {
+                values,
+                set,
+                ..point
+            },
+        );
         return;
     }
     let (on, off) = said.clone();
     let values = booleans(said);
     let state = parts.point(fields, Point { values, ..point });
     if fields.word(it.set.1).is_some() {
-        parts.unmapped(it.set.1, "what is sent and what is said are other words, which a template puts elsewhere");
+        parts.unmapped(
+            it.set.1,
+            "what is sent and what is said are other words, which a template puts elsewhere",
+        );
         return;
     }
     let Some(topic) = parts.topic(fields, it.set.0) else {

@@ -1,9 +1,12 @@
 //! The devices of the folder: what they come to, and how they stand. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aion_abi::date::UnixMillis;
-use aion_api::{DeviceStatus, condition};
+use aion_api::{DeviceBrokerSpec, DeviceStatus, condition};
 use aion_resolve::{
     Key, Universe,
     device::{InNamespace, JudgedDevice, LiveDevice, device_conditions, judge_device},
@@ -23,6 +26,9 @@ pub(super) struct DeviceStandings {
     /// By what guardrails look at: whose.
     lookers: BTreeMap<Key, BTreeSet<Key>>,
     touched: BTreeSet<Key>,
+    /// Brokers whose announcements are listened to, and those of which that may be otherwise now.
+    discovering: BTreeMap<Key, Arc<DeviceBrokerSpec>>,
+    touched_brokers: BTreeSet<Key>,
 }
 
 #[derive(Debug)]
@@ -49,6 +55,7 @@ impl DeviceStandings {
                 of_model.map(|(it, _)| it).filter(beside).cloned().collect()
             }
             "DeviceBroker" => {
+                self.touched_brokers.insert(key.clone());
                 let by = universe.devices.iter();
                 let by = by.filter(|(_, it)| it.spec.mqtt.broker == key.name);
                 by.map(|(it, _)| it).filter(beside).cloned().collect()
@@ -65,11 +72,34 @@ impl DeviceStandings {
 
     /// Looks anew at what was touched.
     pub(super) fn look(&mut self, universe: &Universe, now: &Time) -> Vec<DeviceChange> {
+        let brokers = std::mem::take(&mut self.touched_brokers);
         let touched = std::mem::take(&mut self.touched);
-        touched
+        let mut changes: Vec<_> = brokers
             .into_iter()
-            .filter_map(|key| self.judge(universe, key, now))
-            .collect()
+            .filter_map(|key| self.discover(universe, key))
+            .collect();
+        changes.extend(
+            touched
+                .into_iter()
+                .filter_map(|key| self.judge(universe, key, now)),
+        );
+        changes
+    }
+
+    /// What of a broker's announcements is otherwise now.
+    fn discover(&mut self, universe: &Universe, broker: Key) -> Option<DeviceChange> {
+        let spec = universe.device_brokers.get(&broker).map(|it| &it.spec);
+        let spec = spec.filter(|it| it.discovery.is_some());
+        let before = self.discovering.get(&broker);
+        if spec == before.map(|it| &**it) {
+            return None;
+        }
+        let reached = spec.map(|it| Arc::new(it.clone()));
+        match &reached {
+            Some(reached) => self.discovering.insert(broker.clone(), Arc::clone(reached)),
+            None => self.discovering.remove(&broker),
+        };
+        Some(DeviceChange::Discover { broker, reached })
     }
 
     fn judge(&mut self, universe: &Universe, key: Key, now: &Time) -> Option<DeviceChange> {
@@ -197,7 +227,12 @@ impl DeviceStandings {
             .rows
             .values()
             .filter_map(|it| it.judged.resolved.clone());
-        resolved.map(|it| DeviceChange::Put(Box::new(it)))
+        let discovering = self.discovering.iter();
+        let discovering = discovering.map(|(broker, reached)| DeviceChange::Discover {
+            broker: broker.clone(),
+            reached: Some(Arc::clone(reached)),
+        });
+        discovering.chain(resolved.map(|it| DeviceChange::Put(Box::new(it))))
     }
 }
 

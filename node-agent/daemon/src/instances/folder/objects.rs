@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use aion_abi::admin::{Applied, ApplyRequest, ApplyResponse, Change as Made};
 use aion_api::{Agent, AgentInstance, AgentStatus};
+use aion_device::announced::Taken;
 use aion_resolve::{Key, Manifest, Object, identity, parse_manifests};
 use serde_json::Value;
 
 use super::{
     manifests::{FolderError, ObjectKey, fill_namespace},
-    rejection::{rejection, twice, unusable_signers},
+    rejection::{rejection, taken, twice, unusable_signers},
     source::{Folder, now},
     world::World,
 };
@@ -23,6 +24,22 @@ impl Folder {
     /// # Errors
     /// Where the folder cannot be written. What is wrong with manifests is in the response.
     pub fn apply(&self, request: &ApplyRequest) -> Result<ApplyResponse, FolderError> {
+        self.take_in(request, false)
+    }
+
+    /// Like [`apply`](Self::apply), but replaces and changes nothing that is there: its names must be free.
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn admit(&self, request: &ApplyRequest) -> Result<ApplyResponse, FolderError> {
+        self.take_in(request, true)
+    }
+
+    fn take_in(
+        &self,
+        request: &ApplyRequest,
+        only_new: bool,
+    ) -> Result<ApplyResponse, FolderError> {
         let mut objects = Vec::new();
         let mut rejected = Vec::new();
         for manifest in &request.manifests {
@@ -44,6 +61,17 @@ impl Folder {
         }
         let (mut applied, mut changed) = (Vec::new(), Vec::new());
         let mut state = self.lock();
+        if only_new {
+            let is_there =
+                |it: &&Manifest| state.world.object(&ObjectKey::of(&it.object)).is_some();
+            let rejected: Vec<_> = objects.iter().filter(is_there).map(taken).collect();
+            if !rejected.is_empty() {
+                return Ok(ApplyResponse {
+                    applied: Vec::new(),
+                    rejected,
+                });
+            }
+        }
         for Manifest { mut object, .. } in objects {
             let key = ObjectKey::of(&object);
             let uid = fresh_uid(&object);
@@ -137,6 +165,12 @@ impl Folder {
         let state = self.lock();
         let agent = state.world.agents().get(&Key::new(namespace, name))?;
         Some(agent.metadata.labels.unwrap_or_default())
+    }
+
+    /// Names that devices and models of a namespace have, and which of them were proposals.
+    pub fn admitted(&self, namespace: &str) -> Taken {
+        let state = self.lock();
+        state.world.admitted(namespace)
     }
 
     /// How many agents there are.

@@ -38,6 +38,21 @@ pub(super) fn twice(objects: &[Manifest]) -> Vec<Rejected> {
     rejected
 }
 
+/// One whose name is not free.
+pub(super) fn taken(manifest: &Manifest) -> Rejected {
+    let (kind, name) = (manifest.object.kind(), manifest.object.name());
+    Rejected {
+        file: manifest.place.file.clone(),
+        line: None,
+        resource: Some(format!("{kind}/{name}")),
+        field: Some("metadata.name".to_owned()),
+        message: format!(
+            "there is a {kind} {name} already, and nothing that is admitted replaces one"
+        ),
+        remedy: "give another name".to_owned(),
+    }
+}
+
 /// Signers of TrustPolicies by whom no bundle could ever be verified. A trust root that is named may still come.
 pub(super) fn unusable_signers(objects: &[Manifest]) -> Vec<Rejected> {
     let mut rejected = Vec::new();

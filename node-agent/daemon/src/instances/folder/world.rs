@@ -6,6 +6,7 @@ use std::{
 };
 
 use aion_api::{AgentInstance, AgentInstanceStatus, AgentStatus, MemoryPoolStatus, condition};
+use aion_device::announced::Taken;
 use aion_policy::Trust;
 use aion_resolve::{
     Key, NodeView, Object, Placement, Setting, Universe,
@@ -130,6 +131,18 @@ impl World {
     /// All devices that are to be listened to.
     pub(super) fn devices(&self) -> impl Iterator<Item = DeviceChange> {
         self.devices.all()
+    }
+
+    /// Names that devices and models of a namespace have, and which of them were proposals.
+    pub(super) fn admitted(&self, namespace: &str) -> Taken {
+        let mut taken = Taken::default();
+        let devices = self.universe.devices.iter();
+        let own = devices.filter(|(key, _)| key.namespace == namespace);
+        own.for_each(|(_, device)| taken.device(device));
+        let models = self.universe.device_models.keys();
+        let own = models.filter(|key| key.namespace == namespace);
+        taken.names.extend(own.map(|key| key.name.clone()));
+        taken
     }
 
     /// The node is another than it was: layers, mounts, capacity.
