@@ -148,3 +148,7 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "discovery_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! Devices on a real broker: heard, set under guardrails by an agent, and through what can go wrong.
 #![allow(clippy::unwrap_used)]
 
+mod announced;
 mod house;
 
 use std::{
