@@ -38,10 +38,20 @@ odd            home     nothing can be made of it                             1
     assert_eq!(ran.out, expected, "{ran:?}");
     assert!(ran.err.contains("7 announcements were not kept"), "{ran:?}");
     let ran = node.aionctl(&["device", "proposals", "kitchen-lamp"]);
-    assert!(ran.out.contains("says power=, battery (= can be set)\ntakes blink\n"), "{ran:?}");
-    assert!(!ran.out.contains('\u{1b}') && ran.out.contains("retain"), "{ran:?}");
+    assert!(
+        ran.out
+            .contains("says power=, battery (= can be set)\ntakes blink\n"),
+        "{ran:?}"
+    );
+    assert!(
+        !ran.out.contains('\u{1b}') && ran.out.contains("retain"),
+        "{ran:?}"
+    );
     let ran = node.aionctl(&["device", "proposals", "kitchen-lamp", "-o", "yaml"]);
-    assert!(ran.out.starts_with("# kitchen-lamp: not mapped: ") && !ran.out.contains('\u{1b}'), "{ran:?}");
+    assert!(
+        ran.out.starts_with("# kitchen-lamp: not mapped: ") && !ran.out.contains('\u{1b}'),
+        "{ran:?}"
+    );
     assert_eq!(ran.out.matches("---\n").count(), 2, "{ran:?}");
 }
 
@@ -52,11 +62,20 @@ fn a_proposal_is_approved_under_another_name_and_what_is_there_is_not_replaced()
     let approve = "POST /api/v1/namespaces/default/device-proposals/kitchen-lamp/approve";
     node.on(approve, Answer::json(&applied));
     let ran = node.aionctl(&["device", "approve", "kitchen-lamp", "--as", "lamp"]);
-    assert_eq!(ran.out, "devicemodel/lamp created\ndevice/lamp created\n", "{ran:?}");
+    assert_eq!(
+        ran.out, "devicemodel/lamp created\ndevice/lamp created\n",
+        "{ran:?}"
+    );
     let taken = json!({"applied": [], "rejected": [{"file": "proposal x", "resource": "Device/lamp", "message": "there is a Device lamp already", "remedy": "give another name"}]});
-    node.on("POST /api/v1/namespaces/default/device-proposals/x/approve", Answer::json(&taken));
+    node.on(
+        "POST /api/v1/namespaces/default/device-proposals/x/approve",
+        Answer::json(&taken),
+    );
     let ran = node.aionctl(&["device", "approve", "x"]);
-    assert!(ran.out.is_empty() && ran.err.contains("there is a Device lamp already"), "{ran:?}");
+    assert!(
+        ran.out.is_empty() && ran.err.contains("there is a Device lamp already"),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -71,10 +90,19 @@ fn a_description_of_a_thing_is_written_as_yaml_and_says_what_is_missing() {
     let path = path.to_string_lossy().into_owned();
     let ran = node.aionctl(&["device", "import-td", &path, "--broker", "home"]);
     assert_eq!(ran.status, 0, "{ran:?}");
-    assert!(ran.out.contains("kind: DeviceModel") && ran.out.contains("kind: Device\n") && ran.out.contains("broker: home"), "{ran:?}");
+    assert!(
+        ran.out.contains("kind: DeviceModel")
+            && ran.out.contains("kind: Device\n")
+            && ran.out.contains("broker: home"),
+        "{ran:?}"
+    );
     thing["events"] = json!({"broken": {}});
     fs::write(&path, thing.to_string()).unwrap();
-    let out = folder.path().join("lamp.yaml").to_string_lossy().into_owned();
+    let out = folder
+        .path()
+        .join("lamp.yaml")
+        .to_string_lossy()
+        .into_owned();
     let ran = node.aionctl(&["device", "import-td", &path, "-o", &out]);
     assert_eq!(ran.status, 6, "{ran:?}");
     assert!(ran.err.contains("/events/broken"), "{ran:?}");

@@ -122,7 +122,16 @@ fn draft(broker: &str, identity: String, mut all: Vec<Entity>) -> Draft {
     }
     unmapped.sort();
     unmapped.dedup();
-    unmapped.truncate(MAX_UNMAPPED);
+    if unmapped.len() > MAX_UNMAPPED {
+        let more = unmapped.len() - MAX_UNMAPPED;
+        unmapped.truncate(MAX_UNMAPPED);
+        let first = unmapped[0].topic.clone();
+        unmapped.push(Unmapped {
+            topic: first,
+            field: String::new(),
+            why: format!("{more} more fields are not mapped"),
+        });
+    }
     Draft {
         identity,
         name: called.unwrap_or_else(|| "device".to_owned()),

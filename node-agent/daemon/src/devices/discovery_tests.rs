@@ -34,7 +34,10 @@ fn topic(id: &str) -> String {
 
 fn names(devices: &Devices) -> Vec<String> {
     let announced = devices.announced("home");
-    let drafts: Vec<_> = announced.iter().map(|(broker, it)| (broker.clone(), &**it)).collect();
+    let drafts: Vec<_> = announced
+        .iter()
+        .map(|(broker, it)| (broker.clone(), &**it))
+        .collect();
     let all = named("home", &drafts, &Taken::default());
     all.into_iter().map(|it| it.name).collect()
 }
@@ -66,7 +69,10 @@ async fn what_is_retained_is_all_there_is_however_often_the_broker_comes_back() 
     fake.mend();
     until_named(&devices, &["three", "two"]).await;
     let stands = devices.discovering("home");
-    assert_eq!((stands.len(), stands[0].announcements, stands[0].left_out), (1, 2, 0));
+    assert_eq!(
+        (stands.len(), stands[0].announcements, stands[0].left_out),
+        (1, 2, 0)
+    );
     assert!(devices.announced("elsewhere").is_empty());
 }
 
@@ -95,5 +101,9 @@ async fn a_broker_that_does_not_let_the_node_listen_is_told() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_secs(20), refused).await.is_ok());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(20), refused)
+            .await
+            .is_ok()
+    );
 }

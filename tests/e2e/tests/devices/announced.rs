@@ -14,7 +14,16 @@ const SOON: Duration = Duration::from_secs(10);
 const QUEUE: &str = "max_queued_messages 100000";
 /// What the devices of the corpus are called.
 const DEVICES: [&str; 10] = [
-    "attic", "back-door", "bedroom", "blind", "boiler", "front-door", "kitchen-lamp", "strip", "washer", "weather-station",
+    "attic",
+    "back-door",
+    "bedroom",
+    "blind",
+    "boiler",
+    "front-door",
+    "kitchen-lamp",
+    "strip",
+    "washer",
+    "weather-station",
 ];
 
 /// Says things at a broker, each once the broker has it.
@@ -43,7 +52,8 @@ impl Says {
 
     fn all(&self, messages: &[(String, String)]) -> anyhow::Result<()> {
         for (topic, payload) in messages {
-            self.client.publish(topic, QoS::AtLeastOnce, true, payload.as_bytes())?;
+            self.client
+                .publish(topic, QoS::AtLeastOnce, true, payload.as_bytes())?;
         }
         for _ in messages {
             self.had.recv_timeout(BOUND)?;
@@ -115,7 +125,9 @@ impl Home {
     fn names(&self) -> anyhow::Result<BTreeSet<String>> {
         let all = self.proposals(false)?;
         let items = all["items"].as_array().into_iter().flatten();
-        Ok(items.filter_map(|it| it["name"].as_str().map(str::to_owned)).collect())
+        Ok(items
+            .filter_map(|it| it["name"].as_str().map(str::to_owned))
+            .collect())
     }
 
     /// Waits until exactly these are proposed.
@@ -133,18 +145,25 @@ impl Home {
 
     /// Waits until `device list` says this of a device.
     fn lists(&self, device: &str, property: &str, value: &Value) -> anyhow::Result<()> {
-        until(&format!("{device} to say {property} {value}"), BOUND, || {
-            let list = self.node.aionctl(&["device", "list", "-o", "json"]).map_err(|why| why.to_string())?;
-            let list: Value = serde_json::from_str(&list).map_err(|why| why.to_string())?;
-            let items = list["items"].as_array().into_iter().flatten();
-            let mut readings = items
-                .filter(|it| it["name"] == device)
-                .flat_map(|it| it["readings"].as_array().into_iter().flatten());
-            match readings.any(|it| it["property"] == property && it["value"] == *value) {
-                true => Ok(()),
-                false => Err(list.to_string()),
-            }
-        })?;
+        until(
+            &format!("{device} to say {property} {value}"),
+            BOUND,
+            || {
+                let list = self
+                    .node
+                    .aionctl(&["device", "list", "-o", "json"])
+                    .map_err(|why| why.to_string())?;
+                let list: Value = serde_json::from_str(&list).map_err(|why| why.to_string())?;
+                let items = list["items"].as_array().into_iter().flatten();
+                let mut readings = items
+                    .filter(|it| it["name"] == device)
+                    .flat_map(|it| it["readings"].as_array().into_iter().flatten());
+                match readings.any(|it| it["property"] == property && it["value"] == *value) {
+                    true => Ok(()),
+                    false => Err(list.to_string()),
+                }
+            },
+        )?;
         Ok(())
     }
 }
@@ -158,30 +177,49 @@ fn keeping(folder: &Path) -> String {
 }
 
 fn without<'a>(gone: &[&str]) -> Vec<&'a str> {
-    DEVICES.into_iter().filter(|it| !gone.contains(it)).collect()
+    DEVICES
+        .into_iter()
+        .filter(|it| !gone.contains(it))
+        .collect()
 }
 
 #[test]
-fn devices_are_proposed_admitted_by_a_person_and_gone_when_they_take_it_back() -> anyhow::Result<()> {
+fn devices_are_proposed_admitted_by_a_person_and_gone_when_they_take_it_back() -> anyhow::Result<()>
+{
     let Some(mut home) = Home::open(true)? else {
         return Ok(());
     };
     home.says.all(&corpus()?)?;
     home.proposed(&DEVICES, BOUND)?;
     let list = home.node.aionctl(&["device", "list", "-o", "json"])?;
-    assert_eq!(serde_json::from_str::<Value>(&list)?["items"], json!([]), "nothing is admitted by itself");
-    let shown = home.node.aionctl(&["device", "proposals", "kitchen-lamp"])?;
+    assert_eq!(
+        serde_json::from_str::<Value>(&list)?["items"],
+        json!([]),
+        "nothing is admitted by itself"
+    );
+    let shown = home
+        .node
+        .aionctl(&["device", "proposals", "kitchen-lamp"])?;
     assert!(shown.contains("supported_color_modes"), "{shown}");
 
     let created = home.node.aionctl(&["device", "approve", "washer"])?;
-    assert_eq!(created, "devicemodel/washer created\ndevice/washer created\n");
-    home.node.aionctl(&["device", "approve", "front-door", "--as", "hall-door"])?;
+    assert_eq!(
+        created,
+        "devicemodel/washer created\ndevice/washer created\n"
+    );
+    home.node
+        .aionctl(&["device", "approve", "front-door", "--as", "hall-door"])?;
     home.says.one("washer/tele/STATE", json!({"POWER": "ON"}))?;
-    home.says.one("zigbee2mqtt/front_door", json!({"state": "LOCK"}))?;
+    home.says
+        .one("zigbee2mqtt/front_door", json!({"state": "LOCK"}))?;
     home.lists("washer", "washer", &json!(true))?;
     home.lists("hall-door", "state", &json!("locked"))?;
     // Nothing that is there is replaced, and nothing is admitted twice.
-    for args in [["device", "approve", "bedroom", "--as", "washer"].as_slice(), &["device", "approve", "washer"], &["device", "approve", "nobody"]] {
+    for args in [
+        ["device", "approve", "bedroom", "--as", "washer"].as_slice(),
+        &["device", "approve", "washer"],
+        &["device", "approve", "nobody"],
+    ] {
         assert!(home.node.aionctl(args).is_err(), "{args:?}");
     }
     home.node.aionctl(&["device", "reject", "blind"])?;
@@ -190,9 +228,14 @@ fn devices_are_proposed_admitted_by_a_person_and_gone_when_they_take_it_back() -
 
     // Another announcement under its identifiers changes nothing of what was admitted.
     home.says.one("homeassistant/switch/evil/config", json!({"stat_t": "evil", "cmd_t": "evil/set", "name": null, "dev": {"ids": ["49A3BC"], "name": "Washer"}}))?;
-    home.says.one("washer/tele/STATE", json!({"POWER": "OFF"}))?;
+    home.says
+        .one("washer/tele/STATE", json!({"POWER": "OFF"}))?;
     home.lists("washer", "washer", &json!(false))?;
-    let device: Value = serde_json::from_str(&home.node.aionctl(&["get", "device", "washer", "-o", "json"])?)?;
+    let device: Value = serde_json::from_str(
+        &home
+            .node
+            .aionctl(&["get", "device", "washer", "-o", "json"])?,
+    )?;
     assert!(!device.to_string().contains("evil"), "{device}");
     home.says.one("homeassistant/switch/evil/config", "")?;
 
@@ -204,7 +247,8 @@ fn devices_are_proposed_admitted_by_a_person_and_gone_when_they_take_it_back() -
     }) {
         home.says.one(topic, "")?;
     }
-    home.says.one("homeassistant/switch/49A3BC_RL_1/config", "")?;
+    home.says
+        .one("homeassistant/switch/49A3BC_RL_1/config", "")?;
     let left = without(&["washer", "front-door", "blind", "kitchen-lamp"]);
     home.proposed(&left, BOUND)?;
     home.lists("washer", "washer", &json!(false))?;
@@ -215,17 +259,27 @@ fn devices_are_proposed_admitted_by_a_person_and_gone_when_they_take_it_back() -
     home.node.restart_daemon()?;
     home.proposed(&left, BOUND)?;
     let all = home.proposals(true)?;
-    let blind = all["items"].as_array().into_iter().flatten().find(|it| it["name"] == "blind");
-    assert_eq!(blind.map(|it| &it["state"]), Some(&json!("rejected")), "{all}");
+    let blind = all["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|it| it["name"] == "blind");
+    assert_eq!(
+        blind.map(|it| &it["state"]),
+        Some(&json!("rejected")),
+        "{all}"
+    );
     // Whoever rejected it may think better of it.
     home.node.aionctl(&["device", "approve", "blind"])?;
-    home.says.one("zigbee2mqtt/blind", json!({"position": 40}))?;
+    home.says
+        .one("zigbee2mqtt/blind", json!({"position": 40}))?;
     home.lists("blind", "position", &json!(40))?;
     Ok(())
 }
 
 #[test]
-fn a_flood_of_announcements_is_bounded_and_takes_nothing_from_the_neighbours() -> anyhow::Result<()> {
+fn a_flood_of_announcements_is_bounded_and_takes_nothing_from_the_neighbours() -> anyhow::Result<()>
+{
     const FLOOD: usize = 6000;
     let Some(mut home) = Home::open(false)? else {
         return Ok(());
@@ -236,7 +290,12 @@ fn a_flood_of_announcements_is_bounded_and_takes_nothing_from_the_neighbours() -
     let payload = json!({"name": "x".repeat(200), "stat_t": "x", "cmd_t": "x/set"}).to_string();
     for start in (0..FLOOD).step_by(1000) {
         let flood: Vec<_> = (start..start + 1000)
-            .map(|at| (format!("homeassistant/switch/flood{at}/config"), payload.clone()))
+            .map(|at| {
+                (
+                    format!("homeassistant/switch/flood{at}/config"),
+                    payload.clone(),
+                )
+            })
             .collect();
         home.says.all(&flood)?;
     }
@@ -245,16 +304,23 @@ fn a_flood_of_announcements_is_bounded_and_takes_nothing_from_the_neighbours() -
     let all = home.proposals(false)?;
     let broker = &all["brokers"][0];
     assert_eq!(broker["announcements"], 4096, "{broker}");
-    assert!(broker["leftOut"].as_u64().is_some_and(|it| it > 1000), "{broker}");
+    assert!(
+        broker["leftOut"].as_u64().is_some_and(|it| it > 1000),
+        "{broker}"
+    );
     // Who was there before stays, and may be admitted.
     home.node.aionctl(&["device", "approve", "boiler"])?;
-    home.says.one("shellyplus1pm-a8032ab1c2d3/status/switch:0", json!({"apower": 12.5}))?;
+    home.says.one(
+        "shellyplus1pm-a8032ab1c2d3/status/switch:0",
+        json!({"apower": 12.5}),
+    )?;
     home.lists("boiler", "power", &json!(12.5))?;
     // A broker that comes back without anything leaves no ghosts, and what was admitted stays.
     home.broker.kill();
     home.broker.start_again()?;
     home.proposed(&[], SOON)?;
-    home.says.one("washer/tele/STATE", json!({"POWER": "OFF"}))?;
+    home.says
+        .one("washer/tele/STATE", json!({"POWER": "OFF"}))?;
     home.lists("washer", "washer", &json!(false))?;
     Ok(())
 }

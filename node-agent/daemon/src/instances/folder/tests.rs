@@ -303,6 +303,9 @@ async fn a_device_is_listened_to_while_all_that_it_hangs_on_is_there() {
             words.extend(all.into_iter().map(|it| match it {
                 DeviceChange::Put(it) => format!("+{}", it.key.name),
                 DeviceChange::Gone { key, deleted } => format!("-{} {deleted}", key.name),
+                DeviceChange::Discover { broker, reached } => {
+                    format!("?{} {}", broker.name, reached.is_some())
+                }
             }));
         }
         words
