@@ -53,7 +53,7 @@ impl<'a> Forms<'a> {
         let mut way = Way::default();
         for form in self.of_mqtt(reading, place, it) {
             let ops = operations(form.it);
-            let says = |op: &str| ops.iter().any(|it| *it == op);
+            let says = |op: &str| ops.contains(&op);
             // Without one, it is for both.
             let both = ops.is_empty() && packet(form.it).is_none();
             let reads = both

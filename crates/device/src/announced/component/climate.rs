@@ -25,14 +25,12 @@ const ACTIONS: &[&str] = &[
 ];
 const FAN_MODES: &[&str] = &["auto", "low", "medium", "high"];
 const SWING_MODES: &[&str] = &["on", "off"];
-/// Choices: the name, the list of choices with what is in it where nothing is said, and the fields.
-type Choice<'a> = (
-    &'a str,
-    &'a str,
-    &'a [&'a str],
-    (&'a str, &'a str),
-    (&'a str, &'a str),
-);
+/// The fields of a topic and of its template.
+type Place<'a> = (&'a str, &'a str);
+/// The name, the list of choices with what is in it where nothing is said, and where it is heard and set.
+type Choice<'a> = (&'a str, &'a str, &'a [&'a str], Place<'a>, Place<'a>);
+/// The name, and where it is heard and set.
+type Target<'a> = (&'a str, Place<'a>, Place<'a>);
 
 const CHOICES: [Choice<'static>; 5] = [
     (
@@ -73,7 +71,7 @@ const CHOICES: [Choice<'static>; 5] = [
 ];
 
 /// Numbers that are told: the name, and the fields.
-const TARGETS: [(&str, (&str, &str), (&str, &str)); 3] = [
+const TARGETS: [Target<'static>; 3] = [
     (
         "targetTemperature",
         ("temperature_state_topic", "temperature_state_template"),

@@ -338,4 +338,10 @@ async fn a_device_is_listened_to_while_all_that_it_hangs_on_is_there() {
     apply(&folder, &window).unwrap();
     apply(&folder, &agent("a")).unwrap();
     assert_eq!(told(), [""; 0]);
+    // A broker is listened to for its announcements, before the devices that are reached by it.
+    let finds = "{url: 'mqtt://h', discovery: {homeAssistant: {}}}";
+    apply(&folder, &object("DeviceBroker", "b", finds)).unwrap();
+    assert_eq!(told(), ["?b true", "+heater", "+window"]);
+    apply(&folder, &object("DeviceBroker", "b", "{url: 'mqtt://h'}")).unwrap();
+    assert_eq!(told(), ["?b false", "+heater", "+window"]);
 }
