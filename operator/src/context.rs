@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) system: String,
     /// When node agents were heard of.
     pub(crate) heard: Heard,
+    /// When the Leases of nodes that have to let devices go were seen to change.
+    pub(crate) fences: Heard,
     /// Agents of which nothing is said yet.
     pub(crate) unsaid: Unsaid,
     /// How long a node agent that says nothing else may be silent.
@@ -50,6 +52,7 @@ impl Context {
             client,
             caches,
             heard: Heard::default(),
+            fences: Heard::default(),
             unsaid: Unsaid::default(),
             system: args.namespace.clone(),
             node_lease: args.node_lease(),
@@ -60,7 +63,7 @@ impl Context {
         (Arc::new(context), writer)
     }
 
-    /// Held while an agent is placed and its instances are counted as being there: two agents that are
+    /// Held while an agent is placed and its instances are counted as being there, or a device is: two agents that are
     /// placed at once would both take a node's last room.
     pub(crate) fn placing(&self) -> MutexGuard<'_, ()> {
         self.placing.lock()

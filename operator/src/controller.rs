@@ -20,7 +20,7 @@ use crate::caches::{Notice, Queue, Queues};
 use crate::context::Context;
 use crate::events::{Writer, event};
 use crate::failure::StepError;
-use crate::{agent, kernel_node, memory_pool};
+use crate::{agent, device, kernel_node, memory_pool};
 
 /// Objects of one kind that are reconciled at once.
 const CONCURRENCY: u16 = 16;
@@ -46,6 +46,7 @@ async fn reconcile(context: Arc<Context>, queues: Queues, stop: CancellationToke
     let agents = context.caches.agents.clone();
     let pools = context.caches.pools.clone();
     let nodes = context.caches.kernel_nodes.clone();
+    let devices = context.caches.devices.clone();
     queues.lead(&context.caches);
     tokio::join!(
         tell(queues.unreadable, &context, &stop),
@@ -70,6 +71,14 @@ async fn reconcile(context: Arc<Context>, queues: Queues, stop: CancellationToke
             kernel_node::reconcile,
             nodes,
             queues.nodes,
+            &context,
+            &stop
+        ),
+        drive(
+            "device",
+            device::reconcile,
+            devices,
+            queues.devices,
             &context,
             &stop
         ),

@@ -45,6 +45,13 @@ impl Heard {
         before
     }
 
+    /// For how long this operator itself saw the Lease of `node` say `said`, up to `now`; nothing where it saw another.
+    pub(crate) fn witnessed(&self, node: &str, said: &LeaseSpec, now: Instant) -> Option<Duration> {
+        let nodes = self.0.lock();
+        let seen = nodes.get(node).filter(|seen| seen.said == *said)?;
+        Some(now.saturating_duration_since(seen.since))
+    }
+
     /// Forgets a node that has no Lease.
     pub(crate) fn forget(&self, node: &str) {
         let mut nodes = self.0.lock();
@@ -124,6 +131,18 @@ mod tests {
             ready(heard.silent("dead", &renewed(0, 10), expired, later)),
             "it renews again"
         );
+    }
+
+    #[test]
+    fn what_an_operator_did_not_see_itself_it_has_not_witnessed() {
+        let (heard, begin) = (Heard::default(), Instant::now());
+        let (first, expired) = (renewed(0, 0), HOLDS + Duration::from_secs(1));
+        assert_eq!(heard.witnessed("dead", &first, begin), None);
+        heard.silent("dead", &first, expired, begin);
+        let later = begin + Duration::from_secs(10);
+        let of = |said: &LeaseSpec| heard.witnessed("dead", said, later);
+        assert_eq!(of(&first), Some(Duration::from_secs(10)));
+        assert_eq!(of(&renewed(0, 10)), None);
     }
 
     #[test]

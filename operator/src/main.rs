@@ -9,6 +9,7 @@ mod caches;
 mod clock;
 mod context;
 mod controller;
+mod device;
 mod events;
 mod failure;
 mod heard;

@@ -233,6 +233,10 @@ pub mod reason {
         LEASE_EXPIRED = "LeaseExpired",
         /// The node agent has no Lease.
         LEASE_MISSING = "LeaseMissing",
+        /// The node that has a device is not heard of, and no other can have it yet; the message says why.
+        NODE_AWAY = "NodeAway",
+        /// A device moves: the node that has it is to let go first.
+        MOVING = "Moving",
         /// The Node is gone from the cluster.
         NODE_GONE = "NodeGone",
         /// The Node is tainted out of service.

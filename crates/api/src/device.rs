@@ -26,12 +26,14 @@ use crate::schema::{NAME, conditions, said, unseen};
     category = "aion",
     derive = "Default",
     derive = "PartialEq",
+    selectable = ".status.nodeName",
     doc = "A thing that agents see and move. What it says is in the node agent and never here: its status is coarse.",
     validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message(said("the name of a Device is at most 63 characters of a-z, 0-9 and -", "choose a shorter or simpler metadata.name")),
     printcolumn(name = "Model", type_ = "string", json_path = ".spec.model", description = "What it can say and do."),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether a node listens to it and agents can use it."),
     printcolumn(name = "Connected", type_ = "string", json_path = ".status.conditions[?(@.type==\"Connected\")].reason", description = "Whether it is there: Online, Offline, NotHeard or BrokerAway."),
     printcolumn(name = "Broker", type_ = "string", json_path = ".spec.mqtt.broker", description = "By which it is reached.", priority = 1),
+    printcolumn(name = "Node", type_ = "string", json_path = ".status.nodeName", description = "In a cluster, the node that has it.", priority = 1),
     printcolumn(name = "Last seen", type_ = "date", json_path = ".status.lastSeen", description = "When it was heard of, by the minute.", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Since when it is there.")
 )]
@@ -46,6 +48,10 @@ pub struct DeviceSpec {
     pub description: Option<String>,
     /// How it is reached by MQTT.
     pub mqtt: DeviceMqtt,
+    /// In a cluster, labels that its node must carry: those of the nodes that reach its broker. Any node, where none are said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "crate::selector::label_map")]
+    pub node_selector: BTreeMap<String, String>,
     /// The time zone of the hours of its guardrails, such as Europe/Berlin; UTC unless said otherwise, on every machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -108,6 +114,22 @@ pub struct DeviceStatus {
     /// When it was heard of last, by the minute, as its conditions were written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Time>,
+    /// In a cluster, the one node that has it. The operator writes it; the node takes it away when it has let go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub node_name: Option<String>,
+    /// What that node is to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<DeviceBinding>,
+}
+
+/// What a node is to do that has a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DeviceBinding {
+    /// Listen to it, and tell it what agents want.
+    Serve,
+    /// Stop, and then say so: another node has to have it.
+    Release,
 }
 
 fn parameters(_: &mut SchemaGenerator) -> Schema {

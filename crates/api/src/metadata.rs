@@ -27,6 +27,8 @@ pub const MANAGER_AGENT: &str = "aion-operator/agent";
 pub const MANAGER_MEMORY_POOL: &str = "aion-operator/memory-pool";
 /// Field manager of the operator's KernelNode controller.
 pub const MANAGER_KERNEL_NODE: &str = "aion-operator/kernel-node";
+/// Field manager of the operator's Device controller.
+pub const MANAGER_DEVICE: &str = "aion-operator/device";
 /// Field manager of a node agent.
 pub const MANAGER_NODE: &str = "aion-node";
 /// Field manager of `aionctl apply`.
@@ -41,6 +43,10 @@ pub const OPERATOR_LEASE: &str = "aion-operator";
 pub const AUDIENCE_NODE_AGENT: &str = "aion.dev/node-agent";
 /// The service account of a namespace that its agents are asked as, where nobody says another.
 pub const INVOKER: &str = "aion-invoke";
+
+/// How long a node agent serves devices, in seconds from before it sent the last renewal of its Lease that was taken. Less than a
+/// Lease holds, so that who sees one run out knows that its node has stopped.
+pub const DEVICES_SECONDS: u64 = 30;
 
 /// The taint Kubernetes puts on a node that is known to be shut down: what ran there may be replaced.
 pub const TAINT_OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";

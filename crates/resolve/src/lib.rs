@@ -13,6 +13,7 @@ pub mod agent_status;
 pub mod build;
 pub mod dereference;
 pub mod device;
+pub mod device_binding;
 pub mod identity;
 pub mod manifest;
 pub mod node_status;

@@ -2,6 +2,8 @@
 //! Reconcilers read them; nothing here decides or writes.
 
 mod change;
+mod device_routes;
+mod devices;
 mod follow;
 mod instances;
 mod machine;
@@ -13,8 +15,8 @@ mod waiting;
 use std::fmt::Debug;
 
 use aion_api::{
-    Agent, AgentPolicy, ClusterAgentPolicy, KernelNode, MemoryPool, ModelEndpoint, Readable, Tool,
-    TrustPolicy,
+    Agent, AgentPolicy, ClusterAgentPolicy, Device, DeviceBroker, DeviceModel, KernelNode,
+    MemoryPool, ModelEndpoint, Readable, Tool, TrustPolicy,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node};
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 
 use self::change::Change;
+pub(crate) use self::devices::{DeviceIndex, Found};
 use self::follow::{Filled, follow};
 pub(crate) use self::instances::InstanceIndex;
 pub(crate) use self::machine::{is_cordoned, is_out_of_service};
@@ -53,6 +56,11 @@ pub(crate) struct Caches {
     pub(crate) nodes: Store<Node>,
     pub(crate) namespaces: Store<PartialObjectMeta<Namespace>>,
     pub(crate) leases: Store<Lease>,
+    pub(crate) devices: Store<Device>,
+    pub(crate) device_models: Store<DeviceModel>,
+    pub(crate) device_brokers: Store<DeviceBroker>,
+    /// Where devices are, and which hang on which.
+    pub(crate) bindings: DeviceIndex,
     /// What is there and cannot be read.
     pub(crate) unreadable: UnreadableObjects,
     /// Agents that no node has room for.
@@ -92,6 +100,10 @@ impl Caches {
             nodes: watches.kept(nodes, routes::node, machine::lighten),
             namespaces: watches.all(routes::namespace),
             leases: watches.of(leases, routes::lease),
+            devices: watches.all(device_routes::device),
+            device_models: watches.all(device_routes::device_model),
+            device_brokers: watches.all(device_routes::device_broker),
+            bindings: DeviceIndex::default(),
             instances: watches.instances(),
             unreadable,
             waiting: Waiting::default(),
@@ -120,6 +132,10 @@ impl Caches {
             nodes: none(),
             namespaces: none(),
             leases: none(),
+            devices: none(),
+            device_models: none(),
+            device_brokers: none(),
+            bindings: DeviceIndex::default(),
             unreadable: UnreadableObjects::new(metrics),
             waiting: Waiting::default(),
             filled: Vec::new(),

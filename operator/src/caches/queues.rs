@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use aion_api::metadata::node_lease;
-use aion_api::{Agent, AgentInstance, KernelNode, MemoryPool};
+use aion_api::{Agent, AgentInstance, Device, KernelNode, MemoryPool};
+use aion_resolve::Key;
 use aion_resolve::dereference::agents_of;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -23,6 +24,7 @@ pub(crate) struct Queues {
     pub(crate) agents: Queue<Agent>,
     pub(crate) pools: Queue<MemoryPool>,
     pub(crate) nodes: Queue<KernelNode>,
+    pub(crate) devices: Queue<Device>,
     pub(crate) unreadable: UnboundedReceiver<Notice>,
     changes: Changes,
 }
@@ -40,6 +42,7 @@ impl Queues {
             agents = caches.agents.len(),
             pools = caches.pools.len(),
             nodes = caches.kernel_nodes.len(),
+            devices = caches.devices.len(),
             "reconciling"
         );
         self.changes.all();
@@ -55,6 +58,7 @@ pub(crate) struct Changes {
     agents: UnboundedSender<ObjectRef<Agent>>,
     pools: UnboundedSender<ObjectRef<MemoryPool>>,
     nodes: UnboundedSender<ObjectRef<KernelNode>>,
+    devices: UnboundedSender<ObjectRef<Device>>,
     unreadable: UnboundedSender<Notice>,
     leads: Arc<AtomicBool>,
     caches: Arc<OnceLock<Caches>>,
@@ -64,11 +68,13 @@ pub(super) fn queues() -> (Changes, Queues) {
     let (agents, agents_out) = unbounded();
     let (pools, pools_out) = unbounded();
     let (nodes, nodes_out) = unbounded();
+    let (devices, devices_out) = unbounded();
     let (unreadable, unreadable_out) = unbounded();
     let changes = Changes {
         agents,
         pools,
         nodes,
+        devices,
         unreadable,
         leads: Arc::default(),
         caches: Arc::default(),
@@ -77,6 +83,7 @@ pub(super) fn queues() -> (Changes, Queues) {
         agents: agents_out,
         pools: pools_out,
         nodes: nodes_out,
+        devices: devices_out,
         unreadable: unreadable_out,
         changes: changes.clone(),
     };
@@ -225,9 +232,32 @@ impl Changes {
         self.known(|caches| caches.pools.state().iter().for_each(|pool| self.pool(pool)));
     }
 
+    /// These devices.
+    pub(super) fn devices(&self, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            send(
+                &self.devices,
+                ObjectRef::new(&key.name).within(&key.namespace),
+            );
+        }
+    }
+
+    /// What is known of where devices are, and of what they hang on.
+    pub(super) fn with_devices(&self, look: impl FnOnce(&Caches)) {
+        self.known(look);
+    }
+
+    fn all_devices(&self) {
+        self.known(|caches| {
+            let all = caches.bindings.fill(&caches.devices);
+            self.devices(all);
+        });
+    }
+
     fn all(&self) {
         self.all_agents();
         self.all_pools();
+        self.all_devices();
         self.known(|caches| {
             caches
                 .kernel_nodes

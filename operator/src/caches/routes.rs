@@ -55,6 +55,8 @@ pub(super) fn kernel_node(changes: &Changes, change: &Change<'_, KernelNode>) {
     changes.node(&change.object.name_any());
     if change.is_seen_by(|node| node_view(node, told_state(node), 0)) {
         changes.all_agents();
+        let name = change.object.name_any();
+        changes.with_devices(|caches| changes.devices(caches.bindings.that_look_at_node(&name)));
     }
     if change.is_seen_by(told_state) {
         changes.all_pools();
@@ -68,6 +70,8 @@ pub(super) fn node(changes: &Changes, change: &Change<'_, Node>) {
     }
     if change.is_seen_by(is_cordoned) {
         changes.room();
+        let name = change.object.name_any();
+        changes.with_devices(|caches| changes.devices(caches.bindings.that_look_at_node(&name)));
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) mod reason {
     pub(crate) const INSTANCE_RETIRED: &str = "InstanceRetired";
     /// AgentInstances were given up, since their node is lost.
     pub(crate) const INSTANCE_LOST: &str = "InstanceLost";
+    /// A device has another node now.
+    pub(crate) const DEVICE_BOUND: &str = "DeviceBound";
 }
 
 /// What is told.

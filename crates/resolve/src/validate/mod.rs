@@ -3,7 +3,6 @@
 //! Every finding ends in a judgement that becomes a condition. What breaks no rule but has no effect in
 //! this release is judged too: nothing is passed over in silence.
 
-mod devices;
 mod models;
 mod network;
 mod refs;
@@ -297,7 +296,6 @@ fn trust(input: &Dereferenced, bounds: &Bounds) -> Option<Judgement> {
 fn fields_in_effect(input: &Dereferenced) -> Judgement {
     let mut idle = Vec::new();
     idle.extend(network::idle(&input.agent));
-    idle.extend(devices::idle(input));
     if idle.is_empty() {
         Judgement::new(
             condition::FIELDS_IN_EFFECT,

@@ -351,21 +351,17 @@ fn nothing_is_trusted_without_a_trust_policy() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_said() {
+fn what_is_wanted_of_devices_has_an_effect_alone_and_in_a_cluster() {
     let mut universe = universe(&[
         ALLOW,
         &agent(
             "instructions: x, permissions: {allow: ['device.read:door']}, triggers: [{cron: '0 7 * * *'}, {device: door}]",
         ),
     ]);
-    assert_eq!(conditions(&universe), [] as [&str; 0]);
-    universe.setting = Setting::Cluster;
-    assert_eq!(
-        conditions(&universe),
-        [
-            "FieldsInEffect=False NotYetRun: kept, but without effect in this release: spec.permissions, spec.triggers: no node of a cluster listens to devices in this release",
-        ]
-    );
+    for setting in [Setting::Standalone, Setting::Cluster] {
+        universe.setting = setting;
+        assert_eq!(conditions(&universe), [] as [&str; 0]);
+    }
 }
 
 #[test]
