@@ -102,7 +102,8 @@ pub(crate) fn second() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-fn since_boot() -> Duration {
+/// The time since the machine started, while it slept too.
+pub(crate) fn since_boot() -> Duration {
     let read = clock_gettime(ClockId::Boottime);
     Duration::try_from(read).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! The Lease by which the operator knows that this node agent lives. Renewed only while the kernel answers:
 //! a daemon whose kernel has stopped is not alive.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aion_api::metadata::{MANAGER_NODE, SYSTEM_NAMESPACE, node_lease};
 use aion_backoff::Backoff;
@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::{clock, shell::Handle};
+use crate::{clock, devices::Renewals, shell::Handle};
 
 /// For how long a renewal holds, and how often it is renewed: as kubelets do it. Three may be lost.
 const HOLDS_SECONDS: i32 = 40;
@@ -23,7 +23,7 @@ const PAUSES: Backoff = Backoff::new(Duration::from_secs(2), RENEW);
 const BOUND: Duration = Duration::from_secs(10);
 
 /// Renews the Lease of `node` for ever.
-pub(super) async fn beat(client: Client, node: String, shell: Handle) {
+pub(super) async fn beat(client: Client, node: String, shell: Handle, renewals: Arc<Renewals>) {
     let leases: Api<Lease> = Api::namespaced(client, SYSTEM_NAMESPACE);
     let name = node_lease(&node);
     let mut missed = false;
@@ -33,9 +33,14 @@ pub(super) async fn beat(client: Client, node: String, shell: Handle) {
             tracing::error!("the kernel does not answer: the Lease runs out");
             return;
         }
+        // Devices are served from before it is sent: who sees it later reckons from later.
+        let begun = clock::since_boot();
         let renewed = tokio::time::timeout(BOUND, renew(&leases, &name, &node)).await;
         let why = match renewed {
-            Ok(Ok(())) => None,
+            Ok(Ok(())) => {
+                renewals.taken(begun);
+                None
+            }
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("no answer in time".to_owned()),
         };

@@ -11,9 +11,12 @@ mod registration;
 mod reviewer;
 mod sight;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use aion_api::NodeCapacity;
+use aion_api::{NodeCapacity, metadata::DEVICES_SECONDS};
 use aion_drivers::{memory::MemoryDriver, outbound::NodeAddresses, secrets::ClusterSecrets};
 use aion_sandbox::LayerReading;
 use aion_serve::certificate::Renewal;
@@ -21,7 +24,12 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{instances::cluster::ClusterSource, kernel_trace::KernelTraces, shell::Handle};
+use crate::{
+    devices::{Renewals, Tenure},
+    instances::cluster::{ClusterDevices, ClusterSource},
+    kernel_trace::KernelTraces,
+    shell::Handle,
+};
 
 use erasure::Eraser;
 use registration::Registration;
@@ -44,6 +52,9 @@ pub(crate) struct Member {
     client: Client,
     node: String,
     nodes: NodeAddresses,
+    devices: ClusterDevices,
+    renewals: Arc<Renewals>,
+    tenure: Tenure,
 }
 
 /// What a member says of itself, and what it works with.
@@ -65,15 +76,29 @@ impl Member {
     pub(crate) async fn join(node: String) -> Result<Self, JoinError> {
         let client = Client::try_default().await;
         let client = client.map_err(|error| JoinError::Config(Box::new(error)))?;
+        let (renewals, tenure) = Tenure::renewed(Duration::from_secs(DEVICES_SECONDS));
         Ok(Self {
+            devices: ClusterDevices::new(client.clone(), node.clone(), tenure.clone()),
             client,
             node,
             nodes: NodeAddresses::default(),
+            renewals: Arc::new(renewals),
+            tenure,
         })
     }
 
     pub(crate) fn source(&self) -> ClusterSource {
         ClusterSource::new(self.client.clone(), self.node.clone())
+    }
+
+    /// The devices that are bound to this node.
+    pub(crate) fn devices(&self) -> ClusterDevices {
+        self.devices.clone()
+    }
+
+    /// For how long this node may serve them, once [`Member::serve`] renews its Lease.
+    pub(crate) fn tenure(&self) -> Tenure {
+        self.tenure.clone()
     }
 
     pub(crate) fn secrets(&self) -> ClusterSecrets {
@@ -135,7 +160,12 @@ impl Member {
             self.node.clone(),
             self.nodes,
         )));
-        until(Box::pin(heartbeat::beat(self.client, self.node, shell)));
+        until(Box::pin(heartbeat::beat(
+            self.client,
+            self.node,
+            shell,
+            self.renewals,
+        )));
         tasks.close();
         tasks
     }

@@ -12,7 +12,7 @@ use aion_device::{Confirm, Order};
 use aion_drivers::device::{Publish, Qos};
 use tokio::time::timeout;
 
-use super::{Devices, Entry};
+use super::{Devices, Entry, Told};
 
 /// When a device that is being told something is worth another try.
 const AGAIN_MS: u64 = 500;
@@ -55,10 +55,15 @@ impl Devices {
     async fn order(&self, entry: &Entry, order: Order) -> Result<DoneResponse, Problem> {
         let (link, key) = (&entry.link, entry.device.compiled.key());
         let connection = link.connection()?;
-        let Ok(_told) = entry.told.try_lock() else {
+        let Ok(told) = entry.told.try_lock() else {
             let what = format!("device {} is being told something already", key.name);
             return Err(Problem::new(Code::Overloaded, what).retry_after_ms(AGAIN_MS));
         };
+        if *told == Told::NoMore || !self.0.parts.tenure.holds() {
+            let what = format!("this node does not serve device {} any more", key.name);
+            return Err(Problem::new(Code::Unreachable, what)
+                .remedy("nothing was sent: kubectl get devices -o wide says which node has it"));
+        }
         let heard = match &order.confirm {
             Confirm::Broker => None,
             confirm => Some(link.expect(key, confirm.clone())),

@@ -9,10 +9,12 @@ mod aim;
 mod answers;
 mod discovery;
 mod doing;
+mod elsewhere;
 mod happening;
 mod link;
 mod sensing;
 mod standing;
+mod tenure;
 #[cfg(test)]
 mod tests;
 mod watching;
@@ -45,8 +47,14 @@ use crate::{
 };
 
 pub(crate) use answers::May;
+pub(crate) use elsewhere::Elsewhere;
+#[cfg(feature = "kubernetes")]
+pub(crate) use elsewhere::Place;
 pub(crate) use happening::Happened;
 pub(crate) use standing::{DeviceChange, DeviceSource};
+#[cfg(feature = "kubernetes")]
+pub(crate) use tenure::Renewals;
+pub(crate) use tenure::Tenure;
 pub(crate) use watching::Watch;
 
 /// See the module. Clones share it.
@@ -78,6 +86,10 @@ pub(crate) struct Parts {
     pub(crate) telemetry: Arc<Telemetry>,
     /// The clock that ages go by.
     pub(crate) clock: Clock,
+    /// For how long the node may serve.
+    pub(crate) tenure: Tenure,
+    /// Where devices are that are not here, where that can be.
+    pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 #[derive(Default)]
@@ -97,7 +109,29 @@ struct Entry {
     /// What it is counted by each time that it becomes another.
     generation: Generation,
     /// Held by whoever tells it something: what two equal orders come to cannot be told apart.
-    told: Arc<tokio::sync::Mutex<()>>,
+    told: Arc<tokio::sync::Mutex<Told>>,
+}
+
+/// Whether a device is still told anything from here.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    #[default]
+    Here,
+    NoMore,
+}
+
+/// A device that is being taken away.
+pub(crate) struct Stopping {
+    pub(crate) key: Key,
+    told: Arc<tokio::sync::Mutex<Told>>,
+}
+
+impl Stopping {
+    /// Resolves when nothing leaves for it any more, not of an order either that was on its way.
+    pub(crate) async fn stopped(self) -> Key {
+        *self.told.lock().await = Told::NoMore;
+        self.key
+    }
 }
 
 /// A device as the kernel knows it.
@@ -120,8 +154,10 @@ impl Devices {
 
     /// Listens to what is to be listened to, and to nothing else any longer. What changes together is given together: guardrails of one
     /// device look at others, and the kernel is told nothing of a device as it was by rules for what it is.
-    pub(crate) fn change(&self, changes: Vec<DeviceChange>) {
+    /// Gives those that are taken away.
+    pub(crate) fn change(&self, changes: Vec<DeviceChange>) -> Vec<Stopping> {
         let shared = &self.0;
+        let mut stopping = Vec::new();
         let (mut guarded, mut looked_at) = (Vec::new(), BTreeSet::new());
         for change in changes {
             let key = match change {
@@ -147,7 +183,11 @@ impl Devices {
                     };
                     guarded.push((key.clone(), guards));
                     shared.tell_unknown(&key);
-                    shared.remove(&key);
+                    let told = shared.remove(&key).unwrap_or_default();
+                    stopping.push(Stopping {
+                        key: key.clone(),
+                        told,
+                    });
                     key
                 }
             };
@@ -162,6 +202,7 @@ impl Devices {
         for (device, point) in looked_at {
             shared.tell_point(&device, &point);
         }
+        stopping
     }
 
     fn entry(&self, namespace: &str, name: &str) -> Result<Entry, Problem> {
@@ -216,12 +257,12 @@ impl Shared {
         generation
     }
 
-    fn remove(&self, key: &Key) {
+    fn remove(&self, key: &Key) -> Option<Arc<tokio::sync::Mutex<Told>>> {
         let mut table = self.table.write();
-        if let Some(entry) = table.devices.remove(key) {
-            entry.link.forget(&entry.device);
-            self.let_go(&mut table, &entry.link);
-        }
+        let entry = table.devices.remove(key)?;
+        entry.link.forget(&entry.device);
+        self.let_go(&mut table, &entry.link);
+        Some(entry.told)
     }
 
     /// The connection to a broker, which whoever is the first of it opens, or who finds that it says something else now.

@@ -54,6 +54,9 @@ pub(crate) trait DeviceSource: Send + Sync {
 
     /// How a device stands.
     fn stands(&self, device: &Key, live: LiveDevice);
+
+    /// A device was taken away, and nothing leaves for it any more.
+    fn stopped(&self, _device: &Key) {}
 }
 
 /// See the module.
@@ -94,7 +97,7 @@ impl Standing {
 
 impl Devices {
     /// Listens to what a source has, and tells it how that stands.
-    pub(crate) async fn follow(self, source: impl DeviceSource) {
+    pub(crate) async fn follow(self, source: Arc<dyn DeviceSource>) {
         let mut changes = source.devices();
         let mut next: Option<Instant> = None;
         loop {
@@ -106,19 +109,24 @@ impl Devices {
             };
             tokio::select! {
                 change = changes.next() => match change {
-                    Some(changed) => self.change(changed),
+                    Some(changed) => {
+                        for stopping in self.change(changed) {
+                            let source = Arc::clone(&source);
+                            tokio::spawn(async move { source.stopped(&stopping.stopped().await) });
+                        }
+                    }
                     None => return,
                 },
                 () = self.0.standing.woken.notified() => {
                     sleep(TOGETHER).await;
-                    next = self.tell(&source);
+                    next = self.tell(&*source);
                 }
-                () = until => next = self.tell(&source),
+                () = until => next = self.tell(&*source),
             }
         }
     }
 
-    fn tell(&self, source: &impl DeviceSource) -> Option<Instant> {
+    fn tell(&self, source: &dyn DeviceSource) -> Option<Instant> {
         let (due, next) = self.0.standing.due(Instant::now(), source.pause());
         for key in due {
             let entry = self.0.table.read().devices.get(&key).cloned();

@@ -33,6 +33,8 @@ impl Devices {
             }),
             telemetry: Arc::new(Telemetry::new().unwrap()),
             clock: Clock::behind(None),
+            tenure: Tenure::endless(),
+            elsewhere: None,
         });
         (devices, broker, told)
     }

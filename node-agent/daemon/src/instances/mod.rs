@@ -9,6 +9,7 @@ mod alike;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod cluster;
 mod damped;
+mod device_standings;
 mod fetch;
 pub(crate) mod folder;
 mod keeper;

@@ -82,6 +82,8 @@ pub(super) async fn drivers(
         },
         telemetry: Arc::clone(telemetry),
         clock: base.clock,
+        tenure: setting.tenure(),
+        elsewhere: setting.elsewhere(),
     });
     let dispatch = Dispatch {
         files: files.clone(),

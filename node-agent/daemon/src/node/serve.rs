@@ -123,10 +123,8 @@ pub(super) async fn serve(
     tokio::spawn(stop.clone().run_until_cancelled_owned(depths));
     tokio::spawn(stop.clone().run_until_cancelled_owned(triggers.run()));
     tokio::spawn(stop.clone().run_until_cancelled_owned(pushes.run(watched)));
-    if let Some(folder) = setting.folder() {
-        let devices = dispatch.devices.clone().follow(folder);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(devices));
-    }
+    let devices = dispatch.devices.clone().follow(setting.devices());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(devices));
     let serving = serve_unix(
         &base.at("run/admin.sock"),
         None,

@@ -19,6 +19,7 @@ use super::{NodeError, state::io_error};
 use crate::{
     admin::{Access, Admin, router, serve_unix},
     config::{Config, Mode},
+    devices::{DeviceSource, Elsewhere, Tenure},
     instances::{Folder, InstanceSource, folder::NodeFacts},
     kernel_trace::KernelTraces,
     mounts::Mounts,
@@ -69,6 +70,33 @@ impl Setting {
             Self::Alone(folder) => Arc::new(folder.clone()),
             #[cfg(feature = "kubernetes")]
             Self::Member(member) => Arc::new(member.source()),
+        }
+    }
+
+    /// Where devices come from.
+    pub(super) fn devices(&self) -> Arc<dyn DeviceSource> {
+        match self {
+            Self::Alone(folder) => Arc::new(folder.clone()),
+            #[cfg(feature = "kubernetes")]
+            Self::Member(member) => Arc::new(member.devices()),
+        }
+    }
+
+    /// For how long devices may be served.
+    pub(super) fn tenure(&self) -> Tenure {
+        match self {
+            Self::Alone(_) => Tenure::endless(),
+            #[cfg(feature = "kubernetes")]
+            Self::Member(member) => member.tenure(),
+        }
+    }
+
+    /// Where devices are that are not here.
+    pub(super) fn elsewhere(&self) -> Option<Arc<dyn Elsewhere>> {
+        match self {
+            Self::Alone(_) => None,
+            #[cfg(feature = "kubernetes")]
+            Self::Member(member) => Some(Arc::new(member.devices())),
         }
     }
 

@@ -85,7 +85,13 @@ async fn serve(
     session.verify(&canonical, signed.signature)?;
     let (bytes, instance) = (taken.bytes.clone(), Arc::clone(&session.caller.instance));
     let mut lowered = beside(size, move || Lowered::read(syscall, &bytes, &instance)).await?;
-    let aimed = session.devices.aim(&session.caller.instance, &mut lowered);
+    let aimed = match session.devices.aim(&session.caller.instance, &mut lowered) {
+        Ok(()) => {
+            let instance = &session.caller.instance;
+            session.devices.is_here(instance, &lowered).await
+        }
+        unfit => unfit,
+    };
     if let Request::DeviceList(listing) = &mut lowered.request {
         listing.called = session.callees.called(session.caller.turn).await;
     }

@@ -4,6 +4,7 @@
 //! trust. Nothing is polled: what is at rest costs nothing. What may not enter: what the node does for the
 //! cluster beside its instances, which is `crate::cluster`'s.
 
+mod devices;
 mod held;
 mod status;
 mod watching;
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Change, InstanceSource, SourceError};
+pub(crate) use devices::ClusterDevices;
 use watching::Trusted;
 
 /// The Kubernetes API as a source.

@@ -114,7 +114,7 @@ fn instances(client: &Client, instance: &AgentInstance) -> Api<AgentInstance> {
 }
 
 /// What an error of the API means for whoever tries again.
-fn sorted(error: &kube::Error) -> SourceError {
+pub(super) fn sorted(error: &kube::Error) -> SourceError {
     match error {
         kube::Error::Api(status) if status.code == 404 => SourceError::Gone,
         kube::Error::Api(status) if matches!(status.code, 400 | 403 | 405 | 413 | 422) => {

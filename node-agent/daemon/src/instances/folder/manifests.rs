@@ -75,7 +75,7 @@ impl ObjectKey {
     }
 
     /// The key within its kind.
-    pub(super) fn key(&self) -> Key {
+    pub(in crate::instances) fn key(&self) -> Key {
         Key::new(&self.namespace, &self.name)
     }
 

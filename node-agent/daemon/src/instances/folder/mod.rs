@@ -5,7 +5,6 @@
 //! turns; rules about resources, which are `aion-resolve`'s.
 
 mod agents;
-mod devices;
 mod files;
 mod going;
 mod manifests;

@@ -20,11 +20,10 @@ use serde_json::Value;
 
 use super::{
     agents::Agents,
-    devices::DeviceStandings,
     manifests::{DEFAULT_NAMESPACE, ObjectKey},
     standings::AgentStandings,
 };
-use crate::devices::DeviceChange;
+use crate::{devices::DeviceChange, instances::device_standings::DeviceStandings};
 
 /// Objects, instances and how they stand. A change of an agent or of an instance costs what hangs on it; one of
 /// what any agent may hang on looks at all.

@@ -1,4 +1,4 @@
-//! The devices of the folder: what they come to, and how they stand. Pure.
+//! The devices of a node, of its folder or of the API server: what they come to, and how they stand. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,12 +14,12 @@ use aion_resolve::{
 };
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
-use super::manifests::ObjectKey;
+use super::folder::ObjectKey;
 use crate::devices::DeviceChange;
 
 /// See the module. A change of one costs what hangs on it.
 #[derive(Debug, Default)]
-pub(super) struct DeviceStandings {
+pub(in crate::instances) struct DeviceStandings {
     rows: BTreeMap<Key, Row>,
     /// Those that cannot be listened to: what would mend them may be of any name.
     unsound: BTreeSet<Key>,
@@ -29,6 +29,9 @@ pub(super) struct DeviceStandings {
     /// Brokers whose announcements are listened to, and those of which that may be otherwise now.
     discovering: BTreeMap<Key, Arc<DeviceBrokerSpec>>,
     touched_brokers: BTreeSet<Key>,
+    /// Those that others look at and that another node has: they are never listened to here.
+    #[cfg(feature = "kubernetes")]
+    elsewhere: BTreeSet<Key>,
 }
 
 #[derive(Debug)]
@@ -42,7 +45,7 @@ struct Row {
 
 impl DeviceStandings {
     /// An object is another one now, or gone. Says whether it is one that only devices hang on.
-    pub(super) fn touch(&mut self, object: &ObjectKey, universe: &Universe) -> bool {
+    pub(in crate::instances) fn touch(&mut self, object: &ObjectKey, universe: &Universe) -> bool {
         let key = object.key();
         let beside = |it: &&Key| it.namespace == key.namespace;
         let mut hang: BTreeSet<Key> = match object.kind {
@@ -71,7 +74,11 @@ impl DeviceStandings {
     }
 
     /// Looks anew at what was touched.
-    pub(super) fn look(&mut self, universe: &Universe, now: &Time) -> Vec<DeviceChange> {
+    pub(in crate::instances) fn look(
+        &mut self,
+        universe: &Universe,
+        now: &Time,
+    ) -> Vec<DeviceChange> {
         let brokers = std::mem::take(&mut self.touched_brokers);
         let touched = std::mem::take(&mut self.touched);
         let mut changes: Vec<_> = brokers
@@ -103,7 +110,10 @@ impl DeviceStandings {
     }
 
     fn judge(&mut self, universe: &Universe, key: Key, now: &Time) -> Option<DeviceChange> {
-        let Some(device) = universe.devices.get(&key) else {
+        let device = universe.devices.get(&key);
+        #[cfg(feature = "kubernetes")]
+        let device = device.filter(|_| !self.elsewhere.contains(&key));
+        let Some(device) = device else {
             let row = self.rows.remove(&key);
             self.unsound.remove(&key);
             let before = row.as_ref().map(|it| it.judged.looks_at.clone());
@@ -189,7 +199,13 @@ impl DeviceStandings {
     }
 
     /// The node's word on a device.
-    pub(super) fn stands(&mut self, universe: &Universe, key: &Key, live: LiveDevice, now: &Time) {
+    pub(in crate::instances) fn stands(
+        &mut self,
+        universe: &Universe,
+        key: &Key,
+        live: LiveDevice,
+        now: &Time,
+    ) {
         let Some(row) = self.rows.get_mut(key) else {
             return;
         };
@@ -213,16 +229,42 @@ impl DeviceStandings {
             observed_generation: generation,
             conditions: condition::write(&before.conditions, &judgements, generation, now),
             last_seen: seen.and_then(minute).or(before.last_seen),
+            node_name: None,
+            binding: None,
         };
     }
 
+    /// What is to be looked at anew.
+    #[cfg(feature = "kubernetes")]
+    pub(in crate::instances) fn touched(&self) -> &BTreeSet<Key> {
+        &self.touched
+    }
+
+    /// Whether a device is another node's.
+    #[cfg(feature = "kubernetes")]
+    pub(in crate::instances) fn set_elsewhere(&mut self, key: &Key, is: bool) {
+        match is {
+            true => self.elsewhere.insert(key.clone()),
+            false => self.elsewhere.remove(key),
+        };
+    }
+
+    /// What was found of a device, and what is known of it since.
+    #[cfg(feature = "kubernetes")]
+    pub(in crate::instances) fn found(
+        &self,
+        key: &Key,
+    ) -> Option<(&JudgedDevice, Option<&LiveDevice>)> {
+        self.rows.get(key).map(|it| (&it.judged, it.live.as_ref()))
+    }
+
     /// How a device stands.
-    pub(super) fn status(&self, key: &Key) -> Option<&DeviceStatus> {
+    pub(in crate::instances) fn status(&self, key: &Key) -> Option<&DeviceStatus> {
         self.rows.get(key).map(|it| &it.status)
     }
 
     /// All that are listened to, for who begins to listen.
-    pub(super) fn all(&self) -> impl Iterator<Item = DeviceChange> {
+    pub(in crate::instances) fn all(&self) -> impl Iterator<Item = DeviceChange> {
         let resolved = self
             .rows
             .values()
@@ -237,7 +279,7 @@ impl DeviceStandings {
 }
 
 /// A date, by the minute.
-fn minute(at: UnixMillis) -> Option<Time> {
+pub(in crate::instances) fn minute(at: UnixMillis) -> Option<Time> {
     let ms = i64::try_from(at.0 - at.0 % 60_000).ok()?;
     Timestamp::from_millisecond(ms).ok().map(Time)
 }

@@ -1,0 +1,366 @@
+//! What is known of the devices of this node, and what follows from it: what is served, what is let go, what is said. Pure but for
+//! tokio's clock.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use aion_api::{
+    Device, DeviceBinding, DeviceBroker, DeviceModel,
+    condition::{self, ACCEPTED, Condition, RESOLVED_REFS},
+};
+use aion_resolve::{
+    Key, Universe,
+    device::{LiveDevice, device_conditions},
+    device_binding::{is_of_its_node, refers_to},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::release::Released;
+use crate::{
+    devices::DeviceChange,
+    instances::{
+        device_standings::{DeviceStandings, minute},
+        folder::ObjectKey,
+    },
+};
+
+/// Between two words on one device.
+const PAUSE: Duration = Duration::from_secs(60);
+/// How long the first word on a device waits for its broker.
+const SETTLES: Duration = Duration::from_secs(5);
+/// What changes at once is said together.
+const TOGETHER: Duration = Duration::from_millis(200);
+
+/// See the module.
+pub(super) struct World {
+    node: String,
+    universe: Universe,
+    standings: DeviceStandings,
+    /// Those that are served now.
+    served: BTreeSet<Key>,
+    /// Those that were served when the node might no longer, and may be told something still.
+    ending: BTreeSet<Key>,
+    /// As they were seen, those of this node.
+    seen: BTreeMap<Key, Device>,
+    /// Those that are to be let go.
+    released: BTreeMap<Key, Released>,
+    /// Whether everything there is was told once since the tenure began.
+    filled: bool,
+    words: BTreeMap<Key, Word>,
+}
+
+/// When a device is spoken of.
+#[derive(Debug)]
+struct Word {
+    /// Until then nothing is said.
+    from: Instant,
+    due: Option<Instant>,
+}
+
+impl World {
+    pub(super) fn new(node: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            universe: Universe::default(),
+            standings: DeviceStandings::default(),
+            served: BTreeSet::new(),
+            ending: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            released: BTreeMap::new(),
+            filled: false,
+            words: BTreeMap::new(),
+        }
+    }
+
+    /// The node may not serve any more: all of it is given up until it is told anew. Whether a device is still there, nobody knows.
+    pub(super) fn lapse(&mut self) -> Vec<DeviceChange> {
+        self.universe = Universe::default();
+        self.standings = DeviceStandings::default();
+        self.seen.clear();
+        self.released.clear();
+        self.filled = false;
+        self.words.values_mut().for_each(|it| it.due = None);
+        self.ending.clone_from(&self.served);
+        let served = self.served.iter().cloned();
+        served
+            .map(|key| DeviceChange::Gone {
+                key,
+                deleted: false,
+            })
+            .collect()
+    }
+
+    /// A device of this node is so now. Gives it, where it was to be let go and was not served.
+    pub(super) fn device(&mut self, mut device: Device) -> Option<Released> {
+        // Half of an object at rest, and nobody reads it.
+        device.metadata.managed_fields = None;
+        let key = key(&device);
+        let status = device.status.clone().unwrap_or_default();
+        if status.node_name.as_deref() != Some(self.node.as_str()) {
+            self.gone(&key);
+            return None;
+        }
+        if status.binding != Some(DeviceBinding::Serve) {
+            let released = Released {
+                key: key.clone(),
+                uid: device.metadata.uid.clone(),
+                version: device.metadata.resource_version.clone(),
+            };
+            self.gone(&key);
+            let served = self.standings.found(&key).is_some() || self.served.contains(&key);
+            self.released.insert(key, released.clone());
+            return (!served).then_some(released);
+        }
+        self.released.remove(&key);
+        let before = self.seen.insert(key.clone(), device.clone());
+        let bare = |it: &Device| {
+            let metadata = &it.metadata;
+            (
+                it.spec.clone(),
+                (
+                    metadata.labels.clone(),
+                    metadata.uid.clone(),
+                    metadata.generation,
+                ),
+                accepted(it),
+            )
+        };
+        if before.is_none_or(|it| bare(&it) != bare(&device)) {
+            self.standings.set_elsewhere(&key, false);
+            self.universe.devices.insert(key.clone(), device);
+            self.touch("Device", &key);
+        }
+        self.consider(&key);
+        None
+    }
+
+    /// A device is this node's no longer.
+    pub(super) fn gone(&mut self, key: &Key) {
+        self.seen.remove(key);
+        self.words.remove(key);
+        self.released.remove(key);
+        self.universe.devices.remove(key);
+        self.touch("Device", key);
+    }
+
+    /// A device that others look at and that another node has.
+    pub(super) fn elsewhere(&mut self, device: Device) {
+        let key = key(&device);
+        if !self.seen.contains_key(&key) {
+            self.standings.set_elsewhere(&key, true);
+            self.universe.devices.insert(key, device);
+        }
+    }
+
+    pub(super) fn model(&mut self, model: DeviceModel, gone: bool) {
+        let key = Key::new(&model.namespace().unwrap_or_default(), &model.name_any());
+        let all = &mut self.universe.device_models;
+        let before = match gone {
+            true => all.remove(&key),
+            false => all.insert(key.clone(), model.clone()),
+        };
+        if gone || before.is_none_or(|it| it.spec != model.spec) {
+            self.touch("DeviceModel", &key);
+        }
+    }
+
+    pub(super) fn broker(&mut self, broker: DeviceBroker, gone: bool) {
+        let key = Key::new(&broker.namespace().unwrap_or_default(), &broker.name_any());
+        let all = &mut self.universe.device_brokers;
+        let before = match gone {
+            true => all.remove(&key),
+            false => all.insert(key.clone(), broker.clone()),
+        };
+        if gone || before.is_none_or(|it| it.spec != broker.spec) {
+            self.touch("DeviceBroker", &key);
+        }
+    }
+
+    fn touch(&mut self, kind: &'static str, key: &Key) {
+        let object = ObjectKey {
+            kind,
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        };
+        self.standings.touch(&object, &self.universe);
+    }
+
+    /// Names of devices that guardrails look at and that are not known here.
+    pub(super) fn missing(&self) -> BTreeSet<Key> {
+        let touched = self.standings.touched().iter();
+        let own = touched.filter_map(|key| Some((key, self.seen.get(key)?)));
+        let named = own.flat_map(|(key, device)| {
+            let model = Key::new(&key.namespace, &device.spec.model);
+            let model = self.universe.device_models.get(&model);
+            let names = model.map(|model| refers_to(device, model));
+            let names = names.into_iter().flatten();
+            names.map(|it| Key::new(&key.namespace, &it))
+        });
+        named
+            .filter(|it| !self.universe.devices.contains_key(it))
+            .collect()
+    }
+
+    /// Everything there is was told.
+    pub(super) fn fill(&mut self) {
+        self.filled = true;
+    }
+
+    pub(super) fn is_filled(&self) -> bool {
+        self.filled
+    }
+
+    /// What changes with what was told. With the first that is told all at once, what was served before and is this node's no
+    /// longer is gone for good.
+    pub(super) fn look(&mut self, now: &Time) -> Vec<DeviceChange> {
+        let mut changes = self.standings.look(&self.universe, now);
+        // Nobody decides yet which node is told of devices that nobody has.
+        changes.retain(|it| !matches!(it, DeviceChange::Discover { .. }));
+        let kept = |key: &Key| self.seen.contains_key(key);
+        let lost: Vec<Key> = self.served.iter().filter(|it| !kept(it)).cloned().collect();
+        for key in lost {
+            let told = changes
+                .iter()
+                .any(|it| matches!(it, DeviceChange::Gone { key: gone, .. } if *gone == key));
+            if !told {
+                changes.push(DeviceChange::Gone { key, deleted: true });
+            }
+        }
+        let mut looked = Vec::new();
+        for change in &changes {
+            match change {
+                DeviceChange::Put(device) => {
+                    self.served.insert(device.key.clone());
+                    looked.push(device.key.clone());
+                }
+                DeviceChange::Gone { key, .. } => {
+                    self.served.remove(key);
+                    looked.push(key.clone());
+                }
+                DeviceChange::Discover { .. } => {}
+            }
+        }
+        for key in looked {
+            self.consider(&key);
+        }
+        changes
+    }
+
+    /// The node's word on a device.
+    pub(super) fn stands(&mut self, key: &Key, live: LiveDevice) {
+        let now = Time(crate::clock::second());
+        self.standings.stands(&self.universe, key, live, &now);
+        self.consider(key);
+    }
+
+    /// Nothing leaves for a device any more. Gives it, where it is to be let go.
+    pub(super) fn stopped(&mut self, key: &Key) -> Option<Released> {
+        self.ending.remove(key);
+        let served = self.served.contains(key);
+        self.released.get(key).filter(|_| !served).cloned()
+    }
+
+    /// Whether all has ended that was served when the node might no longer.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ending.is_empty()
+    }
+
+    pub(super) fn is_released(&self, released: &Released) -> bool {
+        self.released.get(&released.key) == Some(released)
+    }
+
+    /// Sees to it that a device is spoken of, where there is anything new to say.
+    fn consider(&mut self, key: &Key) {
+        let Some((conditions, _)) = self.word(key, &Time(crate::clock::second())) else {
+            if let Some(word) = self.words.get_mut(key) {
+                word.due = None;
+            }
+            return;
+        };
+        let now = Instant::now();
+        let word = self.words.entry(key.clone()).or_insert(Word {
+            from: now,
+            due: None,
+        });
+        let wait = match condition::is_true(&conditions, condition::READY) {
+            true => TOGETHER,
+            false => SETTLES,
+        };
+        let due = (now + wait).max(word.from);
+        word.due = Some(word.due.map_or(due, |it| it.min(due)));
+    }
+
+    /// What is to be said of a device, where that differs from what stands there. Nothing is said of one that the operator does not
+    /// accept as it is: it says that itself.
+    fn word(&self, key: &Key, now: &Time) -> Option<(Vec<Condition>, Value)> {
+        let device = self.seen.get(key)?;
+        let (judged, live) = self.standings.found(key)?;
+        if !accepted(device) || (live.is_none() && judged.resolved.is_some()) {
+            return None;
+        }
+        let before = device.status.clone().unwrap_or_default();
+        let mut judgements = device_conditions(judged, live);
+        judgements.retain(|it| is_of_its_node(it.type_));
+        let generation = device.metadata.generation;
+        let conditions = condition::write(&before.conditions, &judgements, generation, now);
+        if conditions.iter().all(|it| before.conditions.contains(it)) {
+            return None;
+        }
+        let last_seen = live.and_then(|it| it.last_seen).and_then(minute);
+        let last_seen = last_seen.or(before.last_seen);
+        let status = json!({"conditions": conditions, "lastSeen": last_seen});
+        let object = json!({"uid": device.metadata.uid, "status": status});
+        Some((conditions, object))
+    }
+
+    /// When the next word is due.
+    pub(super) fn next_word(&self) -> Option<Instant> {
+        self.words.values().filter_map(|it| it.due).min()
+    }
+
+    /// What is to be said at `now`: of each, not again for a while.
+    pub(super) fn due(&mut self, now: Instant, date: &Time) -> Vec<(Key, Value)> {
+        let due = self.words.iter();
+        let due = due.filter(|(_, it)| it.due.is_some_and(|at| at <= now));
+        let due: Vec<Key> = due.map(|(key, _)| key.clone()).collect();
+        let mut said = Vec::new();
+        for key in due {
+            let word = self.word(&key, date);
+            if let Some(at) = self.words.get_mut(&key) {
+                at.due = None;
+                if word.is_some() {
+                    at.from = now + PAUSE;
+                }
+            }
+            said.extend(word.map(|(_, object)| (key, object)));
+        }
+        self.words.retain(|_, it| it.due.is_some() || it.from > now);
+        said
+    }
+
+    /// A word did not arrive: it is said again when the next one may be.
+    pub(super) fn unsaid(&mut self, key: &Key) {
+        if let Some(word) = self.words.get_mut(key) {
+            word.due = Some(word.from);
+        }
+    }
+}
+
+/// Whether the operator says that it makes sense as it is now, and all that it refers to is there.
+fn accepted(device: &Device) -> bool {
+    let conditions = device.status.as_ref().map(|it| it.conditions.as_slice());
+    [ACCEPTED, RESOLVED_REFS].iter().all(|type_| {
+        condition::find(conditions.unwrap_or_default(), type_).is_some_and(|it| {
+            *it.status == *"True" && it.observed_generation == device.metadata.generation
+        })
+    })
+}
+
+fn key(device: &Device) -> Key {
+    Key::new(&device.namespace().unwrap_or_default(), &device.name_any())
+}
