@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod admission;
+mod admission_devices;
 mod agents;
 mod finalizers;
 mod gitops;

@@ -89,7 +89,7 @@ fn same(account: &str, has: &BTreeSet<String>, should: &BTreeSet<String>) {
 const OPERATOR: [(&str, &str); 7] = [
     (
         "get list watch",
-        "aion.dev/agents aion.dev/agentpolicies aion.dev/clusteragentpolicies aion.dev/trustpolicies aion.dev/memorypools aion.dev/modelendpoints aion.dev/tools aion.dev/kernelnodes",
+        "aion.dev/agents aion.dev/agentpolicies aion.dev/clusteragentpolicies aion.dev/trustpolicies aion.dev/memorypools aion.dev/modelendpoints aion.dev/tools aion.dev/kernelnodes aion.dev/devices aion.dev/devicemodels aion.dev/devicebrokers",
     ),
     (
         "patch",
@@ -97,7 +97,7 @@ const OPERATOR: [(&str, &str); 7] = [
     ),
     (
         "patch",
-        "aion.dev/agents/status aion.dev/memorypools/status aion.dev/kernelnodes/status",
+        "aion.dev/agents/status aion.dev/memorypools/status aion.dev/kernelnodes/status aion.dev/devices/status",
     ),
     ("update", "aion.dev/agents/finalizers"),
     (
@@ -149,12 +149,13 @@ fn a_gateway_may_see_where_agents_are_and_ask_none() {
     }
 }
 
-const NODE: [(&str, &str); 9] = [
+const NODE: [(&str, &str); 10] = [
     (
         "get list watch",
-        "aion.dev/agents aion.dev/agentinstances aion.dev/agentpolicies aion.dev/clusteragentpolicies aion.dev/trustpolicies aion.dev/memorypools",
+        "aion.dev/agents aion.dev/agentinstances aion.dev/agentpolicies aion.dev/clusteragentpolicies aion.dev/trustpolicies aion.dev/memorypools aion.dev/devices aion.dev/devicemodels aion.dev/devicebrokers",
     ),
     ("patch", "aion.dev/agentinstances"),
+    ("patch", "aion.dev/devices/status"),
     (
         "get patch",
         "aion.dev/agentinstances/status aion.dev/memorypools/status",
