@@ -5,8 +5,12 @@
 mod a2a;
 mod approvals;
 mod asked;
+mod devices;
 mod feed;
 mod gateway;
+#[allow(dead_code)]
+#[path = "../devices/house.rs"]
+mod house;
 mod mcp;
 mod network;
 mod office;
