@@ -313,7 +313,10 @@ impl World {
         }
         let last_seen = live.and_then(|it| it.last_seen).and_then(minute);
         let last_seen = last_seen.or(before.last_seen);
-        let status = json!({"conditions": conditions, "lastSeen": last_seen});
+        let mut status = json!({"conditions": conditions});
+        if let Some(last_seen) = last_seen {
+            status["lastSeen"] = json!(last_seen);
+        }
         let object = json!({"uid": device.metadata.uid, "status": status});
         Some((conditions, object))
     }
@@ -364,3 +367,7 @@ fn accepted(device: &Device) -> bool {
 fn key(device: &Device) -> Key {
     Key::new(&device.namespace().unwrap_or_default(), &device.name_any())
 }
+
+#[cfg(test)]
+#[path = "world_tests.rs"]
+mod tests;
