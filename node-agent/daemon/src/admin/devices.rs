@@ -121,10 +121,10 @@ pub(super) async fn command(
 async fn by_hand(
     admin: &Admin,
     namespace: &str,
-    asked: &ByHand,
+    told: &ByHand,
     headers: &HeaderMap,
 ) -> Result<Response, Refused> {
-    let input = serde_json::to_string(asked);
+    let input = serde_json::to_string(told);
     let request = TurnRequest {
         input: input.map_err(|why| Refused::internal(why.to_string()))?,
         ..TurnRequest::default()
@@ -143,6 +143,7 @@ async fn by_hand(
         .turns
         .ask(&admin.shell, &instance, request, key, Cause::Person);
     let turn = asked.await?;
+    tracing::info!(%namespace, device = %told.device, who = %told.by, %turn, "a device is written or commanded by hand");
     admin.telemetry.turns_asked.inc();
     turns::follow(admin, turn).await
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aion_abi::{
     admin::{Denial, Link, LinkState, Noted, TurnRecord, Why},
+    code::Code,
     date::UnixMillis,
     resources::Resources,
     steps::StepState,
@@ -303,9 +304,14 @@ fn turns(newest: &[TurnRecord], ready: bool) -> Link {
                 LinkState::Failed,
                 "TurnFailed",
                 format!(
-                    "turn {}{}: {}; {}",
+                    "turn {}{}: {}{}; {}",
                     turn.turn,
                     cause(turn),
+                    // The one end that is neither yes nor no is called by its name.
+                    match problem.code {
+                        Code::OutcomeUnknown => "outcome-unknown: ",
+                        _ => "",
+                    },
                     problem.detail,
                     problem.remedy
                 ),

@@ -55,7 +55,6 @@ pub(crate) use standing::{DeviceChange, DeviceSource};
 #[cfg(feature = "kubernetes")]
 pub(crate) use tenure::Renewals;
 pub(crate) use tenure::Tenure;
-pub(crate) use watching::Watch;
 
 /// See the module. Clones share it.
 #[derive(Clone)]
