@@ -141,7 +141,7 @@ fn it_does_what_it_is_told_and_says_what_came_of_it() {
 
 #[test]
 fn what_people_do_is_one_call_of_their_agent() {
-    let plan = plan(include_str!("../../../agents/by-hand/agent.yaml"));
+    let plan = plan(include_str!("../../../policies/by-hand.yaml"));
     for (input, expected) in [
         (
             json!({"device": "lamp", "property": "power", "value": true, "by": "ann"}),

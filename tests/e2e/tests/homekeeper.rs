@@ -81,7 +81,7 @@ impl Home {
             node.path(name)
         });
         let agents =
-            ["homekeeper", "by-hand"].map(|it| root().join("agents").join(it).join("agent.yaml"));
+            ["agents/homekeeper/agent.yaml", "policies/by-hand.yaml"].map(|it| root().join(it));
         let mut apply = vec!["apply".to_owned(), "--wait".to_owned(), "120".to_owned()];
         for file in files.iter().chain(&agents) {
             apply.extend(["-f".to_owned(), file.to_string_lossy().into_owned()]);

@@ -154,7 +154,7 @@ async fn stand_in(admin: &Admin, namespace: &str) -> Result<Arc<Instance>, Refus
         let what = format!(
             "nobody may write or command devices of namespace {namespace} by hand: there is no agent {BY_HAND}, whose rights would be theirs"
         );
-        let remedy = "apply agents/by-hand, or have an agent do it (docs/devices.md)";
+        let remedy = "apply policies/by-hand.yaml, or have an agent do it (docs/devices.md)";
         return Err(Problem::new(Code::Denied, what).remedy(remedy).into());
     }
     turns::idlest(admin, namespace, BY_HAND).await
