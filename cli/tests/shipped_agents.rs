@@ -150,7 +150,14 @@ fn every_shipped_agent_is_granted_what_it_asks_for_on_one_machine() {
     let files = folders_with("agent.yaml")
         .into_iter()
         .map(|folder| folder.join("agent.yaml"));
-    let ran = ran(command(home.path()).arg("explain").args(files).arg(&trust));
-    assert_eq!(ran.status, 0, "{}\n{}", ran.out, ran.err);
-    assert!(!ran.out.contains("It may not"), "{}", ran.out);
+    let by_hand = agents().join("../policies/by-hand.yaml");
+    let all: Vec<PathBuf> = files.chain([by_hand]).collect();
+    // The same agent in another form, with the model that another one brings.
+    let with_model = ["jarvis/agent.yaml", "homekeeper/with-model/agent.yaml"];
+    let with_model = with_model.map(|it| agents().join(it)).to_vec();
+    for files in [all, with_model] {
+        let ran = ran(command(home.path()).arg("explain").args(files).arg(&trust));
+        assert_eq!(ran.status, 0, "{}\n{}", ran.out, ran.err);
+        assert!(!ran.out.contains("It may not"), "{}", ran.out);
+    }
 }
