@@ -1,3 +1,4 @@
+//! Descriptions of the shape of the W3C's examples: the model and the device of each, and what is named as missing.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use aion_abi::syscall::device::Value as Said;
