@@ -162,13 +162,14 @@ async fn a_device_that_flaps_is_written_once_a_minute_and_a_message_writes_nothi
             _ => Reach::Offline,
         };
         world.stands(&lamp(), live(reach));
+        advance(Duration::from_millis(500)).await;
         for (_, object) in world.due(Instant::now(), &date()) {
             written.push(second);
             // As the watch tells of what was written.
             let status = json!({"nodeName": "here", "binding": "Serve", "conditions": object["status"]["conditions"]});
             world.device(device("lamp", 2, &status));
         }
-        advance(Duration::from_secs(1)).await;
+        advance(Duration::from_millis(500)).await;
     }
     assert_eq!(written.len(), 3, "{written:?}");
     assert!(
