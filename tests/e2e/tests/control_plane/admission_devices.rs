@@ -1,25 +1,43 @@
 //! Who may write the status of a device: with real tokens, against a real API server.
 
+use std::path::Path;
+
 use aion_e2e::story::Story;
 use serde_json::{Value, json};
 
 const HOME: &str = "bound-devices";
 
-fn patch(story: &Story, who: &std::path::Path, status: &Value) -> Result<String, String> {
-    let patch = json!({"status": status}).to_string();
+/// All that a status is to be: its node with what that is to do, and conditions with what they are.
+type Status<'a> = (Option<(&'a str, &'a str)>, &'a [(&'a str, &'a str)]);
+
+fn write(story: &Story, who: &Path, status: Status<'_>) -> Result<String, String> {
+    let (bound, conditions) = status;
+    let conditions = conditions.iter().map(|(type_, status)| {
+        json!({"type": type_, "status": status, "reason": "Told", "message": "so",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"})
+    });
+    let mut status = json!({"conditions": conditions.collect::<Vec<Value>>()});
+    if let Some((node, binding)) = bound {
+        status["nodeName"] = node.into();
+        status["binding"] = binding.into();
+    }
+    let object = json!({"apiVersion": "aion.dev/v1alpha1", "kind": "Device",
+        "metadata": {"name": "lamp", "namespace": HOME}, "status": status});
+    let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+    std::fs::write(file.path(), object.to_string()).unwrap();
+    let path = file.path().to_string_lossy();
+    // By one manager: what is left out is taken away.
     let args = [
-        "-n",
-        HOME,
-        "patch",
-        "device",
-        "lamp",
+        "apply",
+        "--server-side",
+        "--field-manager=story",
+        "--force-conflicts",
         "--subresource=status",
-        "--type=merge",
-        "-p",
-        &patch,
+        "-f",
+        &path,
     ];
-    let patched = story.cluster.kubectl_as(who, &args);
-    patched.map_err(|error| error.to_string())
+    let written = story.cluster.kubectl_as(who, &args);
+    written.map_err(|error| error.to_string())
 }
 
 fn refused(result: Result<String, String>, words: &str) {
@@ -30,68 +48,48 @@ fn refused(result: Result<String, String>, words: &str) {
     );
 }
 
-fn condition(type_: &str, status: &str) -> Value {
-    json!({"type": type_, "status": status, "reason": "Told", "message": "so",
-        "lastTransitionTime": "2026-01-01T00:00:00Z"})
-}
-
 #[test]
 fn a_device_is_bound_by_the_operator_and_its_node_alone_says_how_it_stands() {
     let Some(story) = Story::bare(HOME) else {
         return;
     };
-    story.apply(
-        "Device",
-        "lamp",
-        json!({"model": "lamp", "mqtt": {"broker": "b"}}),
-    );
+    let spec = json!({"model": "lamp", "mqtt": {"broker": "b"}});
+    story.apply("Device", "lamp", spec);
     let token = ["-n", "aion-system", "create", "token", "aion-operator"];
     let token = story.cluster.kubectl(&token).unwrap();
     let operator = story
         .cluster
-        .kubeconfig_for_token("binding-operator", token.trim())
-        .unwrap();
+        .kubeconfig_for_token("binding-operator", token.trim());
+    let operator = operator.unwrap();
     let [a, b] = ["node-a", "node-b"].map(|node| story.login_of_node(node));
     let admin = story.cluster.admin();
-    let said = json!({"conditions": [condition("Accepted", "True"), condition("Ready", "True")]});
+    let (serves, releases) = (Some(("node-a", "Serve")), Some(("node-a", "Release")));
+    let accepted = [("Accepted", "True")];
+    let ready = [("Accepted", "True"), ("Ready", "True")];
+    const NOT_ITS: &str = "this is the node agent of node";
+    const OPERATORS: &str = "said by the operator";
+
     refused(
-        patch(&story, &admin, &said),
+        write(&story, &admin, (None, &ready)),
         "written by the operator and the node that has it",
     );
+    refused(write(&story, &a, (None, &ready)), NOT_ITS);
+    refused(write(&story, &a, (serves, &ready)), NOT_ITS);
+    write(&story, &operator, (serves, &accepted)).unwrap();
+    write(&story, &a, (serves, &ready)).unwrap();
+    refused(write(&story, &b, (serves, &accepted)), NOT_ITS);
     refused(
-        patch(&story, &a, &said),
-        "this is the node agent of node node-a",
+        write(&story, &admin, (serves, &accepted)),
+        "written by the operator",
     );
-    refused(
-        patch(&story, &a, &json!({"nodeName": "node-a"})),
-        "this is the node agent of node node-a",
-    );
-
-    let bound = json!({"nodeName": "node-a", "binding": "Serve", "conditions": [condition("Accepted", "True")]});
-    patch(&story, &operator, &bound).unwrap();
-    patch(&story, &a, &said).unwrap();
-    refused(
-        patch(&story, &b, &said),
-        "this is the node agent of node node-b",
-    );
-    let judged = json!({"conditions": [condition("Accepted", "False")]});
-    refused(patch(&story, &a, &judged), "said by the operator");
-    let gone = json!({"nodeName": null, "binding": null});
-    for other in [
-        &gone,
-        &json!({"nodeName": "node-b"}),
-        &json!({"binding": null}),
-    ] {
-        refused(patch(&story, &a, other), "said by the operator");
+    let judged = [("Accepted", "False"), ("Ready", "True")];
+    refused(write(&story, &a, (serves, &judged)), OPERATORS);
+    // It serves, so it neither lets go nor hands on.
+    for other in [None, Some(("node-b", "Serve")), releases] {
+        refused(write(&story, &a, (other, &ready)), OPERATORS);
     }
-    patch(&story, &operator, &json!({"binding": "Release"})).unwrap();
-    refused(
-        patch(&story, &a, &json!({"binding": "Serve"})),
-        "said by the operator",
-    );
-    patch(&story, &a, &gone).unwrap();
-    refused(
-        patch(&story, &a, &said),
-        "this is the node agent of node node-a",
-    );
+    write(&story, &operator, (releases, &ready)).unwrap();
+    refused(write(&story, &a, (serves, &ready)), OPERATORS);
+    write(&story, &a, (None, &ready)).unwrap();
+    refused(write(&story, &a, (None, &accepted)), NOT_ITS);
 }
