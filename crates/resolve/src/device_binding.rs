@@ -262,13 +262,14 @@ mod tests {
     }
 
     fn device(holder: Option<&str>, binding: DeviceBinding) -> Device {
-        let mut device = Device::default();
-        device.status = holder.map(|node| DeviceStatus {
-            node_name: Some(node.to_owned()),
-            binding: Some(binding),
-            ..DeviceStatus::default()
-        });
-        device
+        Device {
+            status: holder.map(|node| DeviceStatus {
+                node_name: Some(node.to_owned()),
+                binding: Some(binding),
+                ..DeviceStatus::default()
+            }),
+            ..Device::default()
+        }
     }
 
     fn step(device: &Device, nodes: &[(NodeView, usize, bool)]) -> Step {
