@@ -10,6 +10,7 @@ mod documents;
 mod echo;
 mod events;
 mod gateway;
+mod guardrails;
 mod host;
 mod kernel_tracing;
 mod litellm;
@@ -94,6 +95,8 @@ enum Subject {
     Sdk,
     /// Ten thousand devices of one node.
     Devices,
+    /// A decision of guardrails, of few and of many.
+    Guardrails,
 }
 
 /// Parts that run as processes of their own, so that client and server do not share a scheduler.
@@ -151,6 +154,7 @@ fn main() -> Result<()> {
                 Subject::Density => ("agents at the same time", density::measure(&runtime)),
                 Subject::Verify => ("verifying", verify::measure(&runtime)),
                 Subject::Devices => ("devices", devices::measure(args.rounds)),
+                Subject::Guardrails => ("guardrails", guardrails::measure(args.rounds)),
                 Subject::Gateway => ("the gateway", gateway::measure(&runtime)),
                 Subject::Proxy => (
                     "models by the gateway",

@@ -74,7 +74,7 @@ impl Kernel {
         };
         // Before its start: a journal that ends between them counts what was not done, and not the other way round.
         if let Some(moved) = moved {
-            self.record(moved, step);
+            self.remember(moved, step);
         }
         self.record(fact, step);
         self.live.reservations.started(accounts);

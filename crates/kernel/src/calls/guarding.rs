@@ -3,7 +3,7 @@
 use crate::{
     effect::Step,
     fact::Fact,
-    guard::{Aimed, Breach, Breached, Case, Guarding},
+    guard::{Aimed, Breach, Breached, Guarding},
     ids::CallId,
     kernel::Kernel,
     live::LiveCall,
@@ -31,7 +31,7 @@ impl Kernel {
             };
             self.record(forgotten, step);
         }
-        self.live.watch.guard(device, guards);
+        self.live.watch.guard(device, guards, &self.state.moves);
     }
 
     /// The guardrail by which a person must agree, if all of them let the call pass.
@@ -43,35 +43,14 @@ impl Kernel {
         if !kind.moves_a_device() {
             return Ok(None);
         }
-        let unknown = |why| Breached {
-            rule: None,
-            why,
-            reason: None,
-        };
         let judged = match aimed {
-            None => Err(unknown(Breach::Aimless)),
-            Some(aimed) => match self.live.watch.guards(&aimed.aim.device) {
-                None => Err(unknown(Breach::Unguarded {
-                    device: aimed.aim.device.clone(),
-                    point: aimed.aim.point.clone(),
-                })),
-                Some(it) if it.generation != aimed.aim.generation => Err(unknown(Breach::Changed)),
-                Some(it) => self.case(aimed).judge(&it.guards),
-            },
+            None => Err(Breach::Aimless.of_no_rule()),
+            Some(aimed) => {
+                let watch = &self.live.watch;
+                watch.judge(aimed, self.now, &self.state.moves)
+            }
         };
         judged.map_err(|Breached { rule, why, reason }| Refusal::Guarded { rule, why, reason })
-    }
-
-    fn case<'a>(
-        &'a self,
-        aimed: &'a Aimed,
-    ) -> Case<'a, impl Fn(&Name, &Name) -> Option<crate::Measure> + 'a> {
-        Case {
-            aimed,
-            now: self.now,
-            moves: &self.state.moves,
-            sensed: |device: &Name, point: &Name| self.live.watch.sensed(device, point, self.now),
-        }
     }
 
     /// What is remembered of a call that begins, where a rule counts it.
@@ -80,8 +59,8 @@ impl Kernel {
         if !kind.moves_a_device() {
             return None;
         }
-        let guarded = self.live.watch.guards(&aim.device)?;
-        let keep_ms = guarded.guards.keeps(&aim.point)?;
+        let guards = self.live.watch.guards(&aim.device)?;
+        let keep_ms = guards.keeps(&aim.point)?;
         Some(Fact::DeviceMoved {
             device: aim.device.clone(),
             point: aim.point.clone(),
@@ -90,6 +69,19 @@ impl Kernel {
             call: Some(call),
             at: self.now,
         })
+    }
+
+    /// Records what is remembered, and where the next decision finds it.
+    pub(super) fn remember(&mut self, moved: Fact, step: &mut Step) {
+        let place = match &moved {
+            Fact::DeviceMoved { device, point, .. } => Some((device.clone(), point.clone())),
+            _ => None,
+        };
+        self.record(moved, step);
+        if let Some((device, point)) = place {
+            let id = self.state.moves.id(&device, &point);
+            self.live.watch.moved(&device, &point, id);
+        }
     }
 
     /// What is remembered of a call that ends, where it was to write something and its driver says that it did not.

@@ -98,6 +98,17 @@ pub(crate) struct Breached {
     pub(crate) reason: Option<Name>,
 }
 
+impl Breach {
+    /// Where no rule was found.
+    pub(crate) fn of_no_rule(self) -> Breached {
+        Breached {
+            rule: None,
+            why: self,
+            reason: None,
+        }
+    }
+}
+
 /// A time in words.
 struct Span(u64);
 

@@ -11,19 +11,19 @@ const MAX_NESTED: usize = 16;
 
 /// A condition that was found small enough.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Condition(Clause);
+pub struct Condition<T = Term>(Clause<T>);
 
 /// A part of a condition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Clause {
+pub enum Clause<T = Term> {
     /// All hold; with none it is true.
-    All(Vec<Clause>),
+    All(Vec<Self>),
     /// One holds; with none it is false.
-    Any(Vec<Clause>),
+    Any(Vec<Self>),
     /// It does not hold.
-    Not(Box<Clause>),
+    Not(Box<Self>),
     /// The one stands so to the other.
-    Compare(Term, Comparison, Term),
+    Compare(T, Comparison, T),
 }
 
 /// What is compared.
@@ -76,26 +76,33 @@ impl Condition {
         clause.fits(&mut left, MAX_NESTED)?;
         Ok(Self(clause))
     }
+}
 
+impl<T> Condition<T> {
     /// Whether it holds, by what the terms are; none of a term, or of the condition: it is not known.
-    pub fn holds(&self, known: &impl Fn(&Term) -> Option<Measure>) -> Option<bool> {
+    pub fn holds(&self, known: &impl Fn(&T) -> Option<Measure>) -> Option<bool> {
         self.0.holds(known)
     }
 
     /// One of the terms for which it is not known.
-    pub(super) fn unknown(&self, known: &impl Fn(&Term) -> Option<Measure>) -> Option<&Term> {
+    pub(super) fn unknown(&self, known: &impl Fn(&T) -> Option<Measure>) -> Option<&T> {
         self.0.unknown(known)
     }
 
+    /// The same of other terms.
+    pub(super) fn of_terms<U>(&self, term: &mut impl FnMut(&T) -> U) -> Condition<U> {
+        Condition(self.0.of_terms(term))
+    }
+
     /// All that it compares.
-    pub(super) fn terms(&self) -> Vec<&Term> {
+    pub(super) fn terms(&self) -> Vec<&T> {
         let mut terms = Vec::new();
         self.0.terms(&mut terms);
         terms
     }
 }
 
-impl Clause {
+impl<T> Clause<T> {
     fn fits(&self, left: &mut usize, depth: usize) -> Result<(), TooLarge> {
         *left = left.checked_sub(1).ok_or(TooLarge)?;
         let depth = depth.checked_sub(1).ok_or(TooLarge)?;
@@ -108,7 +115,7 @@ impl Clause {
         }
     }
 
-    fn holds(&self, known: &impl Fn(&Term) -> Option<Measure>) -> Option<bool> {
+    fn holds(&self, known: &impl Fn(&T) -> Option<Measure>) -> Option<bool> {
         match self {
             Self::All(clauses) => until(clauses, false, known),
             Self::Any(clauses) => until(clauses, true, known),
@@ -117,7 +124,7 @@ impl Clause {
         }
     }
 
-    fn unknown(&self, known: &impl Fn(&Term) -> Option<Measure>) -> Option<&Term> {
+    fn unknown(&self, known: &impl Fn(&T) -> Option<Measure>) -> Option<&T> {
         if self.holds(known).is_some() {
             return None;
         }
@@ -132,7 +139,17 @@ impl Clause {
         }
     }
 
-    fn terms<'a>(&'a self, into: &mut Vec<&'a Term>) {
+    fn of_terms<U>(&self, term: &mut impl FnMut(&T) -> U) -> Clause<U> {
+        let mut all = |clauses: &[Self]| clauses.iter().map(|it| it.of_terms(term)).collect();
+        match self {
+            Self::All(clauses) => Clause::All(all(clauses)),
+            Self::Any(clauses) => Clause::Any(all(clauses)),
+            Self::Not(clause) => Clause::Not(Box::new(clause.of_terms(term))),
+            Self::Compare(left, how, right) => Clause::Compare(term(left), *how, term(right)),
+        }
+    }
+
+    fn terms<'a>(&'a self, into: &mut Vec<&'a T>) {
         match self {
             Self::All(clauses) | Self::Any(clauses) => {
                 clauses.iter().for_each(|it| it.terms(into));
@@ -144,10 +161,10 @@ impl Clause {
 }
 
 /// The first answer that is `decides` decides, whatever else is not known.
-fn until(
-    clauses: &[Clause],
+fn until<T>(
+    clauses: &[Clause<T>],
     decides: bool,
-    known: &impl Fn(&Term) -> Option<Measure>,
+    known: &impl Fn(&T) -> Option<Measure>,
 ) -> Option<bool> {
     let mut all = Some(!decides);
     for clause in clauses {

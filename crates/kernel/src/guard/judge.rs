@@ -3,53 +3,44 @@
 use std::collections::VecDeque;
 
 use super::{
-    Aimed, Breach, Breached, Check, Condition, Guards, Measure, Move, Moves, Term, Unknown,
-    moves::MAX_MOVES, rules::OfPoint,
+    Aimed, Breach, Breached, Check, Condition, Guards, Measure, Move, Moves, Unknown,
+    moves::MAX_MOVES,
+    row::{OfPoint, Sight},
+    senses::Senses,
 };
 use crate::{ids::Millis, name::Name};
 
 /// A write or command, and what is known at the moment that it is judged.
-pub(crate) struct Case<'a, K> {
-    pub(crate) aimed: &'a Aimed,
-    pub(crate) now: Millis,
+pub(super) struct Case<'a> {
+    pub(super) aimed: &'a Aimed,
+    pub(super) now: Millis,
+    pub(super) point: &'a OfPoint,
     /// What was done before.
-    pub(crate) moves: &'a Moves,
-    /// What a point of a device is; none where that is not known.
-    pub(crate) sensed: K,
+    pub(super) moves: &'a Moves,
+    /// What points of devices are.
+    pub(super) senses: &'a Senses,
 }
 
-impl<K: Fn(&Name, &Name) -> Option<Measure>> Case<'_, K> {
+impl Case<'_> {
     /// The rule by which a person must agree, if all others let it pass.
-    pub(crate) fn judge(&self, guards: &Guards) -> Result<Option<Name>, Breached> {
-        let aim = &self.aimed.aim;
-        let Some(point) = guards.point(&aim.point) else {
-            return Err(Breached {
-                rule: None,
-                why: Breach::Unguarded {
-                    device: aim.device.clone(),
-                    point: aim.point.clone(),
-                },
-                reason: None,
-            });
-        };
+    pub(super) fn judge(&self, guards: &Guards) -> Result<Option<Name>, Breached> {
         let mut asks = None;
-        for rule in guards.of(point) {
-            for check in &rule.checks {
-                if matches!(check, Check::Approval) {
-                    asks.get_or_insert(&rule.name);
-                } else if let Err(why) = self.check(check, point) {
-                    return Err(Breached {
-                        rule: Some(rule.name.clone()),
-                        why,
-                        reason: rule.reason.clone(),
-                    });
-                }
+        for (number, check) in &self.point.checks {
+            if matches!(check, Check::Approval) {
+                asks.get_or_insert(*number);
+            } else if let Err(why) = self.check(check) {
+                let rule = guards.rule(*number);
+                return Err(Breached {
+                    rule: rule.map(|it| it.name.clone()),
+                    why,
+                    reason: rule.and_then(|it| it.reason.clone()),
+                });
             }
         }
-        Ok(asks.cloned())
+        Ok(asks.and_then(|it| guards.rule(it)).map(|it| it.name.clone()))
     }
 
-    fn check(&self, check: &Check, point: &OfPoint) -> Result<(), Breach> {
+    fn check(&self, check: &Check<Sight>) -> Result<(), Breach> {
         match check {
             Check::Minimum(minimum) => match self.wanted()? {
                 value if value < *minimum => Err(Breach::Below {
@@ -65,7 +56,7 @@ impl<K: Fn(&Name, &Name) -> Option<Measure>> Case<'_, K> {
                 }),
                 _ => Ok(()),
             },
-            Check::Change { by, within_ms } => self.change(*by, *within_ms, point.heard),
+            Check::Change { by, within_ms } => self.change(*by, *within_ms),
             Check::Rate { times, within_ms } => self.rate(*times, *within_ms),
             Check::Hours(hours) => {
                 let minute = self.aimed.minute(self.now);
@@ -87,17 +78,15 @@ impl<K: Fn(&Name, &Name) -> Option<Measure>> Case<'_, K> {
     }
 
     fn current(&self) -> Option<Measure> {
-        let aim = &self.aimed.aim;
-        (self.sensed)(&aim.device, &aim.point)
+        self.senses.is(self.point.current?, self.now)
     }
 
     /// What was done at the point before, oldest first.
     fn moves(&self) -> &VecDeque<Move> {
-        let aim = &self.aimed.aim;
-        self.moves.of(&aim.device, &aim.point)
+        self.moves.by(self.point.moves)
     }
 
-    fn change(&self, by: u64, within_ms: u64, heard: bool) -> Result<(), Breach> {
+    fn change(&self, by: u64, within_ms: u64) -> Result<(), Breach> {
         let value = self.wanted()?;
         let moves = self.moves();
         let recent = |it: &&Move| self.now.since(it.at) < within_ms;
@@ -105,7 +94,7 @@ impl<K: Fn(&Name, &Name) -> Option<Measure>> Case<'_, K> {
         if full {
             return Err(Breach::Forgotten { within_ms });
         }
-        let was_before = match heard {
+        let was_before = match self.point.heard {
             true => {
                 let unknown = Breach::Unknown {
                     what: Unknown::Current,
@@ -145,25 +134,26 @@ impl<K: Fn(&Name, &Name) -> Option<Measure>> Case<'_, K> {
         }
     }
 
-    fn forbid(&self, condition: &Condition) -> Result<(), Breach> {
-        let known = |term: &Term| match term {
-            Term::Wanted => self.aimed.aim.value,
-            Term::Current => self.current(),
-            Term::Sensed { device, point } => (self.sensed)(device, point),
-            Term::Constant(value) => Some(*value),
+    fn forbid(&self, condition: &Condition<Sight>) -> Result<(), Breach> {
+        let known = |sight: &Sight| match sight {
+            Sight::Wanted => self.aimed.aim.value,
+            Sight::Current(place) | Sight::Sensed(place) => self.senses.is(*place, self.now),
+            Sight::Constant(value) => Some(*value),
         };
         match condition.holds(&known) {
             Some(false) => Ok(()),
             Some(true) => Err(Breach::Forbidden),
             None => {
-                let what = match condition.unknown(&known) {
-                    Some(Term::Sensed { device, point }) => Unknown::Sensed {
-                        device: device.clone(),
-                        point: point.clone(),
-                    },
-                    Some(Term::Current) => Unknown::Current,
-                    Some(Term::Wanted | Term::Constant(_)) | None => Unknown::Wanted,
+                let sensed = |(device, point): (&Name, &Name)| Unknown::Sensed {
+                    device: device.clone(),
+                    point: point.clone(),
                 };
+                let what = match condition.unknown(&known) {
+                    Some(Sight::Sensed(place)) => self.senses.named(*place).map(sensed),
+                    Some(Sight::Current(_)) => Some(Unknown::Current),
+                    Some(Sight::Wanted | Sight::Constant(_)) | None => None,
+                };
+                let what = what.unwrap_or(Unknown::Wanted);
                 Err(Breach::Unknown { what })
             }
         }

@@ -5,10 +5,12 @@
 //! | `measure` | a value as rules compare it, and what a call is aimed at |
 //! | `condition` | when something must not be done: bounded, with a third answer for what is not known |
 //! | `rules` | the rules of one device, by the point that they are about |
+//! | `row` | the rules of one device as a decision reads them |
 //! | `judge` | may it, by these rules? |
 //! | `moves` | what was done before, which rules of rate and change count; durable |
 //! | `breach` | why not, in words |
-//! | `watch` | the guards of all devices, and what was heard of the points that they look at; not durable |
+//! | `senses` | what was heard of the points that rules look at; not durable |
+//! | `watch` | the guards of all devices; not durable |
 //!
 //! A decision looks at the rules of one point of one device and at nothing else, however many there are of others. No
 //! clock, driver, grant or quota enters, and what a device says comes in as a number: what it means stays outside.
@@ -18,7 +20,9 @@ mod condition;
 mod judge;
 mod measure;
 mod moves;
+mod row;
 mod rules;
+mod senses;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -31,7 +35,7 @@ pub use rules::{Check, Guards, Hours, MAX_RULES, MAX_SPAN_MS, Misguided, Point, 
 pub use watch::Guarding;
 
 pub(crate) use breach::Breached;
-pub(crate) use judge::Case;
+use judge::Case;
 pub(crate) use measure::Aimed;
 pub(crate) use moves::{Move, Moves};
 pub(crate) use watch::Watch;

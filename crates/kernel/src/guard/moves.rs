@@ -2,11 +2,14 @@
 //!
 //! Durable: an end of the daemon sets no rate back. Bounded, a point by [`MAX_MOVES`], and all by age.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    hash::BuildHasherDefault,
+};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Measure;
+use super::{Measure, watch::OfNumber};
 use crate::{
     ids::{CallId, Millis},
     name::Name,
@@ -36,31 +39,49 @@ pub(crate) struct OfPoint {
     moves: VecDeque<Move>,
 }
 
+/// Those of a point, while there are any. Never of another point after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MovesId(u64);
+
 /// The last moves, by device and point.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Moves(BTreeMap<Name, BTreeMap<Name, OfPoint>>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Moves {
+    ids: BTreeMap<Name, BTreeMap<Name, MovesId>>,
+    all: HashMap<u64, OfPoint, BuildHasherDefault<OfNumber>>,
+    next: u64,
+}
+
+/// As they are stored.
+type Stored<T> = BTreeMap<Name, BTreeMap<Name, T>>;
 
 impl Moves {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ids.is_empty()
+    }
+
+    pub(crate) fn id(&self, device: &Name, point: &Name) -> Option<MovesId> {
+        self.ids.get(device)?.get(point).copied()
+    }
+
+    /// Those of a point, oldest first.
+    pub(crate) fn by(&self, id: Option<MovesId>) -> &VecDeque<Move> {
+        static NONE: VecDeque<Move> = VecDeque::new();
+        let of = id.and_then(|it| self.all.get(&it.0));
+        of.map_or(&NONE, |it| &it.moves)
     }
 
     /// Those of a point, oldest first.
     pub(crate) fn of(&self, device: &Name, point: &Name) -> &VecDeque<Move> {
-        static NONE: VecDeque<Move> = VecDeque::new();
-        let of = self.0.get(device).and_then(|points| points.get(point));
-        of.map_or(&NONE, |it| &it.moves)
+        self.by(self.id(device, point))
     }
 
     /// The points of a device that something is remembered of.
     pub(crate) fn points(&self, device: &Name) -> impl Iterator<Item = &Name> {
-        self.0.get(device).into_iter().flat_map(BTreeMap::keys)
+        self.ids.get(device).into_iter().flat_map(BTreeMap::keys)
     }
 
     pub(crate) fn add(&mut self, device: &Name, point: &Name, keep_ms: u64, new: Move) {
-        let points = self.0.entry(device.clone()).or_default();
-        let of = points.entry(point.clone()).or_default();
+        let of = self.of_point(device, point);
         of.keep_ms = keep_ms;
         of.forget_old(new.at);
         if of.moves.len() == MAX_MOVES {
@@ -69,32 +90,78 @@ impl Moves {
         of.moves.push_back(new);
     }
 
+    fn of_point(&mut self, device: &Name, point: &Name) -> &mut OfPoint {
+        let points = self.ids.entry(device.clone()).or_default();
+        let id = *points.entry(point.clone()).or_insert_with(|| {
+            self.next += 1;
+            MovesId(self.next)
+        });
+        self.all.entry(id.0).or_default()
+    }
+
     /// What a call was to write was not written: it counts, and the point was never that.
     pub(crate) fn undo(&mut self, device: &Name, point: &Name, call: CallId) -> Option<()> {
-        let moves = &mut self.0.get_mut(device)?.get_mut(point)?.moves;
-        let mut newest = moves.iter_mut().rev();
+        let id = self.id(device, point)?;
+        let mut newest = self.all.get_mut(&id.0)?.moves.iter_mut().rev();
         newest.find(|it| it.call == Some(call))?.value = None;
         Some(())
     }
 
     pub(crate) fn forget(&mut self, device: &Name, point: &Name) -> Option<()> {
-        let points = self.0.get_mut(device)?;
-        points.remove(point)?;
+        let points = self.ids.get_mut(device)?;
+        let id = points.remove(point)?;
         if points.is_empty() {
-            self.0.remove(device);
+            self.ids.remove(device);
         }
-        Some(())
+        self.all.remove(&id.0).map(|_| ())
     }
 
     /// Forgets what no longer counts, of devices that are gone, too.
     pub(crate) fn forget_old(&mut self, now: Millis) {
-        self.0.retain(|_, points| {
-            points.retain(|_, of| {
-                of.forget_old(now);
-                !of.moves.is_empty()
-            });
+        self.all.retain(|_, of| {
+            of.forget_old(now);
+            !of.moves.is_empty()
+        });
+        self.ids.retain(|_, points| {
+            points.retain(|_, id| self.all.contains_key(&id.0));
             !points.is_empty()
         });
+    }
+
+    fn stored(&self) -> Stored<&OfPoint> {
+        let of = |id: &MovesId| self.all.get(&id.0);
+        let points = |points: &BTreeMap<Name, MovesId>| {
+            let points = points.iter();
+            points.filter_map(|(name, id)| Some((name.clone(), of(id)?))).collect()
+        };
+        let devices = self.ids.iter();
+        devices.map(|(name, it)| (name.clone(), points(it))).collect()
+    }
+}
+
+impl PartialEq for Moves {
+    fn eq(&self, other: &Self) -> bool {
+        self.stored() == other.stored()
+    }
+}
+
+impl Eq for Moves {}
+
+impl Serialize for Moves {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.stored().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moves {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut moves = Self::default();
+        for (device, points) in Stored::<OfPoint>::deserialize(deserializer)? {
+            for (point, of) in points {
+                *moves.of_point(&device, &point) = of;
+            }
+        }
+        Ok(moves)
     }
 }
 

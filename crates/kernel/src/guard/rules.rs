@@ -34,7 +34,7 @@ pub struct Rule {
 
 /// What a rule asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Check {
+pub enum Check<T = Term> {
     /// The least that is written.
     Minimum(Measure),
     /// The most that is written.
@@ -56,7 +56,7 @@ pub enum Check {
     /// Within one of these, and at no other time.
     Hours(Vec<Hours>),
     /// Not while this holds, or is not known.
-    Forbid(Condition),
+    Forbid(Condition<T>),
     /// A person agrees.
     Approval,
 }
@@ -161,7 +161,7 @@ impl Guards {
     pub fn looks_at(&self, own: &Name) -> BTreeSet<(Name, Name)> {
         let mut all = BTreeSet::new();
         for (point, of) in &self.points {
-            for check in self.of(of).flat_map(|it| &it.checks) {
+            for check in self.of(of).flat_map(|(_, it)| &it.checks) {
                 match check {
                     Check::Change { .. } if of.heard => {
                         all.insert((own.clone(), point.clone()));
@@ -185,13 +185,34 @@ impl Guards {
         self.points.get(point)?.keep_ms
     }
 
-    pub(super) fn point(&self, point: &Name) -> Option<&OfPoint> {
-        self.points.get(point)
+    /// By their names, in the order of these.
+    pub(super) fn points(&self) -> impl Iterator<Item = (&Name, &OfPoint)> {
+        self.points.iter()
     }
 
-    pub(super) fn of<'a>(&'a self, point: &'a OfPoint) -> impl Iterator<Item = &'a Rule> {
+    /// The rules of a point, in their order, with their numbers.
+    pub(super) fn of<'a>(&'a self, point: &'a OfPoint) -> impl Iterator<Item = (u16, &'a Rule)> {
         let rules = point.rules.iter();
-        rules.filter_map(|number| self.rules.get(usize::from(*number)))
+        rules.filter_map(|number| Some((*number, self.rule(*number)?)))
+    }
+
+    pub(super) fn rule(&self, number: u16) -> Option<&Rule> {
+        self.rules.get(usize::from(number))
+    }
+}
+
+impl<T> Check<T> {
+    /// The same of other terms.
+    pub(super) fn of_terms<U>(&self, term: &mut impl FnMut(&T) -> U) -> Check<U> {
+        match self {
+            Self::Minimum(minimum) => Check::Minimum(*minimum),
+            Self::Maximum(maximum) => Check::Maximum(*maximum),
+            &Self::Change { by, within_ms } => Check::Change { by, within_ms },
+            &Self::Rate { times, within_ms } => Check::Rate { times, within_ms },
+            Self::Hours(hours) => Check::Hours(hours.clone()),
+            Self::Forbid(condition) => Check::Forbid(condition.of_terms(term)),
+            Self::Approval => Check::Approval,
+        }
     }
 }
 
