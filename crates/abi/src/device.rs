@@ -62,6 +62,19 @@ pub struct SeenDevice {
     pub last_heard_ms: Option<UnixMillis>,
     /// Its messages since the node began to listen.
     pub messages: Messages,
+    /// When its watchdog brought it into its safe state last, since the node was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_safe: Option<MadeSafe>,
+}
+
+/// A device was brought into its safe state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MadeSafe {
+    /// When.
+    pub at_ms: UnixMillis,
+    /// What it was told, and what came of each.
+    pub what: String,
 }
 
 /// How many messages of a device there were.

@@ -3,10 +3,11 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::guardrail::DeviceGuardrails;
 use crate::policy_rules::PolicyQuotas;
 use crate::program::Lane;
 use crate::sandbox::SandboxRules;
-use crate::schema::{CAPABILITY_PATTERN, MODEL_PATTERN, NAME};
+use crate::schema::{CAPABILITY_PATTERN, MODEL_PATTERN, NAME, said};
 use crate::selector::Selector;
 use crate::violation::ViolationRules;
 
@@ -46,6 +47,9 @@ use crate::violation::ViolationRules;
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.guardrails) || !has(self.selector)").message(said("guardrails hold for every agent, and this policy selects some", "put them into a policy of their own, without selector")).field_path(".guardrails")
+)]
 pub struct AgentPolicySpec {
     /// The agents it is for, by label. Left out: every agent of the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +105,11 @@ pub struct AgentPolicySpec {
     /// speak holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_violation: Option<ViolationRules>,
+    /// What must hold of whatever is written to devices or commanded, by every agent: they only narrow. A policy that has some
+    /// selects no agents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub guardrails: Vec<DeviceGuardrails>,
     /// Keys and identities of TrustPolicies, by name, that a bundle must be signed by one of. Left out, any that is
     /// trusted will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,4 +119,16 @@ pub struct AgentPolicySpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub signers: Option<Vec<String>>,
+}
+
+impl AgentPolicySpec {
+    /// Whether it says something of devices and nothing of agents.
+    #[must_use]
+    pub fn guards_devices_alone(&self) -> bool {
+        let others = || Self {
+            guardrails: Vec::new(),
+            ..self.clone()
+        };
+        !self.guardrails.is_empty() && others() == Self::default()
+    }
 }

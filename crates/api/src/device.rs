@@ -11,6 +11,7 @@ use crate::condition::Condition;
 use crate::guardrail::Guardrail;
 use crate::mqtt::{MqttAvailability, MqttCommand, MqttProperty};
 use crate::schema::{NAME, conditions, said, unseen};
+use crate::watchdog::Watchdog;
 
 /// A thing that agents see and move.
 #[derive(
@@ -66,6 +67,9 @@ pub struct DeviceSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub guardrails: Vec<Guardrail>,
+    /// When the node brings it into its safe state by itself. A device's stands in the place of its model's, and waits no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<Watchdog>,
 }
 
 /// How a device is reached by MQTT. What its model says of a property, a command or its availability holds, unless it stands here.

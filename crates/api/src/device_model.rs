@@ -8,6 +8,7 @@ use crate::guardrail::Guardrail;
 use crate::mqtt::MqttMapping;
 use crate::schema::{DECIMAL, POINT, said};
 use crate::tool::Retry;
+use crate::watchdog::Watchdog;
 
 /// What devices of one kind can say and do.
 #[derive(
@@ -73,6 +74,9 @@ pub struct DeviceModelSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub guardrails: Vec<Guardrail>,
+    /// When the node brings it into its safe state by itself. A device's stands in the place of its model's, and waits no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<Watchdog>,
 }
 
 /// Something that can be read or written.

@@ -1,10 +1,13 @@
 //! Guardrails: what must hold of whatever is written to a device or commanded.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{DECIMAL, NAME, POINT, said};
+use crate::selector::Selector;
 
 /// What must hold of a write or a command, whoever makes it. All guardrails must let it pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -56,6 +59,63 @@ pub struct Guardrail {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub reason: Option<String>,
+}
+
+/// Guardrails of a policy, and the devices that they are for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceGuardrails {
+    /// The devices; left out, all of the namespaces that the policy is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<DeviceSelector>,
+    /// What must hold of whatever is written to them or commanded, beside what they and their models say.
+    #[schemars(
+        length(min = 1, max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub rules: Vec<Guardrail>,
+}
+
+/// Selects devices. All parts must hold; what is left out holds of every device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceSelector {
+    /// Their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 63), regex(pattern = NAME)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub names: Vec<String>,
+    /// Their DeviceModels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 63), regex(pattern = NAME)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub models: Vec<String>,
+    /// Their labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<Selector>,
+}
+
+impl DeviceSelector {
+    /// Whether it selects a device of this name and model, with these labels.
+    #[must_use]
+    pub fn selects(&self, name: &str, model: &str, labels: &BTreeMap<String, String>) -> bool {
+        let among = |all: &[String], one: &str| all.is_empty() || all.iter().any(|it| it == one);
+        among(&self.names, name)
+            && among(&self.models, model)
+            && self.selector.as_ref().is_none_or(|it| it.matches(labels))
+    }
+
+    /// Whether it says which devices, or of which model: then what it names of them is there.
+    #[must_use]
+    pub fn knows_them(&self) -> bool {
+        !(self.names.is_empty() && self.models.is_empty())
+    }
 }
 
 /// How far a value may go in a time.

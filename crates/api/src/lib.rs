@@ -85,6 +85,7 @@ mod tool;
 mod trigger;
 mod trust_policy;
 mod violation;
+mod watchdog;
 
 pub use agent::{Agent, AgentSpec, AgentStatus};
 pub use agent_instance::{
@@ -103,7 +104,9 @@ pub use device::{Device, DeviceBinding, DeviceMqtt, DeviceSpec, DeviceStatus};
 pub use device_model::{
     Access, Argument, DeviceCommand, DeviceModel, DeviceModelSpec, HistoryUse, Property, ValueType,
 };
-pub use guardrail::{Approval, Change, Day, Guardrail, Hours, Rate};
+pub use guardrail::{
+    Approval, Change, Day, DeviceGuardrails, DeviceSelector, Guardrail, Hours, Rate,
+};
 pub use instance_parts::{
     AgentReference, Grant, GrantEffect, InlineProgram, InstanceLimits, Quotas, ResolvedAgent,
     ResolvedEndpoint, ResolvedMemory, ResolvedModel, ResolvedMount, ResolvedTool,
@@ -137,6 +140,7 @@ pub use trust_policy::{
 pub use violation::{
     OnViolation, ResolvedViolation, ResolvedViolations, ViolationRules, WithoutHooks,
 };
+pub use watchdog::{SafeStep, Watchdog};
 
 /// The API group of every resource.
 pub const GROUP: &str = "aion.dev";

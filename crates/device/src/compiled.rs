@@ -1,7 +1,7 @@
 //! A device as the hot path has it: what it shares with others of its model, and what is its own; and the messages that it
 //! is sent.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aion_abi::{
     code::Code,
@@ -15,6 +15,7 @@ use crate::{
     decimal::Decimal,
     form::{Form, filler},
     order::{Confirm, Order},
+    safe::SafeStep,
     shape::{Send, Shape, Source},
     template::{Filler, Template},
 };
@@ -29,13 +30,14 @@ pub struct Key {
 }
 
 /// A device, ready to be heard and told. Devices that say the same of themselves in other words share what they have alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
     pub(crate) key: Key,
     pub(crate) shape: ArcIntern<Shape>,
     pub(crate) description: Option<Box<str>>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) safe: Arc<[SafeStep]>,
 }
 
 impl Compiled {
@@ -112,6 +114,38 @@ impl Compiled {
     #[must_use]
     pub fn unit_of(&self, property: &str) -> Option<&str> {
         self.shape.property(property)?.1.unit.as_deref()
+    }
+
+    /// Its safe state, where it is watched.
+    #[must_use]
+    pub fn safe_state(&self) -> &[SafeStep] {
+        &self.safe
+    }
+
+    /// The message of a part of its safe state.
+    ///
+    /// # Errors
+    /// As [`Compiled::set`] and [`Compiled::command`].
+    pub fn safe_order(&self, step: &SafeStep) -> Result<Order, Problem> {
+        match step {
+            SafeStep::Property { name, value } => self.set(name, value),
+            SafeStep::Command { name, arguments } => self.command(name, arguments),
+        }
+    }
+
+    /// Which part of its safe state an order is.
+    #[must_use]
+    pub fn part_of(&self, order: &Order) -> Option<u8> {
+        let mut steps = (0_u8..).zip(self.safe.iter());
+        let (at, _) = steps.find(|(_, it)| self.safe_order(it).is_ok_and(|it| it == *order))?;
+        Some(at)
+    }
+
+    /// What the values of an argument are.
+    pub(crate) fn argument(&self, command: &str, argument: &str) -> Option<ValueType> {
+        let mut arguments = self.shape.command(command)?.arguments.iter();
+        let found = arguments.find(|it| *it.name == *argument)?;
+        Some(found.form.kind)
     }
 
     /// After how many milliseconds what it said of a property is stale, where it ever is.

@@ -13,6 +13,7 @@ mod history;
 mod moment;
 mod order;
 mod registry;
+mod safe;
 mod shape;
 mod topic;
 mod twin;
@@ -28,6 +29,7 @@ pub use compiled::{Compiled, Key};
 pub use moment::Moment;
 pub use order::{Confirm, Order};
 pub use registry::{Change, Counts, Heard, Limits, Link, Message, Registry, Subscriptions};
+pub use safe::{SafeStep, written};
 pub use twin::{Said, Told, Twin};
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::{
     body::Body,
     called::PeerTurn,
     fact::Fact,
+    guard::Parts,
     ids::{ApprovalId, CallId, Incarnation, InstanceUid, Millis, Ticket, TurnId},
     name::Name,
     outcome::{CancelCause, Outcome, TurnOutcome, Usage},
@@ -176,6 +177,13 @@ pub enum Effect {
         ticket: Ticket,
         /// Why not.
         refused: Option<Unheard>,
+    },
+    /// Bring a device into its safe state, whoever has it. Ends with [`crate::Event::SafeStateEnded`].
+    SafeState {
+        /// Which, as `<tenant>/<name>`.
+        device: Name,
+        /// What of it is to be done, in the order of [`crate::Watchdog::safe`].
+        parts: Parts,
     },
     /// An instance is gone; what it left may be erased.
     InstanceRemoved {

@@ -4,7 +4,7 @@ use crate::{
     approval::Scope,
     body::Body,
     called::Peer,
-    guard::{Aim, Guarding, Measure},
+    guard::{Aim, Guarding, Measure, Parts},
     ids::{ApprovalId, CallId, Incarnation, InstanceUid, Millis, Ticket, TurnId},
     name::{IdempotencyKey, Name},
     outcome::{Exit, Finish, Usage},
@@ -142,6 +142,15 @@ pub enum Event {
         value: Option<Measure>,
         /// From when on that is not known any more; none: it holds until something else is said.
         until: Option<Millis>,
+    },
+    /// What [`crate::Effect::SafeState`] asked for was tried. What is in neither was not done, and nothing was sent of it.
+    SafeStateEnded {
+        /// Of which device.
+        device: Name,
+        /// What was done.
+        done: Parts,
+        /// What was sent, and may have been done.
+        unknown: Parts,
     },
     /// New bounds for the node.
     SetLimits(Limits),

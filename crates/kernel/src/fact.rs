@@ -10,7 +10,7 @@ use crate::{
     approval::Word,
     body::{Body, BodyDigest},
     called::CalledBy,
-    guard::Measure,
+    guard::{Measure, Parts},
     ids::{
         AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, ProfileId, TurnId,
     },
@@ -319,6 +319,61 @@ pub enum Fact {
         /// When.
         at: Millis,
     },
+    /// An agent called for a device that has a watchdog.
+    WatchdogFed {
+        /// The device, as `<tenant>/<name>`.
+        device: Name,
+        /// The parts of its safe state, which is left by this; none: it is a part of it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        leaves: Option<Parts>,
+        /// From when on its time runs.
+        fed: Millis,
+        /// By which call; none: its safe state is another one now.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        call: Option<CallId>,
+        /// When.
+        at: Millis,
+    },
+    /// An agent did parts of the safe state of a device.
+    SafePartDone {
+        /// The device, as `<tenant>/<name>`.
+        device: Name,
+        /// Which.
+        parts: Parts,
+        /// When.
+        at: Millis,
+    },
+    /// No agent called for a device in its time: it is about to be brought into its safe state.
+    SafeStateBegun {
+        /// The device, as `<tenant>/<name>`.
+        device: Name,
+        /// What of it.
+        parts: Parts,
+        /// What of it may be done twice.
+        repeatable: Parts,
+        /// When.
+        at: Millis,
+    },
+    /// That ended.
+    SafeStateEnded {
+        /// The device, as `<tenant>/<name>`.
+        device: Name,
+        /// What was done.
+        done: Parts,
+        /// What may have been done.
+        unknown: Parts,
+        /// When the rest is tried again.
+        again: Millis,
+        /// When.
+        at: Millis,
+    },
+    /// A device has no watchdog any more, or is gone.
+    WatchdogStopped {
+        /// The device, as `<tenant>/<name>`.
+        device: Name,
+        /// When.
+        at: Millis,
+    },
     /// A call that was started ended.
     CallEnded {
         /// Which.
@@ -423,6 +478,11 @@ impl Fact {
             | Self::DeviceMoved { at, .. }
             | Self::MoveUndone { at, .. }
             | Self::MovesForgotten { at, .. }
+            | Self::WatchdogFed { at, .. }
+            | Self::SafePartDone { at, .. }
+            | Self::SafeStateBegun { at, .. }
+            | Self::SafeStateEnded { at, .. }
+            | Self::WatchdogStopped { at, .. }
             | Self::CallEnded { at, .. }
             | Self::CallServed { at, .. }
             | Self::CallRefused { at, .. } => Some(*at),
@@ -457,6 +517,11 @@ names! {
     DeviceMoved = "device-moved",
     MoveUndone = "move-undone",
     MovesForgotten = "moves-forgotten",
+    WatchdogFed = "watchdog-fed",
+    SafePartDone = "safe-part-done",
+    SafeStateBegun = "safe-state-begun",
+    SafeStateEnded = "safe-state-ended",
+    WatchdogStopped = "watchdog-stopped",
     CallEnded = "call-ended",
     CallServed = "call-served",
     CallRefused = "call-refused",

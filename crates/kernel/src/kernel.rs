@@ -168,6 +168,11 @@ impl Kernel {
                 value,
                 until,
             } => self.live.watch.hear(&device, &point, value, until),
+            Event::SafeStateEnded {
+                device,
+                done,
+                unknown,
+            } => self.safe_state_ended(&device, done, unknown, &mut step),
             Event::SetLimits(limits) => self.set_limits(limits, &mut step),
             Event::Drain => self.live.draining = true,
             Event::Alarm => {}
@@ -179,7 +184,8 @@ impl Kernel {
     /// When [`Event::Alarm`] is due; `None`: not needed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.live.timers.next()
+        let watchdogs = self.live.watchdogs.next();
+        self.live.timers.next().into_iter().chain(watchdogs).min()
     }
 
     /// Durable state as it is now, to store.
@@ -264,6 +270,9 @@ impl Kernel {
                 Timer::Approval(approval) => self.approval_due(approval, step),
                 Timer::Account(account) => self.account_due(account, step),
             }
+        }
+        while let Some(device) = self.live.watchdogs.due(self.now) {
+            self.watchdog_due(&device, step);
         }
     }
 

@@ -106,8 +106,8 @@ pub use fact::{FORMAT, Fact};
 pub use grant::Verdicts;
 pub use guard::{
     Aim, Breach, Check, Clause, Comparison, Condition, Generation, Guarding, Guards, Hours,
-    MAX_CLAUSES, MAX_MOVES, MAX_RULES, MAX_SPAN_MS, Measure, Misguided, Point, Rule, Term,
-    TooLarge, Unknown, WEEK_MINUTES, WEEK_MS,
+    MAX_CLAUSES, MAX_MOVES, MAX_RULES, MAX_SAFE_PARTS, MAX_SPAN_MS, Measure, Misguided, Parts,
+    Point, Rule, SafePart, Term, TooLarge, Unknown, WEEK_MINUTES, WEEK_MS, Watchdog,
 };
 pub use ids::{
     AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, NotAUuid, Now,

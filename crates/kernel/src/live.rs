@@ -44,6 +44,8 @@ pub(crate) struct Live {
     pub(crate) reservations: Reservations,
     pub(crate) scheduler: Scheduler,
     pub(crate) timers: Timers,
+    /// When devices that are armed are brought into their safe states, as far as it is known what these are.
+    pub(crate) watchdogs: Timers<Name>,
     /// Worker time by agent, in milliseconds: which of a tenant's programs goes first.
     pub(crate) attained: BTreeMap<AccountId, u64>,
     pub(crate) tables: GrantTables,
@@ -193,6 +195,7 @@ impl Live {
             reservations: Reservations::default(),
             scheduler: Scheduler::new(limits),
             timers: Timers::default(),
+            watchdogs: Timers::default(),
             attained: BTreeMap::new(),
             tables,
             watch: Watch::default(),

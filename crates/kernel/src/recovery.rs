@@ -27,6 +27,7 @@ impl Kernel {
         self.live = Live::derive(&mut self.state, &self.limits);
         self.record(Fact::Recovered { at: self.now }, step);
         let lost = self.settle_calls(step);
+        self.settle_safe_states(step);
         self.settle_turns(workers, step);
         self.stop_begun_by_calls(&lost, step);
         self.arm_approvals();

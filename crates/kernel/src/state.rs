@@ -19,7 +19,7 @@ use crate::{
     approval::{ApprovalRow, Request, Said, StandingWord},
     body::{Body, BodyDigest},
     called::{Begun, Called},
-    guard::Moves,
+    guard::{Moves, Watchdogs},
     idempotency::KeyTable,
     ids::{
         AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, Now, ProfileId,
@@ -76,6 +76,9 @@ pub struct State {
     /// What was done to devices lately.
     #[serde(default, skip_serializing_if = "Moves::is_empty")]
     pub(crate) moves: Moves,
+    /// Devices that are out of their safe state.
+    #[serde(default, skip_serializing_if = "Watchdogs::is_empty")]
+    pub(crate) watchdogs: Watchdogs,
     /// Bytes of the answers that all keys keep.
     #[serde(skip)]
     pub(crate) kept_bytes: u64,
@@ -265,6 +268,7 @@ impl Default for State {
             approvals: BTreeMap::new(),
             words: BTreeMap::new(),
             moves: Moves::default(),
+            watchdogs: Watchdogs::default(),
             kept_bytes: 0,
         }
     }

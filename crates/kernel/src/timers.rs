@@ -16,33 +16,42 @@ pub(crate) enum Timer {
 }
 
 /// At most one time for each timer.
-#[derive(Debug, Default)]
-pub(crate) struct Timers {
-    by_time: BTreeSet<(Millis, Timer)>,
-    times: BTreeMap<Timer, Millis>,
+#[derive(Debug)]
+pub(crate) struct Timers<T = Timer> {
+    by_time: BTreeSet<(Millis, T)>,
+    times: BTreeMap<T, Millis>,
 }
 
-impl Timers {
-    pub(crate) fn set(&mut self, timer: Timer, at: Millis) {
-        if let Some(old) = self.times.insert(timer, at) {
-            self.by_time.remove(&(old, timer));
+impl<T> Default for Timers<T> {
+    fn default() -> Self {
+        Self {
+            by_time: BTreeSet::new(),
+            times: BTreeMap::new(),
+        }
+    }
+}
+
+impl<T: Clone + Ord> Timers<T> {
+    pub(crate) fn set(&mut self, timer: T, at: Millis) {
+        if let Some(old) = self.times.insert(timer.clone(), at) {
+            self.by_time.remove(&(old, timer.clone()));
         }
         self.by_time.insert((at, timer));
     }
 
-    pub(crate) fn clear(&mut self, timer: Timer) {
+    pub(crate) fn clear(&mut self, timer: T) {
         if let Some(old) = self.times.remove(&timer) {
             self.by_time.remove(&(old, timer));
         }
     }
 
     /// Takes out one that is due.
-    pub(crate) fn due(&mut self, now: Millis) -> Option<Timer> {
-        let (at, timer) = *self.by_time.first()?;
+    pub(crate) fn due(&mut self, now: Millis) -> Option<T> {
+        let (at, timer) = self.by_time.first()?.clone();
         if at > now {
             return None;
         }
-        self.clear(timer);
+        self.clear(timer.clone());
         Some(timer)
     }
 
@@ -52,12 +61,12 @@ impl Timers {
 }
 
 #[cfg(test)]
-impl Timers {
-    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+impl<T: Clone + Ord> Timers<T> {
+    pub(crate) fn is_set(&self, timer: T) -> bool {
         self.times.contains_key(&timer)
     }
 
-    pub(crate) fn first(&self, which: impl Fn(&Timer) -> bool) -> Option<Millis> {
+    pub(crate) fn first(&self, which: impl Fn(&T) -> bool) -> Option<Millis> {
         self.by_time
             .iter()
             .find(|(_, timer)| which(timer))

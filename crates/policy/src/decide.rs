@@ -37,14 +37,15 @@ impl Applied {
             cluster: cluster
                 .into_iter()
                 .filter(|p| {
-                    selects(&p.spec.namespace_selector, namespace_labels)
+                    !p.spec.guards_devices_alone()
+                        && selects(&p.spec.namespace_selector, namespace_labels)
                         && selects(&p.spec.selector, labels)
                 })
                 .cloned()
                 .collect(),
             namespaced: namespaced
                 .into_iter()
-                .filter(|p| selects(&p.spec.selector, labels))
+                .filter(|p| !p.spec.guards_devices_alone() && selects(&p.spec.selector, labels))
                 .cloned()
                 .collect(),
         };

@@ -37,7 +37,7 @@ pub use capability::{Capability, Pattern};
 pub use decide::{Applied, Decided, Verdict, decide};
 pub use destination::{Destination, Host};
 pub use explain::explain;
-pub use guard::{Devices, guards, measure};
+pub use guard::{Devices, Imposed, guards, measure};
 pub use lower::{LowerError, delegated, kind, lower, tenant_quota};
 pub use numbers::{TooSmall, count};
 pub use operations::{Operations, Which};

@@ -12,7 +12,7 @@ use aion_api::condition::{
 use aion_api::{Device, DeviceBroker, DeviceBrokerSpec, DeviceModel, DeviceModelSpec};
 use aion_device::{Compiled, Of, compile};
 use aion_kernel::Guards;
-use aion_policy::{Devices, guards};
+use aion_policy::{Devices, Imposed, guards};
 use aion_trigger::Zone;
 
 use crate::problem::{self, Problem};
@@ -53,6 +53,19 @@ pub struct InNamespace<'a> {
     pub namespace: &'a str,
 }
 
+impl<'a> InNamespace<'a> {
+    /// What policies put upon devices here.
+    #[must_use]
+    pub fn imposed(&self) -> Vec<Imposed<'a>> {
+        let first = Key::new(self.namespace, "");
+        let own = self.universe.agent_policies.range(first..);
+        let own = own.take_while(|(it, _)| it.namespace == self.namespace);
+        let cluster = self.universe.cluster_policies.values();
+        let labels = self.universe.namespace_labels(self.namespace);
+        Imposed::of(cluster, own.map(|(_, it)| it), &labels)
+    }
+}
+
 impl Things for InNamespace<'_> {
     fn model(&self, name: &str) -> Option<&DeviceModel> {
         self.universe
@@ -80,6 +93,8 @@ impl Things for InNamespace<'_> {
 
 /// As many devices are named where one is not found.
 const NAMED: usize = 9;
+/// As many guardrails are named in a condition: its message has a bound.
+const NAMED_GUARDRAILS: usize = 16;
 
 /// A device with nothing left to choose.
 #[derive(Debug, Clone)]
@@ -107,6 +122,8 @@ pub struct JudgedDevice {
     pub resolved_refs: Judgement,
     /// By what it is guarded.
     pub guarded: Judgement,
+    /// What is wrong with it, and what it refers to and is not there.
+    pub problems: Vec<Problem>,
     /// All of it, where it makes sense and what it refers to is there.
     pub resolved: Option<ResolvedDevice>,
     /// Devices of its namespace that its guardrails look at: what they are decides about it.
@@ -126,9 +143,13 @@ pub struct LiveDevice {
     pub last_seen: Option<UnixMillis>,
 }
 
-/// Judges a device by what is there.
+/// Judges a device by what is there, and by what policies put upon the devices of its namespace.
 #[must_use]
-pub fn judge_device(device: &Device, things: &impl Things) -> JudgedDevice {
+pub fn judge_device(
+    device: &Device,
+    things: &impl Things,
+    imposed: &[Imposed<'_>],
+) -> JudgedDevice {
     let spec = &device.spec;
     let (model, broker) = (things.model(&spec.model), things.broker(&spec.mqtt.broker));
     let mut missing = Vec::new();
@@ -167,6 +188,7 @@ pub fn judge_device(device: &Device, things: &impl Things) -> JudgedDevice {
             accepted: pending(ACCEPTED),
             resolved_refs,
             guarded: pending(GUARDED),
+            problems: missing,
             resolved: None,
             looks_at: BTreeSet::new(),
         };
@@ -180,7 +202,7 @@ pub fn judge_device(device: &Device, things: &impl Things) -> JudgedDevice {
         device.metadata.namespace.as_deref().unwrap_or_default(),
         device.metadata.name.as_deref().unwrap_or_default(),
     );
-    let held = guards(namespace, device, model, &Others(things)).map_err(|found| {
+    let held = guards(namespace, device, model, &Others(things), imposed).map_err(|found| {
         let found = found.into_iter();
         faults.extend(found.map(|it| fault(device, it.of, it.field, it.what, it.remedy)));
     });
@@ -199,7 +221,7 @@ pub fn judge_device(device: &Device, things: &impl Things) -> JudgedDevice {
     let both = compiled.ok().zip(held.ok()).zip(zone.ok());
     let both = both.filter(|_| faults.is_empty());
     let guarded = match &both {
-        Some(((compiled, _), _)) => guarded(device, model, compiled),
+        Some(((compiled, _), _)) => guarded(device, model, imposed, compiled),
         None => Judgement::new(
             GUARDED,
             false,
@@ -216,10 +238,12 @@ pub fn judge_device(device: &Device, things: &impl Things) -> JudgedDevice {
         guards: Arc::new(guards),
         zone,
     });
+    missing.extend(faults);
     JudgedDevice {
         accepted,
         resolved_refs,
         guarded,
+        problems: missing,
         resolved,
         looks_at,
     }
@@ -285,9 +309,16 @@ fn connected(live: Option<&LiveDevice>) -> Judgement {
     }
 }
 
-fn guarded(device: &Device, model: &DeviceModel, compiled: &Compiled) -> Judgement {
-    let all = model.spec.guardrails.iter().chain(&device.spec.guardrails);
-    let names: Vec<&str> = all.map(|it| it.name.as_str()).collect();
+fn guarded(
+    device: &Device,
+    model: &DeviceModel,
+    imposed: &[Imposed<'_>],
+    compiled: &Compiled,
+) -> Judgement {
+    let own = model.spec.guardrails.iter().chain(&device.spec.guardrails);
+    let imposed = imposed.iter().filter(|it| it.selects(device));
+    let names = own.map(|it| it.name.clone());
+    let names: Vec<String> = names.chain(imposed.flat_map(Imposed::names_of)).collect();
     match (names.is_empty(), compiled.is_only_read()) {
         (_, true) => Judgement::new(
             GUARDED,
@@ -302,7 +333,11 @@ fn guarded(device: &Device, model: &DeviceModel, compiled: &Compiled) -> Judgeme
             "whoever has the right may write whatever its model allows",
         ),
         (false, false) => {
-            let message = format!("these hold: {}", names.join(", "));
+            let shown = names.iter().take(NAMED_GUARDRAILS).cloned();
+            let more = names.len().saturating_sub(NAMED_GUARDRAILS);
+            let more = (more > 0).then(|| format!("and {more} more"));
+            let shown: Vec<String> = shown.chain(more).collect();
+            let message = format!("these hold: {}", shown.join(", "));
             Judgement::new(GUARDED, true, reason::GUARDRAILS_HOLD, message)
         }
     }
@@ -323,7 +358,8 @@ fn looked_at(guards: &Guards, device: &Device) -> BTreeSet<String> {
 
 fn fault(device: &Device, of: Of, field: String, what: String, remedy: String) -> Problem {
     match of {
-        Of::Device => Problem::new(field, (what, remedy)),
+        // Of a policy, the field says which.
+        Of::Device | Of::Policy => Problem::new(field, (what, remedy)),
         Of::Model => {
             let model = format!("DeviceModel {}: {field}", device.spec.model);
             Problem::new(model, (what, remedy))

@@ -125,19 +125,42 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Problems in one line each, as a condition's message has them.
+/// The longest list of problems, in bytes: a condition's message is cut behind 8,192.
+const LONGEST: usize = 8_000;
+
+/// Problems one behind the other, as a condition's message has them; where there are too many, the first of them and how many
+/// more there are.
 #[must_use]
 pub fn list(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    let mut text = String::new();
+    for (at, problem) in problems.iter().enumerate() {
+        let next = problem.to_string();
+        if at > 0 && text.len() + next.len() > LONGEST {
+            return format!("{text}; and {} more", problems.len() - at);
+        }
+        if at > 0 {
+            text.push_str("; ");
+        }
+        text.push_str(&next);
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_is_too_long_says_how_much_is_left_out() {
+        let all: Vec<_> = (0..100)
+            .map(|it| Problem::new(format!("spec.points[{it}]"), "x".repeat(200)))
+            .collect();
+        let text = list(&all);
+        let shown = text.matches("spec.points").count();
+        assert!(text.len() < 8_192 && shown > 30, "{shown}");
+        assert!(text.ends_with(&format!("; and {} more", 100 - shown)));
+        assert_eq!(list(&all[..2]), format!("{}; {}", all[0], all[1]));
+    }
 
     #[test]
     fn what_to_do_is_what_the_fault_says_and_not_what_stands_behind_a_colon() {

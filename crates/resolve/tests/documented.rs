@@ -34,7 +34,7 @@ fn judged(universe: &Universe, name: &str) -> (Status, String) {
         namespace: "default",
     };
     let device = &universe.devices[&Key::new("default", name)];
-    let judged = judge_device(device, &things);
+    let judged = judge_device(device, &things, &[]);
     assert!(judged.resolved.is_some(), "{judged:?}");
     (judged.guarded.status, judged.guarded.message)
 }

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use aion_cel::{MAX_DEPTH, Unread};
 use kube_cel::KubeCelExt as _;
 use kube_cel::cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators,
 };
-use kube_cel::cel::parser::Parser;
 use kube_cel::cel::{Context, ExecutionError, Value as Cel};
 use serde_json::Value as Json;
 
@@ -21,9 +21,6 @@ use crate::fault::Wrong;
 use crate::functions::{self, EQUAL, FIELD, IN, LIST, MAP};
 use crate::value::{to_cel, to_json, too_much};
 
-/// How deep an expression is nested at most. The parser goes down for each bracket and each `?`, before it
-/// counts: some 200 KiB a level of the 2 MiB that a thread has, in a build that is not optimised.
-const MAX_DEPTH: u16 = 8;
 /// Operators and fields in a row at most: it is evaluated one inside the other.
 const MAX_CHAIN: usize = 64;
 /// The results of earlier steps.
@@ -119,15 +116,18 @@ impl Expression {
                 "split it: a step with value keeps a part of it",
             ));
         }
-        if is_deep(source) {
-            return Err(Wrong::new(
-                format!("${{{source}}}: more than {MAX_DEPTH} brackets or ? stand in one another"),
-                "split it: a step with value keeps a part of it",
-            ));
-        }
-        let parser = Parser::new().max_recursion_depth(MAX_DEPTH);
-        let mut root = parser.parse(source).map_err(|errors| {
-            let why = errors.errors.first().map(|it| first_line(&it.msg));
+        let mut root = aion_cel::parse(source).map_err(|unread| {
+            let why = match unread {
+                Unread::NotCel(why) => why,
+                Unread::Deep => {
+                    return Wrong::new(
+                        format!(
+                            "${{{source}}}: more than {MAX_DEPTH} brackets or ? stand in one another"
+                        ),
+                        "split it: a step with value keeps a part of it",
+                    );
+                }
+            };
             let remedy = match source.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
                 Some(inner) if Self::parse(inner.trim()).is_ok() => {
                     format!("write one brace: ${{{}}}", inner.trim())
@@ -136,7 +136,7 @@ impl Expression {
                     .to_owned(),
             };
             Wrong::new(
-                format!("${{{source}}}: {}", why.unwrap_or_default()),
+                format!("${{{source}}}: {why}"),
                 remedy,
             )
         })?;
@@ -186,20 +186,6 @@ pub(crate) fn weight(value: &Json) -> usize {
         Json::String(text) => text.len(),
         other => other.to_string().len(),
     }
-}
-
-/// Whether the parser would go too deep. A bracket in a text counts, too.
-fn is_deep(source: &str) -> bool {
-    let (mut depth, mut asked) = (0_u16, 0_u16);
-    source.chars().any(|char| {
-        match char {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            '?' => asked += 1,
-            _ => {}
-        }
-        depth.saturating_add(asked) > MAX_DEPTH
-    })
 }
 
 fn first_line(text: &str) -> String {

@@ -234,6 +234,7 @@ fn call(n: u64, generation: u64, device: &Name, target: &str) -> Call {
             device: device.clone(),
             point: "target".into(),
             value: Some(Measure(20_000_000)),
+            safe: None,
             week_ms: 0,
         }),
     }

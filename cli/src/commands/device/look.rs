@@ -117,6 +117,15 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
         messages += &format!(", {} that cannot be read", counts.unread);
     }
     context.print(&format!("{messages}\n"))?;
+    if let Some(safe) = &seen.made_safe {
+        let ago = i64::try_from(safe.at_ms.0).ok();
+        let ago = ago.and_then(|it| Timestamp::from_millisecond(it).ok());
+        let ago = ago
+            .map(|at| age::since(at, clock::now()))
+            .unwrap_or_default();
+        let words = &safe.what;
+        context.print(&format!("made safe by its watchdog {ago} ago: {words}\n"))?;
+    }
     let rows: Vec<_> = it
         .properties
         .iter()

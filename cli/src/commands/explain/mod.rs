@@ -1,5 +1,6 @@
 //! `aionctl explain`: the same code that a node and the operator decide with, asked beforehand.
 
+mod devices;
 mod words;
 mod world;
 
@@ -17,7 +18,7 @@ use crate::{
 
 use super::manifests;
 
-/// Say in plain words what a manifest asks for and would get
+/// Say in plain words what a manifest asks for and would get, and whether its devices make sense
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Works before anything is applied, and without a node. If a node answers, its policies, agents, pools, models and mounts are used, else the policy of a machine that stands alone. Policies among the FILEs come before both.
@@ -25,6 +26,7 @@ Works before anything is applied, and without a node. If a node answers, its pol
 Examples:
   aionctl explain my-agent.yaml
   aionctl explain my-agent.yaml policies/cluster.yaml     as that policy decides
+  aionctl explain heater.yaml                             what guards a device
   aionctl explain agents/ --offline                       ask no node")]
 pub(crate) struct ExplainArgs {
     /// Manifests, or folders of them; - is standard input
@@ -39,11 +41,14 @@ pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Fail
     let manifests = manifests::read(&args.file)?;
     let parsed = parse(context, &manifests)?;
     let agents = agents(&parsed, &context.namespace);
-    let objects = parsed.into_iter().map(|(object, _)| object).collect();
-    if agents.is_empty() {
-        return Err(Failure::usage("there is no Agent in the manifests")
-            .remedy("name a file with `kind: Agent`"));
+    let of_devices = devices::named(&parsed, &context.namespace);
+    if agents.is_empty() && of_devices.is_empty() {
+        return Err(
+            Failure::usage("there is no Agent and nothing of devices in the manifests")
+                .remedy("name a file with `kind: Agent` or `kind: Device`"),
+        );
     }
+    let objects = parsed.into_iter().map(|(object, _)| object).collect();
     let (universe, source) = world::around(context, objects, args.offline).await?;
     let mut out = String::new();
     let mut troubled = false;
@@ -58,24 +63,40 @@ pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<(), Fail
         }
         out += &words::agent(&context.screen, &input.agent, &judged);
     }
+    let asked = devices::asked(&universe, &of_devices);
+    let mut unsound = false;
+    for device in &asked {
+        let Some((words, sound)) = devices::told(&context.screen, &universe, device) else {
+            continue;
+        };
+        unsound |= !sound;
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out += &words;
+    }
+    if agents.is_empty() && asked.is_empty() {
+        out += "No Device is of these models and brokers: they are judged with the first one.\n";
+    }
     context.print(&out)?;
     context.note(&source);
-    if troubled {
-        return Err(
-            Failure::new("an agent would not run: what to fix is above").status(Status::Failed)
-        );
-    }
-    Ok(())
+    let what = match (troubled, unsound) {
+        (false, false) => return Ok(()),
+        (true, _) => "an agent would not run: what to fix is above",
+        (false, true) => "no node would listen to a device: what to fix is above",
+    };
+    Err(Failure::new(what).status(Status::Failed))
 }
 
-/// What keeps agents of `manifests` from running, each with its agent and where that begins.
+/// What keeps agents and devices of `manifests` from running, each with its agent or device and where that begins.
 pub(crate) async fn troubles(
     context: &Context,
     manifests: &[Manifest],
 ) -> Result<Vec<Problem>, Failure> {
     let parsed = parse(context, manifests)?;
     let agents = agents(&parsed, &context.namespace);
-    if agents.is_empty() {
+    let of_devices = devices::named(&parsed, &context.namespace);
+    if agents.is_empty() && of_devices.is_empty() {
         return Ok(Vec::new());
     }
     let objects = parsed.into_iter().map(|(object, _)| object).collect();
@@ -90,6 +111,9 @@ pub(crate) async fn troubles(
             problem.object = format!("Agent {}", key.name);
             troubles.push(problem);
         }
+    }
+    for device in devices::asked(&universe, &of_devices) {
+        troubles.extend(devices::troubles(&universe, &device));
     }
     Ok(troubles)
 }

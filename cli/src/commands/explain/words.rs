@@ -1,8 +1,8 @@
 //! An agent's rights and bounds in plain words.
 
-use aion_api::{Agent, program::Runtime};
+use aion_api::{Agent, Device, program::Runtime};
 use aion_policy::{Bounds, explain::Line};
-use aion_resolve::Judged;
+use aion_resolve::{Judged, device::JudgedDevice};
 
 use crate::render::screen::{Screen, Tone, tame};
 
@@ -32,6 +32,32 @@ pub(super) fn agent(screen: &Screen, agent: &Agent, judged: &Judged) -> String {
             let mark = screen.paint(screen.pick("✗", "x"), Tone::Bad);
             out += &marked(screen, &mark, &problem);
         }
+    }
+    out
+}
+
+/// A device: what guards it, and what is wrong with it.
+pub(super) fn device(screen: &Screen, device: &Device, judged: &JudgedDevice) -> String {
+    let name = device.metadata.name.as_deref().unwrap_or_default();
+    let mut out = format!(
+        "{}\n",
+        screen.paint(&format!("Device {}", tame(name)), Tone::Strong)
+    );
+    let spec = &device.spec;
+    let nature = format!("A {} by broker {}.", spec.model, spec.mqtt.broker);
+    out += &paragraph(screen, &nature, "  ");
+    if judged.problems.is_empty() {
+        out += &paragraph(
+            screen,
+            &format!("Guardrails: {}.", judged.guarded.message),
+            "  ",
+        );
+        return out;
+    }
+    out += &heading(screen, "To fix before a node listens to it");
+    for problem in &judged.problems {
+        let mark = screen.paint(screen.pick("✗", "x"), Tone::Bad);
+        out += &marked(screen, &mark, &problem.to_string());
     }
     out
 }

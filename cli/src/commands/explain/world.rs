@@ -29,6 +29,9 @@ pub(super) async fn around(
     let asks_agents = objects
         .iter()
         .any(|object| matches!(object, Object::Agent(agent) if agents_of(agent).next().is_some()));
+    let of_devices = objects
+        .iter()
+        .any(|it| matches!(it.kind(), "Device" | "DeviceBroker" | "DeviceModel"));
     for object in objects {
         universe.insert(object, &context.namespace);
     }
@@ -38,6 +41,7 @@ pub(super) async fn around(
             policies: own_policy,
             trust: own_trust,
             agents: !asks_agents,
+            devices: !of_devices,
         };
         match fill(&mut universe, &resources, context, &skip).await {
             Ok(()) => {
@@ -74,6 +78,7 @@ struct Skip {
     policies: bool,
     trust: bool,
     agents: bool,
+    devices: bool,
 }
 
 /// Adds what the node has; an object of the files stays where both have it.
@@ -88,7 +93,7 @@ async fn fill(
         "AgentPolicy" | "ClusterAgentPolicy" => skip.policies,
         "TrustPolicy" => skip.trust,
         // No agent hangs on them: what may be done with a device is a right, whether it is there or not.
-        "Device" | "DeviceBroker" | "DeviceModel" => true,
+        "Device" | "DeviceBroker" | "DeviceModel" => skip.devices,
         _ => false,
     };
     let written = KINDS.iter().filter(|kind| kind.written_by_people);

@@ -4,9 +4,10 @@
 mod mapping;
 mod message;
 mod points;
+mod watchdog;
 mod wire;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use aion_api::{Device, DeviceModel, MqttAvailability, MqttCommand, MqttProperty};
 use internment::ArcIntern;
@@ -24,12 +25,14 @@ pub enum Of {
     Device,
     /// Its DeviceModel.
     Model,
+    /// A policy, which the field names.
+    Policy,
 }
 
-/// Something that is wrong with a device or its model.
+/// Something that is wrong with a device, its model, or what a policy says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Of which of the two.
+    /// Of which of them.
     pub of: Of,
     /// Which field, such as `spec.mqtt.properties[2].state.topic`.
     pub field: String,
@@ -44,6 +47,7 @@ impl fmt::Display for Fault {
         let of = match self.of {
             Of::Device => "Device",
             Of::Model => "DeviceModel",
+            Of::Policy => "policy",
         };
         write!(f, "{of} {}: {}; {}", self.field, self.what, self.remedy)
     }
@@ -116,6 +120,7 @@ pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fau
         description: spec.description.as_deref().map(Into::into),
         labels: device.metadata.labels.clone().unwrap_or_default(),
         parameters: spec.mqtt.parameters.clone(),
+        safe: Arc::default(),
     };
     for name in spec
         .mqtt
@@ -152,6 +157,7 @@ pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fau
         return Err(faults.0);
     }
     compiled.shape = ArcIntern::new(shape);
+    watchdog::watch(&mut compiled, device, model)?;
     Ok(compiled)
 }
 

@@ -261,6 +261,43 @@ impl State {
                 let there = self.moves.forget(device, point);
                 there.ok_or("nothing is remembered of it")
             }),
+            Fact::WatchdogFed {
+                device,
+                leaves,
+                fed,
+                at,
+                ..
+            } => {
+                let there = self.watchdogs.feed(device, *leaves, *fed, *at);
+                there.ok_or("its watchdog is not armed")
+            }
+            Fact::SafePartDone { device, parts, .. } => {
+                let there = self.watchdogs.do_parts(device, *parts);
+                there.ok_or("its watchdog is not armed")
+            }
+            Fact::SafeStateBegun {
+                device,
+                parts,
+                repeatable,
+                at,
+            } => {
+                let there = self.watchdogs.begin(device, *parts, *repeatable, *at);
+                there.ok_or("its watchdog is not armed")
+            }
+            Fact::SafeStateEnded {
+                device,
+                done,
+                unknown,
+                again,
+                ..
+            } => {
+                let there = self.watchdogs.end(device, *done, *unknown, *again);
+                there.ok_or("its safe state was not begun")
+            }
+            Fact::WatchdogStopped { device, .. } => {
+                let there = self.watchdogs.stop(device);
+                there.ok_or("its watchdog is not armed")
+            }
             Fact::CallEnded {
                 call,
                 outcome,

@@ -72,6 +72,9 @@ impl Kernel {
             repeatable: live.repeatable,
             at: self.now,
         };
+        if let Some(aimed) = self.live.calls.get(&id).and_then(|it| it.aim.clone()) {
+            self.feed_watchdog(id, kind, &aimed, step);
+        }
         // Before its start: a journal that ends between them counts what was not done, and not the other way round.
         if let Some(moved) = moved {
             self.remember(moved, step);

@@ -31,7 +31,16 @@ impl Kernel {
             };
             self.record(forgotten, step);
         }
-        self.live.watch.guard(device, guards, &self.state.moves);
+        let generation = |it: &Guarding| match it {
+            Guarding::By { generation, .. } => Some(*generation),
+            Guarding::Unknown | Guarding::Gone => None,
+        };
+        let before = self.live.watch.generation(device);
+        let changed = before.is_some() && before != generation(&guards);
+        self.live
+            .watch
+            .guard(device, guards.clone(), &self.state.moves);
+        self.guard_watchdog(device, &guards, changed, step);
     }
 
     /// The guardrail by which a person must agree, if all of them let the call pass.

@@ -13,6 +13,7 @@ mod admission;
 mod answering;
 mod asking;
 mod dispatch;
+mod failsafe;
 mod guarding;
 mod peers;
 mod questions;

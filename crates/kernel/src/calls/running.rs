@@ -229,6 +229,9 @@ impl Kernel {
             },
             step,
         );
+        if let Some(aimed) = &live.aim {
+            self.did_safe_part(aimed, &outcome, step);
+        }
         let answer = Answer::Outcome {
             outcome: outcome.clone(),
             replayed: false,

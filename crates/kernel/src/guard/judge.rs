@@ -37,25 +37,14 @@ impl Case<'_> {
                 });
             }
         }
-        Ok(asks.and_then(|it| guards.rule(it)).map(|it| it.name.clone()))
+        Ok(asks
+            .and_then(|it| guards.rule(it))
+            .map(|it| it.name.clone()))
     }
 
     fn check(&self, check: &Check<Sight>) -> Result<(), Breach> {
         match check {
-            Check::Minimum(minimum) => match self.wanted()? {
-                value if value < *minimum => Err(Breach::Below {
-                    value,
-                    minimum: *minimum,
-                }),
-                _ => Ok(()),
-            },
-            Check::Maximum(maximum) => match self.wanted()? {
-                value if value > *maximum => Err(Breach::Above {
-                    value,
-                    maximum: *maximum,
-                }),
-                _ => Ok(()),
-            },
+            Check::Minimum(_) | Check::Maximum(_) => check.range(self.wanted()?),
             Check::Change { by, within_ms } => self.change(*by, *within_ms),
             Check::Rate { times, within_ms } => self.rate(*times, *within_ms),
             Check::Hours(hours) => {

@@ -57,6 +57,8 @@ pub struct Aim {
     pub point: Name,
     /// What the property is to be; none of a command, and of what is not a number, boolean or choice.
     pub value: Option<Measure>,
+    /// Which part of the device's safe state it is, if it is one.
+    pub safe: Option<u8>,
     /// Milliseconds since Monday 00:00 in the device's time zone, less than [`WEEK_MS`].
     pub week_ms: u32,
 }

@@ -10,6 +10,7 @@
 //! | `moves` | what was done before, which rules of rate and change count; durable |
 //! | `breach` | why not, in words |
 //! | `senses` | what was heard of the points that rules look at; not durable |
+//! | `watchdog` | devices that are brought into their safe state when no agent moves them; durable |
 //! | `watch` | the guards of all devices; not durable |
 //!
 //! A decision looks at the rules of one point of one device and at nothing else, however many there are of others. No
@@ -26,6 +27,7 @@ mod senses;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod watchdog;
 
 pub use breach::{Breach, Unknown};
 pub use condition::{Clause, Comparison, Condition, MAX_CLAUSES, Term, TooLarge};
@@ -33,9 +35,11 @@ pub use measure::{Aim, Generation, Measure, WEEK_MINUTES, WEEK_MS};
 pub use moves::MAX_MOVES;
 pub use rules::{Check, Guards, Hours, MAX_RULES, MAX_SPAN_MS, Misguided, Point, Rule};
 pub use watch::Guarding;
+pub use watchdog::{MAX_SAFE_PARTS, Parts, SafePart, Watchdog};
 
 pub(crate) use breach::Breached;
 use judge::Case;
 pub(crate) use measure::Aimed;
 pub(crate) use moves::{Move, Moves};
 pub(crate) use watch::Watch;
+pub(crate) use watchdog::Watchdogs;

@@ -132,10 +132,14 @@ impl Moves {
         let of = |id: &MovesId| self.all.get(&id.0);
         let points = |points: &BTreeMap<Name, MovesId>| {
             let points = points.iter();
-            points.filter_map(|(name, id)| Some((name.clone(), of(id)?))).collect()
+            points
+                .filter_map(|(name, id)| Some((name.clone(), of(id)?)))
+                .collect()
         };
         let devices = self.ids.iter();
-        devices.map(|(name, it)| (name.clone(), points(it))).collect()
+        devices
+            .map(|(name, it)| (name.clone(), points(it)))
+            .collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Condition, MAX_MOVES, Measure, Term, WEEK_MINUTES};
+use super::{Breach, Condition, MAX_MOVES, MAX_SAFE_PARTS, Measure, Term, WEEK_MINUTES, Watchdog};
 use crate::name::Name;
 
 /// The most rules of one device.
@@ -108,6 +108,7 @@ pub enum Misguided {
 pub struct Guards {
     rules: Vec<Rule>,
     points: BTreeMap<Name, OfPoint>,
+    watchdog: Option<Watchdog>,
 }
 
 /// What is about one point.
@@ -152,7 +153,51 @@ impl Guards {
                 of.take(number, rule);
             }
         }
-        Ok(Self { rules, points })
+        Ok(Self {
+            rules,
+            points,
+            watchdog: None,
+        })
+    }
+
+    /// With a watchdog.
+    ///
+    /// # Errors
+    /// It has no parts or too many, a part is of a point that the device does not have, or its time is out of bounds.
+    pub fn watched(self, watchdog: Watchdog) -> Result<Self, Misguided> {
+        let own = || Name::from("watchdog");
+        let sound = (1..=MAX_SAFE_PARTS).contains(&watchdog.safe.len())
+            && (1..=MAX_SPAN_MS).contains(&watchdog.after_ms);
+        if !sound {
+            return Err(Misguided::OutOfBounds(own()));
+        }
+        let mut points = watchdog.safe.iter().map(|it| &it.point);
+        if let Some(point) = points.find(|it| !self.points.contains_key(*it)) {
+            return Err(Misguided::NoSuchPoint {
+                rule: own(),
+                point: point.clone(),
+            });
+        }
+        Ok(Self {
+            watchdog: Some(watchdog),
+            ..self
+        })
+    }
+
+    /// When the device is brought into its safe state, where it is.
+    #[must_use]
+    pub fn watchdog(&self) -> Option<&Watchdog> {
+        self.watchdog.as_ref()
+    }
+
+    /// The rule by whose least or most this must not be written, if there is one.
+    #[must_use]
+    pub fn out_of_range(&self, point: &Name, value: Measure) -> Option<(&Rule, Breach)> {
+        let of = self.points.get(point)?;
+        self.of(of).find_map(|(_, rule)| {
+            let breach = rule.checks.iter().find_map(|it| it.range(value).err())?;
+            Some((rule, breach))
+        })
     }
 
     /// The points, by device and name, that somebody has to be told of with [`crate::Event::Sensed`] for these rules of
@@ -202,6 +247,15 @@ impl Guards {
 }
 
 impl<T> Check<T> {
+    /// Whether it lets be written what is so large.
+    pub(super) fn range(&self, value: Measure) -> Result<(), Breach> {
+        match *self {
+            Self::Minimum(minimum) if value < minimum => Err(Breach::Below { value, minimum }),
+            Self::Maximum(maximum) if value > maximum => Err(Breach::Above { value, maximum }),
+            _ => Ok(()),
+        }
+    }
+
     /// The same of other terms.
     pub(super) fn of_terms<U>(&self, term: &mut impl FnMut(&T) -> U) -> Check<U> {
         match self {

@@ -108,7 +108,12 @@ impl Senses {
 
     /// Forgets what was heard of a device.
     pub(super) fn forget_all(&mut self, device: &Name) {
-        for place in self.places.get(device).into_iter().flat_map(BTreeMap::values) {
+        for place in self
+            .places
+            .get(device)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+        {
             if let Some(heard) = self.heard.get_mut(place.at()) {
                 *heard = None;
             }

@@ -46,6 +46,7 @@ impl Model {
                 );
                 Ok(())
             }
+            Effect::SafeState { device, parts } => self.town.dogs.effect(device, *parts, *barrier),
             Effect::StartWorker {
                 turn, incarnation, ..
             } => {

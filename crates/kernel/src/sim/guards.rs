@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    failsafe::{Dog, Dogs, part_of},
     model::{Check, ensure},
     random::Random,
     world::World,
 };
 use crate::{
-    Aim, BodyDigest, CallId, Check as Asks, Clause, Comparison, Condition, Event, Generation,
+    Aim, BodyDigest, CallId, Check as Asks, Clause, Comparison, Condition, Event, Fact, Generation,
     Guarding, Guards, Hours, Kind, MAX_SPAN_MS, Measure, Millis, Name, Point, Rule, Term, WEEK_MS,
 };
 
@@ -34,6 +35,7 @@ struct Fence {
     hours: Option<(u16, u16)>,
     interlock: Option<Interlock>,
     approval: bool,
+    dog: Option<Dog>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,10 @@ impl Fence {
             hours: (random.chance(25) && hours.0 != hours.1).then_some(hours),
             interlock,
             approval: random.chance(30),
+            dog: random.chance(40).then(|| Dog {
+                after_ms: span(random),
+                twice: [random.chance(50), random.chance(50)],
+            }),
         }
     }
 
@@ -150,7 +156,12 @@ impl Fence {
             name: name.into(),
             heard: name == "level",
         });
-        Guards::new(points.to_vec(), rules).map_err(|error| error.to_string())
+        let guards = Guards::new(points.to_vec(), rules);
+        let guards = guards.and_then(|it| match self.dog {
+            Some(dog) => it.watched(dog.compiled()),
+            None => Ok(it),
+        });
+        guards.map_err(|error| error.to_string())
     }
 }
 
@@ -176,6 +187,7 @@ pub(super) struct Town {
     asked: BTreeSet<CallId>,
     /// Old facts are read again, which were judged as they were new.
     reading: bool,
+    pub(super) dogs: Dogs,
 }
 
 impl Town {
@@ -184,6 +196,7 @@ impl Town {
             fences: BTreeMap::new(),
             heard: BTreeMap::new(),
             drives: BTreeMap::new(),
+            dogs: Dogs::default(),
             reading: true,
             ..self
         }
@@ -215,9 +228,20 @@ impl Town {
                 false => self.asked.remove(&call),
             };
         }
+        let part = part_of(point.as_str(), value);
+        self.dogs.called(&device, part, at);
         let drives = self.drives.entry((device, point)).or_default();
         drives.push((at, value, call));
         Ok(self.asked.contains(&call))
+    }
+
+    pub(super) fn dog_fact(&mut self, fact: &Fact) -> Check {
+        let (reading, fences) = (self.reading, &self.fences);
+        let dog = |device: &Name| {
+            let fence = fences.get(device);
+            (!reading).then(|| fence.and_then(|it| it.dog))
+        };
+        self.dogs.fact(fact, dog)
     }
 
     /// Its driver did not write what it was to.
@@ -328,6 +352,7 @@ impl World {
             generation: Generation(generation_of(*digest).into()),
             point: point.into(),
             value: value.map(Measure),
+            safe: part_of(point, value),
             week_ms,
         })
     }
@@ -453,7 +478,8 @@ impl World {
     pub(super) fn a_device_changes(&mut self) -> Check {
         let device = self.random.pick(&DEVICES).unwrap_or("red/lamp");
         let guarded = Name::from(self.random.pick(&DEVICES[..2]).unwrap_or("red/lamp"));
-        match self.random.below(12) {
+        match self.random.below(14) {
+            12 | 13 => self.a_safe_state_ends(false),
             0 if self.random.chance(50) => self.is_guarded_unknown(&guarded),
             0 => self.is_guarded_by(&guarded, None),
             1 | 2 => {
@@ -465,6 +491,15 @@ impl World {
             8 => self.a_point_is_heard(device, "knob"),
             _ => self.a_point_is_heard(device, "level"),
         }
+    }
+
+    /// At rest nothing is left to do for those of which it is known how.
+    pub(super) fn every_device_is_safe(&self) -> Check {
+        for (device, fence) in &self.model.town.fences {
+            let armed = self.kernel.state().watchdogs.get(device).is_some();
+            ensure!(!armed, "{device} is never made safe: {:?}", fence.dog);
+        }
+        Ok(())
     }
 
     pub(super) fn every_device_goes(&mut self) -> Check {

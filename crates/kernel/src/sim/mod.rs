@@ -8,6 +8,7 @@ mod asking;
 mod calling;
 mod chance;
 mod effects;
+mod failsafe;
 mod fairness;
 mod guards;
 mod model;
@@ -87,6 +88,10 @@ impl World {
                 self.a_worker_ends(turn, incarnation)?;
                 continue;
             }
+            if !self.safe.is_empty() {
+                self.a_safe_state_ends(true)?;
+                continue;
+            }
             match self.next_thing() {
                 Some(at) => self.now = self.now.max(at),
                 None => return self.judge(),
@@ -98,10 +103,11 @@ impl World {
 
     /// When the kernel must act next, accounts to be forgotten aside.
     fn next_thing(&self) -> Option<Millis> {
-        self.kernel
-            .live
+        let live = &self.kernel.live;
+        let timed = live
             .timers
-            .first(|timer| !matches!(timer, Timer::Account(_)))
+            .first(|timer| !matches!(timer, Timer::Account(_)));
+        timed.into_iter().chain(live.watchdogs.next()).min()
     }
 
     fn judge(&mut self) -> Check {
@@ -140,6 +146,7 @@ impl World {
         for instance in here {
             self.feed(Event::Remove { instance })?;
         }
+        self.every_device_is_safe()?;
         self.every_device_goes()?;
         while let Some(at) = self.kernel.next_deadline() {
             self.now = self.now.max(at);
@@ -152,6 +159,7 @@ impl World {
                 && state.keys.is_empty()
                 && state.words.is_empty()
                 && state.moves.is_empty()
+                && state.watchdogs.is_empty()
                 && self.kernel.live.watch.kept() == 0,
             "rows are left"
         );
@@ -200,7 +208,7 @@ fn every_check_can_fail() {
 #[test]
 fn histories_reach_every_fact_outcome_and_refusal() {
     let mut met = BTreeSet::new();
-    for seed in 0..400 {
+    for seed in 0..600 {
         let mut world = World::new(seed, Tamper::None, limits());
         let mut lived = || -> Check {
             world.populate()?;

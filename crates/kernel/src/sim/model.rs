@@ -105,6 +105,7 @@ impl Model {
         self.approval_fact(fact)?;
         self.called_fact(fact)?;
         self.paid_fact(fact)?;
+        self.town.dog_fact(fact)?;
         match fact.clone() {
             Fact::ProfileAdded { profile, spec, .. } => {
                 self.profiles.insert(profile, spec);
@@ -285,6 +286,11 @@ impl Model {
             | Fact::ProfileDropped { .. }
             | Fact::DeviceMoved { .. }
             | Fact::MovesForgotten { .. }
+            | Fact::WatchdogFed { .. }
+            | Fact::SafePartDone { .. }
+            | Fact::SafeStateBegun { .. }
+            | Fact::SafeStateEnded { .. }
+            | Fact::WatchdogStopped { .. }
             | Fact::InstanceRetiring { .. } => {}
         }
         Ok(())

@@ -19,6 +19,7 @@ impl World {
         self.journal.truncate(kept);
         self.pending.clear();
         self.drivers.clear();
+        self.safe.clear();
         if power {
             self.workers.clear();
         } else {

@@ -23,6 +23,8 @@ pub(super) enum Tamper {
     ReplyEarly,
     /// Lets a driver start before its intent is durable.
     DriveEarly,
+    /// Makes a device safe before its intent is durable.
+    SafeEarly,
     /// Runs a driver twice.
     DriveTwice,
     /// Opens the gate of an incomplete sandbox.
@@ -46,7 +48,7 @@ pub(super) enum Tamper {
 }
 
 impl Tamper {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::IgnoreGrants,
         Self::AnswerTwice,
         Self::ForgetCaller,
@@ -56,6 +58,7 @@ impl Tamper {
         Self::ForgetIntent,
         Self::ReplyEarly,
         Self::DriveEarly,
+        Self::SafeEarly,
         Self::DriveTwice,
         Self::OpenAnyway,
         Self::ReuseIncarnation,
@@ -129,6 +132,9 @@ impl Tamper {
                 .retain(|fact| !matches!(fact, Fact::CallStarted { .. })),
             Self::ReplyEarly => self.lower(step, |effect| matches!(effect, Effect::Reply { .. })),
             Self::DriveEarly => self.lower(step, |effect| matches!(effect, Effect::Drive { .. })),
+            Self::SafeEarly => {
+                self.lower(step, |effect| matches!(effect, Effect::SafeState { .. }));
+            }
             Self::DriveTwice => {
                 let drive = step
                     .effects

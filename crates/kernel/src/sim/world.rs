@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     Answer, Barrier, CallId, Class, Date, Effect, Event, Fact, Finish, Incarnation, InstanceUid,
-    Kernel, Kind, Limits, Millis, Name, Now, Outcome, Profile, Release, Snapshot, Step, Ticket,
-    TurnId, Usage,
+    Kernel, Kind, Limits, Millis, Name, Now, Outcome, Parts, Profile, Release, Snapshot, Step,
+    Ticket, TurnId, Usage,
 };
 
 /// One history.
@@ -38,6 +38,8 @@ pub(super) struct World {
     started: BTreeMap<InstanceUid, Incarnation>,
     pub(super) drivers: BTreeMap<CallId, Driver>,
     pub(super) driven: BTreeSet<CallId>,
+    /// Devices that are being brought into their safe states.
+    pub(super) safe: BTreeMap<Name, Parts>,
     /// Workers that were to be killed.
     doomed: BTreeSet<(TurnId, Incarnation)>,
     /// How often an effect ran, by instance and key, and how often it was certainly undone.
@@ -90,6 +92,7 @@ impl World {
             started: BTreeMap::new(),
             drivers: BTreeMap::new(),
             driven: BTreeSet::new(),
+            safe: BTreeMap::new(),
             doomed: BTreeSet::new(),
             key_runs: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -278,6 +281,12 @@ impl World {
                     *runs += 1;
                     ensure!(*runs <= *undone + 1, "the effect of key {key:?} ran again");
                 }
+            }
+            Effect::SafeState { device, parts } => {
+                ensure!(
+                    self.safe.insert(device.clone(), parts).is_none(),
+                    "{device} is made safe twice at once"
+                );
             }
             Effect::CancelDriver { call, .. } => {
                 ensure!(

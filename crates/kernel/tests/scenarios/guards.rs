@@ -95,6 +95,7 @@ pub(crate) fn aimed(node: &mut Node, turn: TurnId, point: &str, value: Option<i6
             generation: Generation(1),
             point: point.into(),
             value: value.map(millionths),
+            safe: None,
             week_ms,
         }),
         ..node.plain(turn, Kind::DeviceWrite)

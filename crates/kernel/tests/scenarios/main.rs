@@ -25,3 +25,4 @@ mod recovery;
 mod refusals;
 mod retries;
 mod turns;
+mod watchdogs;

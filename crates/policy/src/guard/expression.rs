@@ -3,9 +3,9 @@
 //! It is parsed by the parser of all of CEL here, so that it means what it means in CEL, and compiled once for each type of
 //! point that it is about: the kernel evaluates no CEL.
 
+use aion_cel::{MAX_DEPTH, Unread};
 use aion_kernel::{Clause, Comparison, Condition, Measure, Term};
 use kube_cel::cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
-use kube_cel::cel::parser::Parser;
 
 use super::Place;
 use super::fault::{Wrong, listed};
@@ -14,8 +14,6 @@ use super::points::{Point, Type};
 
 /// The longest expression, in characters; the schema's bound.
 const MAX_LENGTH: usize = 1_024;
-/// How deep brackets stand in one another. The parser goes down for each before it counts.
-const MAX_BRACKETS: u16 = 8;
 pub(super) const EXAMPLE: &str =
     "write comparisons such as value > 18.0 && devices.window.contact == \"open\"";
 
@@ -25,20 +23,20 @@ pub(super) struct Expression(pub(super) IdedExpr);
 impl Expression {
     pub(super) fn parse(source: &str) -> Result<Self, Wrong> {
         let length = source.chars().count();
-        if length > MAX_LENGTH || is_deep(source) {
-            return Err(Wrong::new(
+        let long = || {
+            Wrong::new(
                 format!(
-                    "it has {length} characters, and {MAX_LENGTH} are the most, or more than {MAX_BRACKETS} brackets in one another"
+                    "it has {length} characters, and {MAX_LENGTH} are the most, or more than {MAX_DEPTH} brackets in one another"
                 ),
                 "split it into several guardrails: each of them must let pass",
-            ));
+            )
+        };
+        if length > MAX_LENGTH {
+            return Err(long());
         }
-        let parser = Parser::new().max_recursion_depth(MAX_BRACKETS);
-        let root = parser.parse(source).map_err(|errors| {
-            let why = errors.errors.first().map(|it| it.msg.as_str());
-            let why = why.and_then(|it| it.lines().next()).unwrap_or_default();
-            let why: String = why.chars().take(200).collect();
-            Wrong::new(format!("it is not CEL: {why}"), EXAMPLE)
+        let root = aion_cel::parse(source).map_err(|unread| match unread {
+            Unread::Deep => long(),
+            Unread::NotCel(why) => Wrong::new(format!("it is not CEL: {why}"), EXAMPLE),
         })?;
         Ok(Self(root))
     }
@@ -53,6 +51,7 @@ impl Expression {
             point,
             place,
             wrong: Vec::new(),
+            of_point: false,
         };
         let clause = reading.clause(&self.0);
         match (clause, reading.wrong.is_empty()) {
@@ -63,22 +62,12 @@ impl Expression {
     }
 }
 
-fn is_deep(source: &str) -> bool {
-    let mut depth = 0_u16;
-    source.chars().any(|char| {
-        match char {
-            '(' | '[' | '{' | '?' => depth = depth.saturating_add(1),
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth > MAX_BRACKETS
-    })
-}
-
 pub(super) struct Reading<'a> {
     pub(super) point: &'a Point<'a>,
     pub(super) place: &'a Place<'a>,
     wrong: Vec<Wrong>,
+    /// What is read compares the point.
+    pub(super) of_point: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -96,13 +85,18 @@ impl<'a> Reading<'a> {
                     of: Type::Boolean,
                     ..
                 } => Some(compare(term, Comparison::Equal, 1)),
-                Operand::Place { of, said, .. } => self.refuse(
-                    format!(
-                        "{said} is {}, and stands where true or false is",
-                        of.as_str()
-                    ),
-                    "compare it with something",
-                ),
+                Operand::Place { of, said, term } => {
+                    self.of_point = is_of_point(&term);
+                    let refused = self.refuse(
+                        format!(
+                            "{said} is {}, and stands where true or false is",
+                            of.as_str()
+                        ),
+                        "compare it with something",
+                    );
+                    self.of_point = false;
+                    refused
+                }
                 Operand::Boolean(_) | Operand::Number(_) | Operand::Text(_) => {
                     self.refuse("a fixed value stands where true or false is", EXAMPLE)
                 }
@@ -151,7 +145,7 @@ impl<'a> Reading<'a> {
             return self.refuse("a comparison has two sides", EXAMPLE);
         };
         let (left, right) = (self.operand(left), self.operand(right));
-        self.comparison(left?, how, right?)
+        self.compared(left?, how, right?)
     }
 
     fn among(&mut self, left: &'a IdedExpr, right: &'a IdedExpr) -> Option<Clause> {
@@ -172,11 +166,27 @@ impl<'a> Reading<'a> {
                     return self.refuse("in is for a list of fixed values", "compare with ==");
                 }
                 let of = self.operand(left)?;
-                self.comparison(of, Comparison::Equal, fixed)
+                self.compared(of, Comparison::Equal, fixed)
             })
             .collect();
         let clauses: Option<Vec<Clause>> = clauses.into_iter().collect();
         clauses.map(Clause::Any)
+    }
+
+    fn compared(
+        &mut self,
+        left: Operand<'a>,
+        how: Comparison,
+        right: Operand<'a>,
+    ) -> Option<Clause> {
+        let is_point = |it: &Operand<'_>| match it {
+            Operand::Place { term, .. } => is_of_point(term),
+            _ => false,
+        };
+        self.of_point = is_point(&left) || is_point(&right);
+        let clause = self.comparison(left, how, right);
+        self.of_point = false;
+        clause
     }
 
     fn comparison(
@@ -270,9 +280,17 @@ impl<'a> Reading<'a> {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Option<T> {
-        self.wrong.push(Wrong::new(problem, remedy));
+        let wrong = Wrong::new(problem, remedy);
+        self.wrong.push(Wrong {
+            of_point: self.of_point,
+            ..wrong
+        });
         None
     }
+}
+
+fn is_of_point(term: &Term) -> bool {
+    matches!(term, Term::Wanted | Term::Current)
 }
 
 /// Both sides, those that are of the same kind taken apart.

@@ -10,6 +10,8 @@ pub(super) const NAMED: usize = 8;
 pub(super) struct Wrong {
     pub(super) problem: String,
     pub(super) remedy: String,
+    /// It is wrong for the point that is looked at, and may be right for another.
+    pub(super) of_point: bool,
 }
 
 impl Wrong {
@@ -17,6 +19,14 @@ impl Wrong {
         Self {
             problem: problem.into(),
             remedy: remedy.into(),
+            of_point: false,
+        }
+    }
+
+    pub(super) fn of_point(self) -> Self {
+        Self {
+            of_point: true,
+            ..self
         }
     }
 }

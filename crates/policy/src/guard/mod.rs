@@ -2,14 +2,16 @@
 //!
 //! | part | what it is for |
 //! |---|---|
+//! | `imposed` | which guardrails policies put upon a device |
 //! | `points` | what can be written or commanded, and of which type |
 //! | `rule` | one guardrail, for the points that it is about |
 //! | `expression`, `operand` | `forbidWhen`: CEL that compares what a device is, and nothing else of CEL |
 //! | `number` | decimals and values as the kernel has them |
 //! | `hours` | hours of days as minutes of the week |
+//! | `watchdog` | the safe state, and when it is brought about |
 //! | `fault` | what is wrong, where, and what to do |
 //!
-//! The model's guardrails and the device's all hold. Whatever is wrong with any of them is said at once, and a device of
+//! The model's guardrails, the device's and those of policies all hold. Whatever is wrong with any of them is said at once, and a device of
 //! which anything is wrong has no guards: the kernel then refuses what would be done to it.
 
 #[cfg(test)]
@@ -17,10 +19,12 @@ mod agreement_tests;
 mod expression;
 mod fault;
 mod hours;
+mod imposed;
 mod number;
 mod operand;
 mod points;
 mod rule;
+mod watchdog;
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,10 +34,12 @@ use aion_api::{DeviceModel, DeviceModelSpec};
 use aion_device::{Fault, Of};
 use aion_kernel::{Guards, Rule};
 
+pub use imposed::Imposed;
 pub use number::measure;
 
 use fault::Faults;
 use points::Points;
+use rule::Fit;
 
 /// The devices of a namespace, as expressions refer to them.
 pub trait Devices {
@@ -55,15 +61,17 @@ impl<M: Borrow<DeviceModelSpec>> Devices for BTreeMap<String, M> {
 }
 
 /// What the kernel is to hold against whatever is done to `device`, which is of `model` and belongs to `tenant`: the
-/// device is `<tenant>/<name>` there, and so are those that its expressions refer to.
+/// device is `<tenant>/<name>` there, and so are those that its expressions refer to. `imposed` are the guardrails of policies for
+/// the devices of `tenant`: those that do not select this one do not count.
 ///
 /// # Errors
-/// All that is wrong with its guardrails and its model's.
+/// All that is wrong with its guardrails, its model's, and those that policies put upon it.
 pub fn guards(
     tenant: &str,
     device: &Device,
     model: &DeviceModel,
     others: &dyn Devices,
+    imposed: &[Imposed<'_>],
 ) -> Result<Guards, Vec<Fault>> {
     let own = device.metadata.name.as_deref().unwrap_or_default();
     let place = Place {
@@ -90,14 +98,30 @@ pub fn guards(
                 "give one of them another name: the model's and the device's hold side by side",
             );
         }
-        rules.extend(rule::lower(guardrail, &points, &place, &mut faults));
+        rules.extend(rule::lower(
+            guardrail,
+            Fit::Owned,
+            &points,
+            &place,
+            &mut faults,
+        ));
+    }
+    for it in imposed.iter().filter(|it| it.selects(device)) {
+        for (field, guardrail) in it.rules() {
+            faults.at(Of::Policy, field);
+            let lowered = rule::lower(guardrail, it.fit(), &points, &place, &mut faults);
+            rules.extend(lowered.into_iter().map(|rule| it.names(rule)));
+        }
     }
     faults.none()?;
     faults.at(Of::Device, "spec.guardrails".to_owned());
-    Guards::new(points.of_kernel(), rules).map_err(|error| {
+    let guards = Guards::new(points.of_kernel(), rules).map_err(|error| {
         faults.add("", error.to_string(), "change or remove it");
         faults.all()
-    })
+    })?;
+    let guards = watchdog::watched(guards, device, model, &mut faults);
+    faults.none()?;
+    Ok(guards)
 }
 
 /// Where an expression stands.

@@ -111,7 +111,7 @@ impl<'a> Reading<'a> {
                 of,
                 said: format!("current (of {})", self.point.name),
             }),
-            (Some(_), false) => self.refuse(
+            (Some(_), false) => self.refuse_of_point(
                 format!(
                     "current is not known: {} can only be written",
                     self.point.name
@@ -123,10 +123,17 @@ impl<'a> Reading<'a> {
     }
 
     fn of_no_command<T>(&mut self, what: &str) -> Option<T> {
-        self.refuse(
+        self.refuse_of_point(
             format!("{} is a command, which has no {what}", self.point.name),
             "name the properties that it is about in points",
         )
+    }
+
+    fn refuse_of_point<T>(&mut self, problem: String, remedy: &str) -> Option<T> {
+        self.of_point = true;
+        let refused = self.refuse(problem, remedy);
+        self.of_point = false;
+        refused
     }
 
     /// `devices.NAME.PROPERTY`, with either name in brackets and quotes.

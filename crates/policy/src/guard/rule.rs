@@ -16,8 +16,18 @@ use super::{Place, hours};
 /// What is wrong, and below which field of the guardrail.
 type Misfit = (&'static str, Wrong);
 
+/// Whether who wrote a guardrail knows the devices that it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// What it names is there, and something fits.
+    Owned,
+    /// It is for devices of any model: a point that one does not have is one of another's.
+    Perhaps,
+}
+
 pub(super) fn lower(
     guardrail: &Guardrail,
+    fit: Fit,
     points: &Points<'_>,
     place: &Place<'_>,
     faults: &mut Faults,
@@ -35,6 +45,7 @@ pub(super) fn lower(
     };
     if guardrail.points.is_empty() {
         let mut closest: Option<Vec<Misfit>> = None;
+        let mut wrong_for_all = Vec::new();
         let mut fits = false;
         for point in points.all() {
             match checks.of(point, place) {
@@ -43,13 +54,18 @@ pub(super) fn lower(
                     take(point, checks);
                 }
                 Err(misfits) => {
+                    let of_none = misfits.iter().filter(|(_, it)| !it.of_point);
+                    wrong_for_all.extend(of_none.cloned());
                     if closest.as_ref().is_none_or(|it| misfits.len() < it.len()) {
                         closest = Some(misfits);
                     }
                 }
             }
         }
-        if !fits {
+        if !fits && fit == Fit::Perhaps {
+            // What it says of other devices is wrong whichever point it is for: then nobody knows what it forbids.
+            report(wrong_for_all, faults);
+        } else if !fits {
             match closest {
                 Some(misfits) => report(misfits, faults),
                 None => faults.add(
@@ -62,6 +78,7 @@ pub(super) fn lower(
     } else {
         for (at, name) in guardrail.points.iter().enumerate() {
             match points.named(name) {
+                Err(_) if fit == Fit::Perhaps => {}
                 Err(wrong) => faults.add(&format!(".points[{at}]"), wrong.problem, wrong.remedy),
                 Ok(point) => match checks.of(&point, place) {
                     Ok(checks) => take(&point, checks),
@@ -211,7 +228,7 @@ impl Checks {
     }
 }
 
-fn within(seconds: i32) -> Option<u64> {
+pub(super) fn within(seconds: i32) -> Option<u64> {
     let ms = u64::try_from(seconds).ok()?.checked_mul(1_000)?;
     (1..=aion_kernel::MAX_SPAN_MS).contains(&ms).then_some(ms)
 }
@@ -222,4 +239,5 @@ fn not_a_number(name: &str, of: Option<Type<'_>>) -> Wrong {
         format!("{name} is {is}, and this is for numbers"),
         "name properties of numbers in points, or remove it",
     )
+    .of_point()
 }

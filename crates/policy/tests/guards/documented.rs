@@ -33,7 +33,7 @@ fn the_example_of_the_documentation_is_lowered() {
     ]});
     let window: DeviceModelSpec = serde_json::from_value(window).unwrap();
     let others = BTreeMap::from([("hall-window".to_owned(), window)]);
-    let guards = guards("home", &device, &model, &others).unwrap();
+    let guards = guards("home", &device, &model, &others, &[]).unwrap();
     let looks_at = guards.looks_at(&"home/hall".into());
     let looks_at: Vec<_> = looks_at
         .iter()

@@ -49,7 +49,7 @@ pub(crate) fn lowered(of_model: &Value, of_device: &Value) -> Result<Guards, Vec
         "spec": {"model": "heater", "mqtt": {"broker": "mosquitto"}, "guardrails": of_device},
     }))
     .unwrap();
-    guards("home", &device, &heater(of_model), &others())
+    guards("home", &device, &heater(of_model), &others(), &[])
 }
 
 /// Of one guardrail of the device's.

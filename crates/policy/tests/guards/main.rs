@@ -5,3 +5,5 @@ mod checks;
 mod documented;
 mod expressions;
 mod heater;
+mod policies;
+mod watchdogs;

@@ -45,6 +45,7 @@ impl Devices {
             generation: Generation::default(),
             point: point.as_str().into(),
             value: None,
+            safe: None,
             week_ms: 0,
         };
         let mut fits = Ok(());
@@ -61,6 +62,7 @@ impl Devices {
                     _ => return Ok(()),
                 };
                 fits = order.map(|order| {
+                    aim.safe = compiled.part_of(&order);
                     lowered.deadline_ms = Some(order.confirm_ms.saturating_add(BESIDE_MS));
                     lowered.repeatable = order.repeatable;
                 });

@@ -145,6 +145,7 @@ impl Devices {
                 left_out: counts.left_out + counts.lost,
                 unread: counts.unread,
             },
+            made_safe: self.0.last_safe.of(&Key::new(namespace, device)),
         })
     }
 }

@@ -53,13 +53,24 @@ impl Devices {
     }
 
     async fn order(&self, entry: &Entry, order: Order) -> Result<DoneResponse, Problem> {
-        let (link, key) = (&entry.link, entry.device.compiled.key());
-        let connection = link.connection()?;
         let Ok(told) = entry.told.try_lock() else {
-            let what = format!("device {} is being told something already", key.name);
+            let name = &entry.device.compiled.key().name;
+            let what = format!("device {name} is being told something already");
             return Err(Problem::new(Code::Overloaded, what).retry_after_ms(AGAIN_MS));
         };
-        if *told == Told::NoMore || !self.0.parts.tenure.holds() {
+        self.send(entry, *told, order).await
+    }
+
+    /// Whoever calls holds what the device is told by.
+    pub(super) async fn send(
+        &self,
+        entry: &Entry,
+        told: Told,
+        order: Order,
+    ) -> Result<DoneResponse, Problem> {
+        let (link, key) = (&entry.link, entry.device.compiled.key());
+        let connection = link.connection()?;
+        if told == Told::NoMore || !self.0.parts.tenure.holds() {
             let what = format!("this node does not serve device {} any more", key.name);
             return Err(Problem::new(Code::Unreachable, what)
                 .remedy("nothing was sent: kubectl get devices -o wide says which node has it"));

@@ -10,6 +10,7 @@ mod answers;
 mod discovery;
 mod doing;
 mod elsewhere;
+mod failsafe;
 mod happening;
 mod link;
 mod sensing;
@@ -35,6 +36,7 @@ use aion_kernel::{Event, Generation, Guarding, Name};
 use aion_resolve::{Key, device::ResolvedDevice};
 use parking_lot::RwLock;
 
+use failsafe::LastSafe;
 use happening::Happenings;
 use link::Link;
 use sensing::Sensing;
@@ -67,6 +69,7 @@ struct Shared {
     standing: Standing,
     happenings: Happenings,
     watching: Watching,
+    last_safe: LastSafe,
     /// How often a device became another.
     generations: AtomicU64,
 }
@@ -147,6 +150,7 @@ impl Devices {
             standing: Standing::default(),
             happenings: Happenings::default(),
             watching: Watching::default(),
+            last_safe: LastSafe::default(),
             generations: AtomicU64::default(),
         }))
     }
@@ -182,6 +186,7 @@ impl Devices {
                     };
                     guarded.push((key.clone(), guards));
                     shared.tell_unknown(&key);
+                    shared.last_safe.forget(&key);
                     let told = shared.remove(&key).unwrap_or_default();
                     stopping.push(Stopping {
                         key: key.clone(),

@@ -9,7 +9,7 @@ use aion_abi::syscall::device::{
 };
 use aion_api::{Device, DeviceBroker, DeviceModel};
 use aion_drivers::{device::FakeBroker, secrets::SecretFolder};
-use aion_kernel::Measure;
+use aion_kernel::{Measure, Parts as SafeParts};
 use aion_resolve::{
     Object, Universe,
     device::{InNamespace, judge_device},
@@ -95,6 +95,7 @@ fn furnished(confirm_seconds: i32, choices: &Json, broker: &Json) -> Vec<Resolve
         "Device",
         "heater",
         json!({"model": "thermostat", "mqtt": {"broker": "b"},
+        "watchdog": {"seconds": 60, "safeState": [{"property": "target", "value": "16"}, {"command": "boost"}]},
         "guardrails": [{"name": "shut", "points": ["target"], "forbidWhen": "devices.window.contact == 'open'"}]}),
     );
     let things = InNamespace {
@@ -104,7 +105,7 @@ fn furnished(confirm_seconds: i32, choices: &Json, broker: &Json) -> Vec<Resolve
     let judged = universe
         .devices
         .values()
-        .map(|it| judge_device(it, &things));
+        .map(|it| judge_device(it, &things, &[]));
     judged
         .map(|it| {
             it.resolved
@@ -281,6 +282,57 @@ async fn what_nobody_confirms_is_unknown_and_what_is_so_already_is_done() {
     let away = devices.write("home", &target(19.0)).await.unwrap_err();
     assert_eq!(away.code, Code::Unreachable);
     assert_eq!(broker.published().len(), 2);
+}
+
+#[tokio::test]
+async fn a_device_is_made_safe_part_by_part_and_what_became_of_each_is_known() {
+    let (devices, broker, _told) = Devices::fake();
+    put(&devices, 1);
+    connected(&devices).await;
+    let parts = |of: &[u8]| {
+        of.iter()
+            .fold(SafeParts::default(), |all, at| all.with(*at))
+    };
+    let (heater, all) = (Name::from("home/heater"), parts(&[0, 1]));
+    broker.say("heater", "16", false);
+    let target = Some(Value::Number(16.0));
+    until("it to be heard", || value_of(&devices, "heater") == target).await;
+    // It reads what it is to be, and does not say that it did the command.
+    let made = devices.make_safe(&heater, all).await;
+    assert_eq!(made, (parts(&[0]), parts(&[1])));
+    let sent: Vec<_> = broker.published().into_iter().map(|it| it.topic).collect();
+    assert_eq!(sent, ["heater/set", "heater/boost"]);
+    let seen = devices.see("home", "heater").unwrap().made_safe.unwrap();
+    assert!(
+        seen.what.starts_with("target 16: done; boost: ") && seen.what.contains("did not say"),
+        "{seen:?}"
+    );
+    // One part alone, and none while the broker is away.
+    assert_eq!(
+        devices.make_safe(&heater, parts(&[0])).await,
+        (parts(&[0]), parts(&[]))
+    );
+    broker.cut();
+    until("the broker to be away", || {
+        value_of(&devices, "heater").is_none()
+    })
+    .await;
+    let nothing = (SafeParts::default(), SafeParts::default());
+    assert_eq!(devices.make_safe(&heater, all).await, nothing);
+    assert_eq!(broker.published().len(), 3);
+    let gone = Name::from("home/nowhere");
+    assert_eq!(devices.make_safe(&gone, all).await, nothing);
+}
+
+#[tokio::test]
+async fn an_order_that_is_a_part_of_the_safe_state_is_known_as_such() {
+    let heater = house(5).into_iter().find(|it| it.key.name == "heater");
+    let compiled = heater.unwrap().compiled;
+    let set = |to: f64| compiled.set("target", &Value::Number(to)).unwrap();
+    assert_eq!(compiled.part_of(&set(16.0)), Some(0));
+    assert_eq!(compiled.part_of(&set(16.5)), None);
+    let boost = compiled.command("boost", &Default::default()).unwrap();
+    assert_eq!(compiled.part_of(&boost), Some(1));
 }
 
 #[tokio::test]

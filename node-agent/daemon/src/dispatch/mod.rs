@@ -29,7 +29,7 @@ use aion_drivers::{
     reserve::Reserve,
     tool::{ToolDriver, Waits},
 };
-use aion_kernel::{Class, Finish, PeerTurn, TurnId, Usage};
+use aion_kernel::{Class, Finish, Name, Parts, PeerTurn, TurnId, Usage};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -100,6 +100,14 @@ impl Driving for Dispatch {
                 () = cancel.cancelled() => ending::stopped(),
             }
         })
+    }
+
+    fn make_safe(
+        self: Arc<Self>,
+        device: Name,
+        parts: Parts,
+    ) -> BoxFuture<'static, (Parts, Parts)> {
+        Box::pin(async move { self.devices.make_safe(&device, parts).await })
     }
 }
 

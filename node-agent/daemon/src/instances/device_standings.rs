@@ -7,6 +7,7 @@ use std::{
 
 use aion_abi::date::UnixMillis;
 use aion_api::{DeviceBrokerSpec, DeviceStatus, condition};
+use aion_policy::Imposed;
 use aion_resolve::{
     Key, Universe,
     device::{InNamespace, JudgedDevice, LiveDevice, device_conditions, judge_device},
@@ -62,6 +63,13 @@ impl DeviceStandings {
                 let by = universe.devices.iter();
                 let by = by.filter(|(_, it)| it.spec.mqtt.broker == key.name);
                 by.map(|(it, _)| it).filter(beside).cloned().collect()
+            }
+            // Agents hang on them, too.
+            "AgentPolicy" | "ClusterAgentPolicy" => {
+                let all = universe.devices.keys();
+                let of = |it: &&Key| key.namespace.is_empty() || it.namespace == key.namespace;
+                self.touched.extend(all.filter(of).cloned());
+                return false;
             }
             _ => return false,
         };
@@ -124,7 +132,8 @@ impl DeviceStandings {
             universe,
             namespace: &key.namespace,
         };
-        let judged = judge_device(device, &things);
+        let imposed = things.imposed();
+        let judged = judge_device(device, &things, &imposed);
         let before = self.rows.get(&key).map(|it| it.judged.looks_at.clone());
         self.looks_at(&key, before.unwrap_or_default(), &judged.looks_at);
         let others = judged
@@ -151,7 +160,9 @@ impl DeviceStandings {
             .get(&Key::new(&key.namespace, &device.spec.mqtt.broker));
         let (labels, uid) = (&device.metadata.labels, &device.metadata.uid);
         let own = (&device.spec, labels, uid);
-        let beside = (model.map(|it| &it.spec), broker.map(|it| &it.spec));
+        let imposed = imposed.iter().filter(|it| it.selects(device));
+        let imposed: Vec<_> = imposed.map(Imposed::what).collect();
+        let beside = (model.map(|it| &it.spec), broker.map(|it| &it.spec), imposed);
         let of = identity::hash(&(own, beside, models)).unwrap_or_default();
         let before = self.rows.get(&key);
         let listens = judged.resolved.is_some();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::problem::Problem;
-use aion_kernel::{CallId, Event, Finish, Millis, Name, PeerTurn, Usage, Word};
+use aion_kernel::{CallId, Event, Finish, Millis, Name, Parts, PeerTurn, Usage, Word};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -79,4 +79,8 @@ pub(crate) struct Driven {
 pub(crate) trait Driving: Send + Sync + 'static {
     /// Carries `job` out. The future is dropped when the kernel gives the call up.
     fn drive(self: Arc<Self>, job: Job) -> BoxFuture<'static, Driven>;
+
+    /// Brings a device into its safe state. Gives what was done of it and what may have been.
+    fn make_safe(self: Arc<Self>, device: Name, parts: Parts)
+    -> BoxFuture<'static, (Parts, Parts)>;
 }

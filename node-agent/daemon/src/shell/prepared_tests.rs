@@ -38,6 +38,14 @@ impl Driving for Nobody {
     fn drive(self: Arc<Self>, _: Job) -> BoxFuture<'static, Driven> {
         Box::pin(pending())
     }
+
+    fn make_safe(
+        self: Arc<Self>,
+        _: aion_kernel::Name,
+        _: aion_kernel::Parts,
+    ) -> BoxFuture<'static, (aion_kernel::Parts, aion_kernel::Parts)> {
+        Box::pin(pending())
+    }
 }
 
 /// An agent that a person is asked about before it asks another.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use aion_abi::{admin::TurnEvent, code::Code, date::UnixMillis, problem::Problem};
 use aion_journal::Lsn;
-use aion_kernel::{Answer, Barrier, CallId, Effect, Finish, Outcome, PeerTurn, Ticket, Usage};
+use aion_kernel::{
+    Answer, Barrier, CallId, Effect, Finish, Name, Outcome, Parts, PeerTurn, Ticket, Usage,
+};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +66,7 @@ impl Shell {
                 peer,
                 ..
             } => self.drive(call, ticket, deadline, peer),
+            Effect::SafeState { device, parts } => self.make_safe(device, parts),
             Effect::CancelDriver { call, .. } => {
                 if let Some(running) = self.running.get(&call) {
                     running.cancel.cancel();
@@ -198,6 +201,21 @@ impl Shell {
             body,
             whole: true,
         })
+    }
+
+    fn make_safe(&mut self, device: Name, parts: Parts) {
+        let handle = self.handle.clone();
+        let driving = Arc::clone(&self.driving);
+        self.drivers.spawn(async move {
+            let work = tokio::spawn(driving.make_safe(device.clone(), parts));
+            // Of a driver that broke nobody knows what it did.
+            let (done, unknown) = work.await.unwrap_or((Parts::default(), parts));
+            handle.tell(aion_kernel::Event::SafeStateEnded {
+                device,
+                done,
+                unknown,
+            });
+        });
     }
 
     fn drive(

@@ -23,6 +23,14 @@ impl Driving for Nobody {
     fn drive(self: Arc<Self>, _: Job) -> BoxFuture<'static, Driven> {
         Box::pin(pending())
     }
+
+    fn make_safe(
+        self: Arc<Self>,
+        _: aion_kernel::Name,
+        _: aion_kernel::Parts,
+    ) -> BoxFuture<'static, (aion_kernel::Parts, aion_kernel::Parts)> {
+        Box::pin(pending())
+    }
 }
 
 struct Unmount<'a>(&'a Path);

@@ -344,4 +344,35 @@ async fn a_device_is_listened_to_while_all_that_it_hangs_on_is_there() {
     assert_eq!(told(), ["?b true", "+heater", "+window"]);
     apply(&folder, &object("DeviceBroker", "b", "{url: 'mqtt://h'}")).unwrap();
     assert_eq!(told(), ["?b false", "+heater", "+window"]);
+    // A policy's guardrails are a device's that it selects.
+    let policy = |devices: &str, rule: &str| {
+        let spec = format!("{{guardrails: [{{devices: {devices}, rules: [{rule}]}}]}}");
+        object("AgentPolicy", "p", &spec)
+    };
+    let rule = "{name: warm, points: [target], maximum: '22'}";
+    apply(&folder, &policy("{models: [heater]}", rule)).unwrap();
+    assert_eq!(told(), ["+heater"]);
+    let message = |kind: usize| {
+        let status = folder.get(&of("Device", "heater")).unwrap();
+        let conditions = &status["status"]["conditions"];
+        conditions[kind]["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(message(2), "these hold: shut, warm of AgentPolicy/p");
+    // It selects none that there is.
+    apply(&folder, &policy("{models: [lamp]}", rule)).unwrap();
+    assert_eq!(told(), ["+heater"]);
+    apply(&folder, &policy("{names: [door]}", rule)).unwrap();
+    assert_eq!(told(), [""; 0]);
+    let absent = "{name: warm, forbidWhen: devices.gate.open}";
+    apply(&folder, &policy("{names: [heater]}", absent)).unwrap();
+    assert_eq!(told(), ["-heater false"]);
+    let why = message(0);
+    assert!(
+        why.starts_with(
+            "AgentPolicy/p: spec.guardrails[0].rules[0].forbidWhen: there is no device gate"
+        ),
+        "{why}"
+    );
+    assert!(folder.delete(&of("AgentPolicy", "p")).unwrap());
+    assert_eq!(told(), ["+heater"]);
 }
