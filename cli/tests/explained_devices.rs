@@ -40,7 +40,9 @@ fn a_file_of_devices_says_what_guards_them() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("house.yaml");
     fs::write(&path, HOUSE).unwrap();
-    let told = ran(command(home.path()).args(["explain", "--offline"]).arg(&path));
+    let told = ran(command(home.path())
+        .args(["explain", "--offline"])
+        .arg(&path));
     assert_eq!(told.status, 0, "{told:?}");
     assert!(
         told.out.contains("Device heater")
@@ -56,7 +58,9 @@ fn what_is_wrong_with_a_device_is_told_before_it_is_applied() {
     let path = home.path().join("house.yaml");
     let rule = "forbidWhen: 'devices.gate.open'";
     fs::write(&path, HOUSE.replace("maximum: '20'", rule)).unwrap();
-    let told = ran(command(home.path()).args(["explain", "--offline"]).arg(&path));
+    let told = ran(command(home.path())
+        .args(["explain", "--offline"])
+        .arg(&path));
     assert_ne!(told.status, 0, "{told:?}");
     let out = told.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
@@ -67,6 +71,11 @@ fn what_is_wrong_with_a_device_is_told_before_it_is_applied() {
     // Models and brokers without a device are read, too.
     let alone = HOUSE.split("---").take(2).collect::<Vec<_>>().join("---");
     fs::write(&path, alone).unwrap();
-    let told = ran(command(home.path()).args(["explain", "--offline"]).arg(&path));
-    assert!(told.status == 0 && told.out.contains("No Device is of these"), "{told:?}");
+    let told = ran(command(home.path())
+        .args(["explain", "--offline"])
+        .arg(&path));
+    assert!(
+        told.status == 0 && told.out.contains("No Device is of these"),
+        "{told:?}"
+    );
 }

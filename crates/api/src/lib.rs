@@ -97,10 +97,10 @@ pub use agent_request::{
     ToolUse,
 };
 pub use cluster_agent_policy::{ClusterAgentPolicy, ClusterAgentPolicySpec, MountGrant};
+pub use device::{Device, DeviceBinding, DeviceMqtt, DeviceSpec, DeviceStatus};
 pub use device_broker::{
     DeviceBroker, DeviceBrokerSpec, Discovery, HomeAssistantDiscovery, MqttVersion,
 };
-pub use device::{Device, DeviceBinding, DeviceMqtt, DeviceSpec, DeviceStatus};
 pub use device_model::{
     Access, Argument, DeviceCommand, DeviceModel, DeviceModelSpec, HistoryUse, Property, ValueType,
 };

@@ -13,7 +13,7 @@ use aion_api::condition::{
     reason,
 };
 use aion_api::{Device, DeviceBinding, DeviceModel, DeviceModelSpec};
-use aion_policy::{Devices, guards};
+use aion_policy::{Devices, Imposed, guards};
 
 use crate::device::{JudgedDevice, device_conditions};
 use crate::universe::{NodeState, NodeView};
@@ -197,9 +197,13 @@ pub fn guarded_apart(guarded: &Judgement, apart: &BTreeMap<String, Option<String
     }
 }
 
-/// The devices of its namespace that guardrails of `device` and its model name, whether they are there or not.
+/// The devices of its namespace that guardrails of `device`, of its model and of policies name, whether they are there or not.
 #[must_use]
-pub fn refers_to(device: &Device, model: &DeviceModel) -> BTreeSet<String> {
+pub fn refers_to(
+    device: &Device,
+    model: &DeviceModel,
+    imposed: &[Imposed<'_>],
+) -> BTreeSet<String> {
     struct Asked(RefCell<BTreeSet<String>>);
     impl Devices for Asked {
         fn model(&self, device: &str) -> Option<&DeviceModelSpec> {
@@ -213,7 +217,7 @@ pub fn refers_to(device: &Device, model: &DeviceModel) -> BTreeSet<String> {
     }
     let asked = Asked(RefCell::default());
     // What is wrong with them is found when they are judged.
-    let _ = guards("", device, model, &asked);
+    let _ = guards("", device, model, &asked, imposed);
     asked.0.into_inner()
 }
 
@@ -372,7 +376,7 @@ mod tests {
             access: aion_api::Access::ReadWrite,
             ..aion_api::Property::default()
         }];
-        let names: Vec<_> = refers_to(&device, &model).into_iter().collect();
+        let names: Vec<_> = refers_to(&device, &model, &[]).into_iter().collect();
         assert_eq!(names, ["door", "lamp", "window"]);
     }
 

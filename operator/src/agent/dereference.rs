@@ -11,7 +11,6 @@ use aion_policy::{Applied, trust};
 use aion_profiles::Profiles;
 use aion_resolve::dereference::{Dereferenced, embedding_endpoint, references};
 use aion_resolve::node_status::{node_view, told_state};
-use aion_resolve::universe::NAMESPACE_NAME;
 use aion_resolve::{Key, NodeState, NodeView, Problem, Setting};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
@@ -43,7 +42,7 @@ pub(super) fn dereference(agent: &Agent, caches: &Caches) -> Dereferenced {
         tools: names.tools,
         pool: names.pool,
     };
-    let namespace_labels = namespace_labels(caches, &namespace);
+    let namespace_labels = caches.namespace_labels(&namespace);
     let cluster_policies = caches.cluster_policies.state();
     let agent_policies = caches
         .agent_policies
@@ -117,15 +116,6 @@ fn unreadable(agent: &Agent, referenced: &Referenced, caches: &Caches) -> Vec<Pr
     ];
     words.extend(judges.into_iter().flatten().map(|(_, words)| words));
     words.into_iter().map(|it| Problem::new("", it)).collect()
-}
-
-fn namespace_labels(caches: &Caches, namespace: &str) -> BTreeMap<String, String> {
-    let object = caches.namespaces.get(&ObjectRef::new(namespace));
-    let mut labels = object
-        .map(|object| object.labels().clone())
-        .unwrap_or_default();
-    labels.insert(NAMESPACE_NAME.to_owned(), namespace.to_owned());
-    labels
 }
 
 /// Every KernelNode, those that cannot be read among them, and every Node that lost its KernelNode: what was placed there may still run.

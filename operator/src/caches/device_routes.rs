@@ -1,7 +1,7 @@
 //! Which devices are to be looked at again when an object changed. What may not enter: what anybody makes of it.
 
 use aion_api::condition::{ACCEPTED, GUARDED, RESOLVED_REFS, find};
-use aion_api::{Device, DeviceBroker, DeviceModel};
+use aion_api::{AgentPolicy, ClusterAgentPolicy, Device, DeviceBroker, DeviceModel};
 use aion_resolve::Key;
 use kube::{Resource, ResourceExt};
 
@@ -47,6 +47,39 @@ pub(super) fn device_broker(changes: &Changes, change: &Change<'_, DeviceBroker>
     if change.is_seen_by(|_| ()) {
         of_devices(changes, change.object, |it| &it.spec.mqtt.broker);
     }
+}
+
+/// Devices of its namespace: its guardrails may be theirs. Agents of it read the rest.
+pub(super) fn agent_policy(changes: &Changes, change: &Change<'_, AgentPolicy>) {
+    super::routes::of_namespace(changes, change);
+    if change.is_seen_by(|it| it.spec.guardrails.clone()) {
+        within(changes, change.object.namespace().as_deref());
+    }
+}
+
+/// All devices, and all agents.
+pub(super) fn cluster_policy(changes: &Changes, change: &Change<'_, ClusterAgentPolicy>) {
+    super::routes::of_all(changes, change);
+    let read = |it: &ClusterAgentPolicy| {
+        (
+            it.spec.guardrails.clone(),
+            it.spec.namespace_selector.clone(),
+        )
+    };
+    if change.is_seen_by(read) {
+        within(changes, None);
+    }
+}
+
+/// All devices of a namespace, or of all.
+pub(super) fn within(changes: &Changes, namespace: Option<&str>) {
+    changes.with_devices(|caches| {
+        let all = caches.devices.state();
+        let of = |it: &&std::sync::Arc<Device>| {
+            namespace.is_none_or(|name| it.namespace().as_deref() == Some(name))
+        };
+        changes.devices(all.iter().filter(of).map(|it| key(it.as_ref())));
+    });
 }
 
 fn of_devices<K: Resource>(changes: &Changes, object: &K, named: fn(&Device) -> &str) {

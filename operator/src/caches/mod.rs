@@ -12,19 +12,21 @@ mod routes;
 mod unreadable;
 mod waiting;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use aion_api::{
     Agent, AgentPolicy, ClusterAgentPolicy, Device, DeviceBroker, DeviceModel, KernelNode,
     MemoryPool, ModelEndpoint, Readable, Tool, TrustPolicy,
 };
+use aion_resolve::universe::NAMESPACE_NAME;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{reflector, watcher};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
@@ -93,8 +95,8 @@ impl Caches {
             pools: watches.all(routes::pool),
             endpoints: watches.all(routes::endpoint),
             tools: watches.all(routes::of_namespace::<Tool>),
-            agent_policies: watches.all(routes::of_namespace::<AgentPolicy>),
-            cluster_policies: watches.all(routes::of_all::<ClusterAgentPolicy>),
+            agent_policies: watches.all(device_routes::agent_policy),
+            cluster_policies: watches.all(device_routes::cluster_policy),
             trust_policies: watches.all(routes::of_all::<TrustPolicy>),
             kernel_nodes: watches.all(routes::kernel_node),
             nodes: watches.kept(nodes, routes::node, machine::lighten),
@@ -111,6 +113,16 @@ impl Caches {
         };
         queues.know(&caches);
         (caches, queues)
+    }
+
+    /// What a namespace is labelled with, its name among it.
+    pub(crate) fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        let object = self.namespaces.get(&ObjectRef::new(namespace));
+        let mut labels = object
+            .map(|object| object.labels().clone())
+            .unwrap_or_default();
+        labels.insert(NAMESPACE_NAME.to_owned(), namespace.to_owned());
+        labels
     }
 
     /// Caches that nothing fills.

@@ -78,6 +78,7 @@ pub(super) fn node(changes: &Changes, change: &Change<'_, Node>) {
 pub(super) fn namespace(changes: &Changes, change: &Change<'_, PartialObjectMeta<Namespace>>) {
     if change.is_seen_by(|namespace| namespace.labels().clone()) {
         changes.namespace(&change.object.name_any());
+        super::device_routes::within(changes, Some(&change.object.name_any()));
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aion_api::{Device, DeviceBroker, DeviceModel, KernelNode};
+use aion_api::{AgentPolicy, ClusterAgentPolicy, Device, DeviceBroker, DeviceModel, KernelNode};
+use aion_policy::Imposed;
 use aion_resolve::device::Things;
 use aion_resolve::node_status::{node_view, told_state};
 use aion_resolve::{Key, NodeState, NodeView};
@@ -17,8 +18,36 @@ pub(super) struct Dereferenced {
     pub(super) key: Key,
     pub(super) device: Device,
     pub(super) things: Found,
+    pub(super) policies: Policies,
     pub(super) nodes: Vec<NodeView>,
     pub(super) caches: Caches,
+}
+
+/// The policies whose guardrails may be a device's.
+pub(super) struct Policies {
+    cluster: Vec<Arc<ClusterAgentPolicy>>,
+    namespaced: Vec<Arc<AgentPolicy>>,
+    labels: BTreeMap<String, String>,
+}
+
+impl Policies {
+    fn of(namespace: &str, caches: &Caches) -> Self {
+        let own = |it: &AgentPolicy| it.namespace().as_deref() == Some(namespace);
+        Self {
+            cluster: caches.cluster_policies.state(),
+            namespaced: caches.agent_policies.state_filter(own),
+            labels: caches.namespace_labels(namespace),
+        }
+    }
+
+    /// What they put upon devices of the namespace.
+    pub(super) fn imposed(&self) -> Vec<Imposed<'_>> {
+        Imposed::of(
+            self.cluster.iter().map(AsRef::as_ref),
+            self.namespaced.iter().map(AsRef::as_ref),
+            &self.labels,
+        )
+    }
 }
 
 /// What was found of its namespace: what it names, and what those name that its guardrails look at.
@@ -57,9 +86,15 @@ pub(super) fn dereference(device: &Device, caches: &Caches) -> Option<Dereferenc
         unreadable.of::<DeviceModel>(&namespace, model),
         unreadable.of::<DeviceBroker>(&namespace, broker),
     ];
-    if held.iter().any(Option::is_some) {
+    // One that cannot be read may be what keeps a device from being moved.
+    let policies = [
+        unreadable.all::<ClusterAgentPolicy>("", |_| true),
+        unreadable.all::<AgentPolicy>(&namespace, |_| true),
+    ];
+    if held.iter().any(Option::is_some) || policies.iter().any(|it| !it.is_empty()) {
         return None;
     }
+    let policies = Policies::of(&namespace, caches);
     let mut things = Found {
         models: BTreeMap::new(),
         broker: named(&caches.device_brokers, &namespace, broker),
@@ -67,7 +102,7 @@ pub(super) fn dereference(device: &Device, caches: &Caches) -> Option<Dereferenc
     };
     let mut names = vec![model.clone()];
     if let Some(model) = named(&caches.device_models, &namespace, model) {
-        let refers = aion_resolve::device_binding::refers_to(device, &model);
+        let refers = aion_resolve::device_binding::refers_to(device, &model, &policies.imposed());
         for other in refers {
             let Some(it) = named(&caches.devices, &namespace, &other) else {
                 continue;
@@ -85,6 +120,7 @@ pub(super) fn dereference(device: &Device, caches: &Caches) -> Option<Dereferenc
         key,
         device: device.clone(),
         things,
+        policies,
         nodes: nodes(caches),
         caches: caches.clone(),
     })

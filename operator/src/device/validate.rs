@@ -17,7 +17,7 @@ pub(super) struct Validated {
 
 /// Judges what was dereferenced.
 pub(super) fn validate(input: Dereferenced) -> Validated {
-    let mut judged = judge_device(&input.device, &input.things);
+    let mut judged = judge_device(&input.device, &input.things, &input.policies.imposed());
     let (key, bindings) = (&input.key, &input.caches.bindings);
     let looked = judged.looks_at.iter().map(|name| {
         let other = Key::new(&key.namespace, name);

@@ -1,13 +1,14 @@
-//! The watches of a node's devices, of models and of brokers, in one task, for one tenure after another.
+//! The watches of a node's devices, and of what they hang on, in one task, for one tenure after another.
 
-use std::{pin::pin, sync::Arc};
+use std::{collections::BTreeMap, pin::pin, sync::Arc};
 
-use aion_api::{Device, DeviceBroker, DeviceModel, Readable};
+use aion_api::{AgentPolicy, ClusterAgentPolicy, Device, DeviceBroker, DeviceModel, Readable};
 use aion_resolve::Key;
 use futures::{Stream, TryStreamExt};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{
-    Api, Resource,
+    Api, Resource, ResourceExt,
+    core::PartialObjectMeta,
     runtime::{
         WatchStreamExt,
         watcher::{self, Event, watcher},
@@ -49,6 +50,9 @@ enum Told {
     Device(Event<Readable<Device>>),
     Model(Event<Readable<DeviceModel>>),
     Broker(Event<Readable<DeviceBroker>>),
+    Policy(Event<Readable<AgentPolicy>>),
+    ClusterPolicy(Event<Readable<ClusterAgentPolicy>>),
+    Namespace(Event<Readable<PartialObjectMeta<Namespace>>>),
 }
 
 /// Lists from now on: what stood before the tenure began counts for nothing.
@@ -58,12 +62,20 @@ async fn serve(shared: &Arc<Shared>, out: &Out) {
     let all = watcher::Config::default;
     let mut models = pin!(events::<DeviceModel>(shared, all()).map_ok(Told::Model));
     let mut brokers = pin!(events::<DeviceBroker>(shared, all()).map_ok(Told::Broker));
+    let mut policies = pin!(events::<AgentPolicy>(shared, all()).map_ok(Told::Policy));
+    let mut cluster_policies =
+        pin!(events::<ClusterAgentPolicy>(shared, all()).map_ok(Told::ClusterPolicy));
+    let mut namespaces =
+        pin!(events::<PartialObjectMeta<Namespace>>(shared, all()).map_ok(Told::Namespace));
     let mut listing = Listing::default();
     loop {
         let told = tokio::select! {
             told = devices.try_next() => told,
             told = models.try_next() => told,
             told = brokers.try_next() => told,
+            told = policies.try_next() => told,
+            told = cluster_policies.try_next() => told,
+            told = namespaces.try_next() => told,
         };
         let told = match told {
             Ok(Some(told)) => told,
@@ -102,7 +114,7 @@ fn events<K>(
     config: watcher::Config,
 ) -> impl Stream<Item = watcher::Result<Event<Readable<K>>>> + use<K>
 where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+    K: Resource<DynamicType = ()>
         + Clone
         + std::fmt::Debug
         + serde::de::DeserializeOwned
@@ -134,6 +146,9 @@ struct Listing {
     devices: Listed,
     models: Listed,
     brokers: Listed,
+    policies: Listed,
+    cluster_policies: Listed,
+    namespaces: Listed,
 }
 
 #[derive(Default)]
@@ -141,6 +156,8 @@ struct Listed {
     named: std::collections::BTreeSet<Key>,
     known: std::collections::BTreeSet<Key>,
     complete: bool,
+    /// Those that never could be read.
+    unread: std::collections::BTreeSet<Key>,
 }
 
 /// One object that is there or gone.
@@ -163,11 +180,19 @@ impl Listed {
                 metadata.name.as_deref().unwrap_or_default(),
             )
         };
-        let read = |it: Readable<K>| match it.0 {
-            Ok(object) => One::There(object),
+        let unread = &mut self.unread;
+        let known = &self.known;
+        let mut read = |it: Readable<K>, key: Key| match it.0 {
+            Ok(object) => {
+                unread.remove(&key);
+                One::There(object)
+            }
             Err(unreadable) => {
                 let why = unreadable.words(&K::kind(&()));
                 tracing::error!(why, "held as unreadable");
+                if !known.contains(&key) {
+                    unread.insert(key);
+                }
                 One::Nothing
             }
         };
@@ -177,24 +202,31 @@ impl Listed {
                 (One::Nothing, Vec::new())
             }
             Event::InitApply(object) => {
-                self.named.insert(key(&object));
-                self.known.insert(key(&object));
-                (read(object), Vec::new())
+                let key = key(&object);
+                let one = read(object, key.clone());
+                self.named.insert(key.clone());
+                self.known.insert(key);
+                (one, Vec::new())
             }
             Event::InitDone => {
                 let named = std::mem::take(&mut self.named);
                 let gone = self.known.difference(&named).cloned().collect();
+                self.unread.retain(|it| named.contains(it));
                 self.known = named;
                 self.complete = true;
                 (One::Nothing, gone)
             }
             Event::Apply(object) => {
-                self.known.insert(key(&object));
-                (read(object), Vec::new())
+                let key = key(&object);
+                let one = read(object, key.clone());
+                self.known.insert(key);
+                (one, Vec::new())
             }
             Event::Delete(object) => {
-                self.known.remove(&key(&object));
-                (One::Gone(key(&object)), Vec::new())
+                let key = key(&object);
+                self.known.remove(&key);
+                self.unread.remove(&key);
+                (One::Gone(key), Vec::new())
             }
         }
     }
@@ -202,7 +234,13 @@ impl Listed {
 
 impl Listing {
     fn is_complete(&self) -> bool {
-        self.devices.complete && self.models.complete && self.brokers.complete
+        let all = [&self.devices, &self.models, &self.brokers, &self.namespaces];
+        // What a policy says that cannot be read may be what keeps a device from being moved.
+        let policies = [&self.policies, &self.cluster_policies];
+        let read = policies
+            .iter()
+            .all(|it| it.complete && it.unread.is_empty());
+        read && all.iter().all(|it| it.complete)
     }
 
     /// Takes in what was told. Gives a device that is to be let go and that nothing leaves for.
@@ -240,6 +278,42 @@ impl Listing {
                     One::Nothing => None,
                 });
                 gone.for_each(|it| world.broker(named(&it), true));
+            }
+            Told::Policy(event) => {
+                let (one, gone) = self.policies.take(event);
+                let gone = gone.into_iter().chain(match one {
+                    One::There(policy) => {
+                        world.policy(policy, false);
+                        None
+                    }
+                    One::Gone(key) => Some(key),
+                    One::Nothing => None,
+                });
+                gone.for_each(|it| world.policy(named(&it), true));
+            }
+            Told::ClusterPolicy(event) => {
+                let (one, gone) = self.cluster_policies.take(event);
+                let gone = gone.into_iter().chain(match one {
+                    One::There(policy) => {
+                        world.cluster_policy(policy, false);
+                        None
+                    }
+                    One::Gone(key) => Some(key),
+                    One::Nothing => None,
+                });
+                gone.for_each(|it| world.cluster_policy(named(&it), true));
+            }
+            Told::Namespace(event) => {
+                let (one, gone) = self.namespaces.take(event);
+                let gone = gone.into_iter().chain(match one {
+                    One::There(it) => {
+                        world.namespace(&it.name_any(), it.metadata.labels.unwrap_or_default());
+                        None
+                    }
+                    One::Gone(key) => Some(key),
+                    One::Nothing => None,
+                });
+                gone.for_each(|it| world.namespace(&it.name, BTreeMap::new()));
             }
         }
         None

@@ -7,12 +7,13 @@ use std::{
 };
 
 use aion_api::{
-    Device, DeviceBinding, DeviceBroker, DeviceModel,
+    AgentPolicy, ClusterAgentPolicy, Device, DeviceBinding, DeviceBroker, DeviceModel,
     condition::{self, ACCEPTED, Condition, RESOLVED_REFS},
 };
+use aion_policy::Imposed;
 use aion_resolve::{
     Key, Universe,
-    device::{LiveDevice, device_conditions},
+    device::{InNamespace, LiveDevice, device_conditions},
     device_binding::{is_of_its_node, refers_to},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -181,6 +182,46 @@ impl World {
         }
     }
 
+    /// A policy's guardrails may be devices' of its namespace.
+    pub(super) fn policy(&mut self, policy: AgentPolicy, gone: bool) {
+        let key = Key::new(&policy.namespace().unwrap_or_default(), &policy.name_any());
+        let all = &mut self.universe.agent_policies;
+        let guards = |it: &AgentPolicy| it.spec.guardrails.clone();
+        let now = (!gone).then(|| guards(&policy));
+        let before = match gone {
+            true => all.remove(&key),
+            false => all.insert(key.clone(), policy),
+        };
+        if before.as_ref().map(guards).unwrap_or_default() != now.unwrap_or_default() {
+            self.touch("AgentPolicy", &key);
+        }
+    }
+
+    pub(super) fn cluster_policy(&mut self, policy: ClusterAgentPolicy, gone: bool) {
+        let key = Key::new("", &policy.name_any());
+        let all = &mut self.universe.cluster_policies;
+        let guards = |it: &ClusterAgentPolicy| {
+            let spec = &it.spec;
+            (spec.guardrails.clone(), spec.namespace_selector.clone())
+        };
+        let now = (!gone).then(|| guards(&policy));
+        let before = match gone {
+            true => all.remove(&key),
+            false => all.insert(key.clone(), policy),
+        };
+        if before.as_ref().map(guards) != now {
+            self.touch("ClusterAgentPolicy", &key);
+        }
+    }
+
+    /// What a namespace is labelled with decides which of the cluster's policies are its.
+    pub(super) fn namespace(&mut self, name: &str, labels: BTreeMap<String, String>) {
+        let before = self.universe.namespaces.insert(name.to_owned(), labels);
+        if before.as_ref() != self.universe.namespaces.get(name) {
+            self.touch("AgentPolicy", &Key::new(name, ""));
+        }
+    }
+
     fn touch(&mut self, kind: &'static str, key: &Key) {
         let object = ObjectKey {
             kind,
@@ -192,18 +233,29 @@ impl World {
 
     /// Names of devices that guardrails look at and that are not known here.
     pub(super) fn missing(&self) -> BTreeSet<Key> {
-        let touched = self.standings.touched().iter();
-        let own = touched.filter_map(|key| Some((key, self.seen.get(key)?)));
-        let named = own.flat_map(|(key, device)| {
+        let mut missing = BTreeSet::new();
+        let mut imposed: Option<(&str, Vec<Imposed<'_>>)> = None;
+        for key in self.standings.touched() {
+            let Some(device) = self.seen.get(key) else {
+                continue;
+            };
             let model = Key::new(&key.namespace, &device.spec.model);
-            let model = self.universe.device_models.get(&model);
-            let names = model.map(|model| refers_to(device, model));
-            let names = names.into_iter().flatten();
-            names.map(|it| Key::new(&key.namespace, &it))
-        });
-        named
-            .filter(|it| !self.universe.devices.contains_key(it))
-            .collect()
+            let Some(model) = self.universe.device_models.get(&model) else {
+                continue;
+            };
+            let here = InNamespace {
+                universe: &self.universe,
+                namespace: &key.namespace,
+            };
+            let (_, imposed) = match imposed.take() {
+                Some(it) if it.0 == key.namespace => imposed.insert(it),
+                _ => imposed.insert((&key.namespace, here.imposed())),
+            };
+            let names = refers_to(device, model, imposed).into_iter();
+            let names = names.map(|it| Key::new(&key.namespace, &it));
+            missing.extend(names.filter(|it| !self.universe.devices.contains_key(it)));
+        }
+        missing
     }
 
     /// Everything there is was told.

@@ -69,6 +69,7 @@ fn told(changes: Vec<DeviceChange>) -> Vec<String> {
         DeviceChange::Gone { key, deleted } => {
             format!("{}{}", if deleted { '!' } else { '-' }, key.name)
         }
+        DeviceChange::Discover { broker, .. } => format!("?{}", broker.name),
     });
     told.collect()
 }
