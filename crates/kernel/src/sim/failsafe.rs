@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    guards::Town,
     model::{Check, ensure},
     world::World,
 };
@@ -153,7 +154,27 @@ impl Dogs {
     }
 }
 
+impl Town {
+    pub(super) fn dog_fact(&mut self, fact: &Fact) -> Check {
+        let (reading, fences) = (self.reading, &self.fences);
+        let dog = |device: &Name| {
+            let fence = fences.get(device);
+            (!reading).then(|| fence.and_then(|it| it.dog))
+        };
+        self.dogs.fact(fact, dog)
+    }
+}
+
 impl World {
+    /// At rest nothing is left to do for those of which it is known how.
+    pub(super) fn every_device_is_safe(&self) -> Check {
+        for (device, fence) in &self.model.town.fences {
+            let armed = self.kernel.state().watchdogs.get(device).is_some();
+            ensure!(!armed, "{device} is never made safe: {:?}", fence.dog);
+        }
+        Ok(())
+    }
+
     /// The shell ends what it does, in one of all ways.
     pub(super) fn a_safe_state_ends(&mut self, well: bool) -> Check {
         let Some((device, parts)) = self.safe.pop_first() else {

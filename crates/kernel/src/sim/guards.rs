@@ -10,7 +10,7 @@ use super::{
     world::World,
 };
 use crate::{
-    Aim, BodyDigest, CallId, Check as Asks, Clause, Comparison, Condition, Event, Fact, Generation,
+    Aim, BodyDigest, CallId, Check as Asks, Clause, Comparison, Condition, Event, Generation,
     Guarding, Guards, Hours, Kind, MAX_SPAN_MS, Measure, Millis, Name, Point, Rule, Term, WEEK_MS,
 };
 
@@ -23,7 +23,7 @@ const TOO_MUCH: u8 = 99;
 
 /// What guards a device, as somebody would say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Fence {
+pub(super) struct Fence {
     minimum: Option<i64>,
     /// Of each device.
     maximum: i64,
@@ -35,7 +35,7 @@ struct Fence {
     hours: Option<(u16, u16)>,
     interlock: Option<Interlock>,
     approval: bool,
-    dog: Option<Dog>,
+    pub(super) dog: Option<Dog>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +174,7 @@ pub(super) struct Town {
     /// What is to guard them.
     wanted: BTreeMap<Name, Fence>,
     /// What the kernel was told since its start.
-    fences: BTreeMap<Name, Fence>,
+    pub(super) fences: BTreeMap<Name, Fence>,
     /// By which description each is guarded, and how many there were.
     generations: BTreeMap<Name, u8>,
     described: u8,
@@ -186,7 +186,7 @@ pub(super) struct Town {
     /// Calls that a guardrail had somebody asked about.
     asked: BTreeSet<CallId>,
     /// Old facts are read again, which were judged as they were new.
-    reading: bool,
+    pub(super) reading: bool,
     pub(super) dogs: Dogs,
 }
 
@@ -233,15 +233,6 @@ impl Town {
         let drives = self.drives.entry((device, point)).or_default();
         drives.push((at, value, call));
         Ok(self.asked.contains(&call))
-    }
-
-    pub(super) fn dog_fact(&mut self, fact: &Fact) -> Check {
-        let (reading, fences) = (self.reading, &self.fences);
-        let dog = |device: &Name| {
-            let fence = fences.get(device);
-            (!reading).then(|| fence.and_then(|it| it.dog))
-        };
-        self.dogs.fact(fact, dog)
     }
 
     /// Its driver did not write what it was to.
@@ -491,15 +482,6 @@ impl World {
             8 => self.a_point_is_heard(device, "knob"),
             _ => self.a_point_is_heard(device, "level"),
         }
-    }
-
-    /// At rest nothing is left to do for those of which it is known how.
-    pub(super) fn every_device_is_safe(&self) -> Check {
-        for (device, fence) in &self.model.town.fences {
-            let armed = self.kernel.state().watchdogs.get(device).is_some();
-            ensure!(!armed, "{device} is never made safe: {:?}", fence.dog);
-        }
-        Ok(())
     }
 
     pub(super) fn every_device_goes(&mut self) -> Check {
