@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_house_is_played_whole_and_at_the_broker_that_is_named() {
-        let fleet = house("default", "mqtt://10.0.0.7:1883").unwrap_or_else(|it| panic!("{it:?}"));
+        let fleet = house("default", "mqtt://10.0.0.7:1883").unwrap();
         let names: Vec<_> = fleet.twins.iter().map(Twin::name).collect();
         assert_eq!(
             names,
@@ -203,7 +203,7 @@ spec:
 "#,
         )
         .unwrap();
-        let fleet = of_model(file.path(), 2, "home", USUAL).unwrap_or_else(|it| panic!("{it:?}"));
+        let fleet = of_model(file.path(), 2, "home", USUAL).unwrap();
         let topics = fleet.twins[1].topics();
         assert_eq!(topics, ["simulated/lamp-2/flash", "simulated/lamp-2/set"]);
         let read = parse_manifests(&fleet.yaml, "made").unwrap();

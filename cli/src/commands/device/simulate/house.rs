@@ -135,8 +135,7 @@ mod tests {
 
     #[test]
     fn the_house_is_furnished_and_gets_warm_once_the_window_is_shut() {
-        let fleet =
-            fleet::house("home", "mqtt://127.0.0.1:1883").unwrap_or_else(|it| panic!("{it:?}"));
+        let fleet = fleet::house("home", "mqtt://127.0.0.1:1883").unwrap();
         let (mut twins, mut chance) = (fleet.twins, Rng::with_seed(7));
         furnish(&mut twins);
         for (device, property, words) in FOUND {

@@ -290,8 +290,7 @@ mod tests {
     use super::{super::fleet, *};
 
     fn played(faults: &str) -> Play {
-        let house =
-            fleet::house("home", "mqtt://127.0.0.1:1883").unwrap_or_else(|it| panic!("{it:?}"));
+        let house = fleet::house("home", "mqtt://127.0.0.1:1883").unwrap();
         Play::new(house.twins, Life::House, faults.parse().unwrap(), 1)
     }
 
