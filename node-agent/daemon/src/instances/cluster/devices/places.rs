@@ -20,10 +20,13 @@ const BOUND: Duration = Duration::from_secs(5);
 /// The most answers that are kept.
 const KEPT: usize = 1024;
 
+/// When somebody answered, and what.
+type Answered = (Instant, Result<Place, String>);
+
 /// See the module.
 pub(super) struct Places {
     client: Client,
-    known: Mutex<BTreeMap<Key, (Instant, Result<Place, String>)>>,
+    known: Mutex<BTreeMap<Key, Answered>>,
 }
 
 impl Places {
