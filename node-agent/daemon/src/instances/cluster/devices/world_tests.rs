@@ -54,8 +54,9 @@ fn world() -> World {
 
 fn furnish(world: &mut World) {
     let model = json!({"metadata": {"namespace": "home", "name": "switch"}, "spec": {
-        "properties": [{"name": "on", "type": "boolean"}],
-        "mqtt": {"properties": [{"name": "on", "state": {"topic": "{{device}}"}}]}}});
+        "properties": [{"name": "on", "type": "boolean", "access": "readWrite"}],
+        "mqtt": {"properties": [{"name": "on", "state": {"topic": "{{device}}"},
+            "set": {"topic": "{{device}}/set"}}]}}});
     let broker = json!({"metadata": {"namespace": "home", "name": "b"}, "spec": {"url": "mqtt://b.test:1883"}});
     world.model(serde_json::from_value(model).unwrap(), false);
     world.broker(serde_json::from_value(broker).unwrap(), false);
@@ -129,6 +130,43 @@ fn after_a_lapse_nothing_is_served_by_what_was_known_before() {
     assert_eq!(all, ["!lock", "!meter", "+lamp"]);
     assert!(world.stopped(&Key::new("home", "lock")).is_some());
     assert_eq!(world.stopped(&Key::new("home", "meter")), None);
+}
+
+#[test]
+fn guardrails_of_policies_are_those_of_devices_here_and_by_labels_of_the_namespace() {
+    let mut world = world();
+    world.device(serving("lamp", 1));
+    assert_eq!(told(world.look(&date())), ["+lamp"]);
+    let rules = json!([{"rules": [{"name": "calm", "rate": {"times": 1, "seconds": 60}}]}]);
+    let own = |name: &str| -> AgentPolicy {
+        let metadata = json!({"namespace": "home", "name": name});
+        serde_json::from_value(json!({"metadata": metadata, "spec": {"guardrails": rules}}))
+            .unwrap()
+    };
+    world.policy(own("calm"), false);
+    assert_eq!(told(world.look(&date())), ["+lamp"]);
+    // The same once more is nothing new.
+    world.policy(own("calm"), false);
+    assert_eq!(told(world.look(&date())), [""; 0]);
+    world.policy(own("calm"), true);
+    assert_eq!(told(world.look(&date())), ["+lamp"]);
+    let of_all: ClusterAgentPolicy = serde_json::from_value(json!({
+        "metadata": {"name": "calm"},
+        "spec": {"guardrails": rules, "namespaceSelector": {"matchLabels": {"strict": "yes"}}},
+    }))
+    .unwrap();
+    world.cluster_policy(of_all, false);
+    assert_eq!(told(world.look(&date())), [""; 0]);
+    let labels = [("strict".to_owned(), "yes".to_owned())];
+    world.namespace("home", labels.into());
+    assert_eq!(told(world.look(&date())), ["+lamp"]);
+    let (judged, _) = world.standings.found(&lamp()).unwrap();
+    assert!(
+        judged
+            .guarded
+            .message
+            .contains("calm of ClusterAgentPolicy/calm")
+    );
 }
 
 #[test]
