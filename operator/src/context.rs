@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aion_backoff::Backoff;
+use aion_resolve::Key;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use parking_lot::{Mutex, MutexGuard};
@@ -74,6 +75,9 @@ impl Context {
         let nodes = &self.caches.kernel_nodes;
         self.heard
             .keep(|node| nodes.get(&ObjectRef::new(node)).is_some());
+        let bindings = &self.caches.bindings;
+        self.fences
+            .keep(|node| bindings.on_node(node, &Key::default()) > 0);
     }
 
     /// How long to wait now that `object` failed once more.
