@@ -61,7 +61,7 @@ impl DeviceIndex {
         self.0.write().put(key, node);
     }
 
-    pub(super) fn gone(&self, key: &Key) {
+    pub(crate) fn gone(&self, key: &Key) {
         let mut tables = self.0.write();
         tables.put(key, None);
         tables.looks_at(key, BTreeSet::new());

@@ -12,6 +12,7 @@ mod update_status;
 mod validate;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aion_api::Device;
 use kube::runtime::controller::Action;
@@ -33,10 +34,14 @@ controller_error! {
     }
 }
 
+/// When a device is looked at again that is held as it is.
+const HELD: Duration = Duration::from_secs(60);
+
 /// Brings one device to one node.
 pub(crate) async fn reconcile(device: Arc<Device>, context: Arc<Context>) -> Result<Action, Error> {
     let Some(prepared) = prepare(&device, &context) else {
-        return Ok(Action::await_change());
+        // What goes away unread is not told.
+        return Ok(Action::requeue(HELD));
     };
     let applied = apply::apply(&context, prepared).await?;
     let again = applied.again;

@@ -57,7 +57,10 @@ pub(super) async fn update(context: &Context, applied: Applied) -> Result<(), Er
     match written {
         Ok(_) => {}
         // There is nobody to tell.
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            bindings.gone(key);
+            return Ok(());
+        }
         Err(error) => {
             // Nobody was given it.
             bindings.put(key, before.node_name);

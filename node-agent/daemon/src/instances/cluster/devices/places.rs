@@ -17,8 +17,9 @@ use crate::devices::Place;
 const COUNTS: Duration = Duration::from_secs(5);
 /// How long an answer is waited for.
 const BOUND: Duration = Duration::from_secs(5);
-/// The most answers that are kept.
+/// The most answers that are kept, in all and of one namespace, so that one that asks for many takes no place of others.
 const KEPT: usize = 1024;
+const KEPT_OF_ONE: usize = 64;
 
 /// When somebody answered, and what.
 type Answered = (Instant, Result<Place, String>);
@@ -45,7 +46,10 @@ impl Places {
             if let Some((_, place)) = known.get(&device) {
                 return place.clone();
             }
-            if known.len() >= KEPT {
+            let first = Key::new(&device.namespace, "");
+            let of_one = known.range(first..).map(|(it, _)| it);
+            let of_one = of_one.take_while(|it| it.namespace == device.namespace);
+            if known.len() >= KEPT || of_one.count() >= KEPT_OF_ONE {
                 return Err("too many devices are looked for at once".to_owned());
             }
             // Whoever asks meanwhile does not ask the API server, too.

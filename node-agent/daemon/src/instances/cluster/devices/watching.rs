@@ -1,11 +1,21 @@
 //! The watches of a node's devices, and of what they hang on, in one task, for one tenure after another.
 
-use std::{collections::BTreeMap, pin::pin, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    sync::Arc,
+};
 
-use aion_api::{AgentPolicy, ClusterAgentPolicy, Device, DeviceBroker, DeviceModel, Readable};
+use aion_api::{
+    AgentPolicy, AgentPolicySpec, ClusterAgentPolicy, ClusterAgentPolicySpec, Device, DeviceBroker,
+    DeviceGuardrails, DeviceModel, Guardrail, Readable,
+};
 use aion_resolve::Key;
 use futures::{Stream, TryStreamExt};
-use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Time};
+use k8s_openapi::{
+    api::core::v1::Namespace,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+};
 use kube::{
     Api, Resource, ResourceExt,
     core::PartialObjectMeta,
@@ -14,10 +24,16 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 
 use super::{Shared, release, world::World};
 use crate::{clock, devices::DeviceChange};
+
+/// When a device that could not be looked for is looked for again.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 type Out = mpsc::UnboundedSender<Vec<DeviceChange>>;
 
@@ -53,6 +69,8 @@ enum Told {
     Policy(Event<Readable<AgentPolicy>>),
     ClusterPolicy(Event<Readable<ClusterAgentPolicy>>),
     Namespace(Event<Readable<PartialObjectMeta<Namespace>>>),
+    /// Nothing new: what could not be looked for is looked for again.
+    Again,
 }
 
 /// Lists from now on: what stood before the tenure began counts for nothing.
@@ -68,8 +86,14 @@ async fn serve(shared: &Arc<Shared>, out: &Out) {
     let mut namespaces =
         pin!(events::<PartialObjectMeta<Namespace>>(shared, all()).map_ok(Told::Namespace));
     let mut listing = Listing::default();
+    let (mut unfound, mut again) = (BTreeSet::new(), Instant::now());
     loop {
         let told = tokio::select! {
+            () = sleep_until(again), if !unfound.is_empty() => {
+                let mut world = shared.world.lock();
+                std::mem::take(&mut unfound).iter().for_each(|it| world.look_again(it));
+                Ok(Some(Told::Again))
+            }
             told = devices.try_next() => told,
             told = models.try_next() => told,
             told = brokers.try_next() => told,
@@ -90,7 +114,7 @@ async fn serve(shared: &Arc<Shared>, out: &Out) {
             let mut world = shared.world.lock();
             let released = listing.take(&mut world, told);
             if listing.is_complete() && !world.is_filled() {
-                world.fill();
+                world.fill(listing.devices.unread.clone());
             }
             (world.is_filled(), released)
         };
@@ -100,7 +124,11 @@ async fn serve(shared: &Arc<Shared>, out: &Out) {
         if !filled {
             continue;
         }
-        find(shared).await;
+        let missed = find(shared).await;
+        if !missed.is_empty() {
+            unfound.extend(missed);
+            again = Instant::now() + AGAIN;
+        }
         let changes = shared.world.lock().look(&Time(clock::second()));
         shared.written.notify_one();
         if !changes.is_empty() && out.send(changes).is_err() {
@@ -126,7 +154,9 @@ where
 }
 
 /// Devices of other nodes that guardrails of this node's look at: what they can say is read once, what they are is not known here.
-async fn find(shared: &Shared) {
+/// Gives those that could not be looked for.
+async fn find(shared: &Shared) -> Vec<Key> {
+    let mut unfound = Vec::new();
     let missing = shared.world.lock().missing();
     for key in missing {
         let devices: Api<Device> = Api::namespaced(shared.client.clone(), &key.namespace);
@@ -135,9 +165,11 @@ async fn find(shared: &Shared) {
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(device = %key, %error, "a device that guardrails look at is not known for now");
+                unfound.push(key);
             }
         }
     }
+    unfound
 }
 
 /// What running lists have named so far, and which kinds were listed once.
@@ -153,17 +185,18 @@ struct Listing {
 
 #[derive(Default)]
 struct Listed {
-    named: std::collections::BTreeSet<Key>,
-    known: std::collections::BTreeSet<Key>,
+    named: BTreeSet<Key>,
+    known: BTreeSet<Key>,
     complete: bool,
-    /// Those that never could be read.
-    unread: std::collections::BTreeSet<Key>,
+    /// Those that cannot be read.
+    unread: BTreeSet<Key>,
 }
 
 /// One object that is there or gone.
 enum One<K> {
     There(K),
     Gone(Key),
+    Unreadable(Key),
     Nothing,
 }
 
@@ -181,7 +214,6 @@ impl Listed {
             )
         };
         let unread = &mut self.unread;
-        let known = &self.known;
         let mut read = |it: Readable<K>, key: Key| match it.0 {
             Ok(object) => {
                 unread.remove(&key);
@@ -190,10 +222,8 @@ impl Listed {
             Err(unreadable) => {
                 let why = unreadable.words(&K::kind(&()));
                 tracing::error!(why, "held as unreadable");
-                if !known.contains(&key) {
-                    unread.insert(key);
-                }
-                One::Nothing
+                unread.insert(key.clone());
+                One::Unreadable(key)
             }
         };
         match event {
@@ -235,24 +265,21 @@ impl Listed {
 impl Listing {
     fn is_complete(&self) -> bool {
         let all = [&self.devices, &self.models, &self.brokers, &self.namespaces];
-        // What a policy says that cannot be read may be what keeps a device from being moved.
         let policies = [&self.policies, &self.cluster_policies];
-        let read = policies
-            .iter()
-            .all(|it| it.complete && it.unread.is_empty());
-        read && all.iter().all(|it| it.complete)
+        all.into_iter().chain(policies).all(|it| it.complete)
     }
 
     /// Takes in what was told. Gives a device that is to be let go and that nothing leaves for.
     fn take(&mut self, world: &mut World, told: Told) -> Option<release::Released> {
         match told {
+            Told::Again => {}
             Told::Device(event) => {
                 let (one, gone) = self.devices.take(event);
                 gone.iter().for_each(|it| world.gone(it));
                 match one {
                     One::There(device) => return world.device(device),
                     One::Gone(key) => world.gone(&key),
-                    One::Nothing => {}
+                    One::Unreadable(_) | One::Nothing => {}
                 }
             }
             Told::Model(event) => {
@@ -263,7 +290,7 @@ impl Listing {
                         None
                     }
                     One::Gone(key) => Some(key),
-                    One::Nothing => None,
+                    One::Unreadable(_) | One::Nothing => None,
                 });
                 gone.for_each(|it| world.model(named(&it), true));
             }
@@ -275,7 +302,7 @@ impl Listing {
                         None
                     }
                     One::Gone(key) => Some(key),
-                    One::Nothing => None,
+                    One::Unreadable(_) | One::Nothing => None,
                 });
                 gone.for_each(|it| world.broker(named(&it), true));
             }
@@ -287,6 +314,19 @@ impl Listing {
                         None
                     }
                     One::Gone(key) => Some(key),
+                    One::Unreadable(key) => {
+                        world.policy(
+                            AgentPolicy {
+                                metadata: closed_name(&key),
+                                spec: AgentPolicySpec {
+                                    guardrails: nothing_passes(),
+                                    ..AgentPolicySpec::default()
+                                },
+                            },
+                            false,
+                        );
+                        None
+                    }
                     One::Nothing => None,
                 });
                 gone.for_each(|it| world.policy(named(&it), true));
@@ -299,6 +339,19 @@ impl Listing {
                         None
                     }
                     One::Gone(key) => Some(key),
+                    One::Unreadable(key) => {
+                        world.cluster_policy(
+                            ClusterAgentPolicy {
+                                metadata: closed_name(&key),
+                                spec: ClusterAgentPolicySpec {
+                                    guardrails: nothing_passes(),
+                                    ..ClusterAgentPolicySpec::default()
+                                },
+                            },
+                            false,
+                        );
+                        None
+                    }
                     One::Nothing => None,
                 });
                 gone.for_each(|it| world.cluster_policy(named(&it), true));
@@ -311,12 +364,34 @@ impl Listing {
                         None
                     }
                     One::Gone(key) => Some(key),
-                    One::Nothing => None,
+                    One::Unreadable(_) | One::Nothing => None,
                 });
                 gone.for_each(|it| world.namespace(&it.name, BTreeMap::new()));
             }
         }
         None
+    }
+}
+
+/// What stands for the guardrails of a policy that cannot be read: nothing is written to the devices that it may be about, and
+/// nothing commanded, since any of it may be what it forbids.
+fn nothing_passes() -> Vec<DeviceGuardrails> {
+    vec![DeviceGuardrails {
+        devices: None,
+        rules: vec![Guardrail {
+            name: "unreadable".to_owned(),
+            forbid_when: Some("true".to_owned()),
+            reason: Some("the policy cannot be read: correct it, or delete it".to_owned()),
+            ..Guardrail::default()
+        }],
+    }]
+}
+
+fn closed_name(key: &Key) -> ObjectMeta {
+    ObjectMeta {
+        namespace: (!key.namespace.is_empty()).then(|| key.namespace.clone()),
+        name: Some(key.name.clone()),
+        ..ObjectMeta::default()
     }
 }
 
@@ -327,4 +402,45 @@ fn named<K: Resource<DynamicType = ()> + Default>(key: &Key) -> K {
     metadata.namespace = Some(key.namespace.clone());
     metadata.name = Some(key.name.clone());
     object
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aion_api::Unreadable;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn under_a_policy_that_cannot_be_read_nothing_passes() {
+        let (mut world, mut listing) = (World::new("here"), Listing::default());
+        let model = json!({"metadata": {"namespace": "home", "name": "switch"}, "spec": {
+            "properties": [{"name": "on", "type": "boolean", "access": "readWrite"}],
+            "mqtt": {"properties": [{"name": "on", "state": {"topic": "s"}, "set": {"topic": "t"}}]}}});
+        let broker = json!({"metadata": {"namespace": "home", "name": "b"}, "spec": {"url": "mqtt://b.test:1883"}});
+        let device = json!({"metadata": {"namespace": "home", "name": "lamp"},
+            "spec": {"model": "switch", "mqtt": {"broker": "b"}},
+            "status": {"nodeName": "here", "binding": "Serve"}});
+        world.model(serde_json::from_value(model).unwrap(), false);
+        world.broker(serde_json::from_value(broker).unwrap(), false);
+        world.device(serde_json::from_value(device).unwrap());
+        world.fill(BTreeSet::new());
+        let mut unread = Unreadable::default();
+        unread.metadata.namespace = Some("home".to_owned());
+        unread.metadata.name = Some("night".to_owned());
+        listing.take(
+            &mut world,
+            Told::Policy(Event::Apply(Readable(Err(unread)))),
+        );
+        let changes = world.look(&Time(clock::second()));
+        let Some(DeviceChange::Put(lamp)) = changes.into_iter().next() else {
+            unreachable!("the lamp is served");
+        };
+        let guards = format!("{:?}", lamp.guards);
+        assert!(
+            guards.contains("unreadable of AgentPolicy/night"),
+            "{guards}"
+        );
+    }
 }

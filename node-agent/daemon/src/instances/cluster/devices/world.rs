@@ -44,7 +44,7 @@ pub(super) struct World {
     standings: DeviceStandings,
     /// Those that are served now.
     served: BTreeSet<Key>,
-    /// Those that were served when the node might no longer, and may be told something still.
+    /// Those that are not served any more, and may be told something still.
     ending: BTreeSet<Key>,
     /// As they were seen, those of this node.
     seen: BTreeMap<Key, Device>,
@@ -52,6 +52,8 @@ pub(super) struct World {
     released: BTreeMap<Key, Released>,
     /// Whether everything there is was told once since the tenure began.
     filled: bool,
+    /// Devices that cannot be read, since everything was told and until it is looked at.
+    unread: Option<BTreeSet<Key>>,
     words: BTreeMap<Key, Word>,
 }
 
@@ -74,6 +76,7 @@ impl World {
             seen: BTreeMap::new(),
             released: BTreeMap::new(),
             filled: false,
+            unread: None,
             words: BTreeMap::new(),
         }
     }
@@ -86,7 +89,7 @@ impl World {
         self.released.clear();
         self.filled = false;
         self.words.values_mut().for_each(|it| it.due = None);
-        self.ending.clone_from(&self.served);
+        self.ending.extend(self.served.iter().cloned());
         let served = self.served.iter().cloned();
         served
             .map(|key| DeviceChange::Gone {
@@ -113,7 +116,9 @@ impl World {
                 version: device.metadata.resource_version.clone(),
             };
             self.gone(&key);
-            let served = self.standings.found(&key).is_some() || self.served.contains(&key);
+            let served = self.standings.found(&key).is_some()
+                || self.served.contains(&key)
+                || self.ending.contains(&key);
             self.released.insert(key, released.clone());
             return (!served).then_some(released);
         }
@@ -258,9 +263,15 @@ impl World {
         missing
     }
 
-    /// Everything there is was told.
-    pub(super) fn fill(&mut self) {
+    /// Everything there is was told, but for devices that cannot be read.
+    pub(super) fn fill(&mut self, unread: BTreeSet<Key>) {
         self.filled = true;
+        self.unread = Some(unread);
+    }
+
+    /// A device that others look at could not be looked for: those are looked at again.
+    pub(super) fn look_again(&mut self, key: &Key) {
+        self.touch("Device", key);
     }
 
     pub(super) fn is_filled(&self) -> bool {
@@ -273,14 +284,18 @@ impl World {
         let mut changes = self.standings.look(&self.universe, now);
         // Nobody decides yet which node is told of devices that nobody has.
         changes.retain(|it| !matches!(it, DeviceChange::Discover { .. }));
-        let kept = |key: &Key| self.seen.contains_key(key);
-        let lost: Vec<Key> = self.served.iter().filter(|it| !kept(it)).cloned().collect();
-        for key in lost {
-            let told = changes
-                .iter()
-                .any(|it| matches!(it, DeviceChange::Gone { key: gone, .. } if *gone == key));
-            if !told {
-                changes.push(DeviceChange::Gone { key, deleted: true });
+        // With the first that is told all at once, what was served before and is not told of is this node's no longer.
+        if let Some(unread) = self.unread.take() {
+            let kept = |key: &Key| self.seen.contains_key(key);
+            let lost: Vec<Key> = self.served.iter().filter(|it| !kept(it)).cloned().collect();
+            for key in lost {
+                let told = changes
+                    .iter()
+                    .any(|it| matches!(it, DeviceChange::Gone { key: gone, .. } if *gone == key));
+                if !told {
+                    let deleted = !unread.contains(&key);
+                    changes.push(DeviceChange::Gone { key, deleted });
+                }
             }
         }
         let mut looked = Vec::new();
@@ -292,6 +307,7 @@ impl World {
                 }
                 DeviceChange::Gone { key, .. } => {
                     self.served.remove(key);
+                    self.ending.insert(key.clone());
                     looked.push(key.clone());
                 }
                 DeviceChange::Discover { .. } => {}
@@ -317,7 +333,7 @@ impl World {
         self.released.get(key).filter(|_| !served).cloned()
     }
 
-    /// Whether all has ended that was served when the node might no longer.
+    /// Whether all has ended that is not served any more.
     pub(super) fn has_ended(&self) -> bool {
         self.ending.is_empty()
     }

@@ -60,7 +60,7 @@ fn furnish(world: &mut World) {
     let broker = json!({"metadata": {"namespace": "home", "name": "b"}, "spec": {"url": "mqtt://b.test:1883"}});
     world.model(serde_json::from_value(model).unwrap(), false);
     world.broker(serde_json::from_value(broker).unwrap(), false);
-    world.fill();
+    world.fill(BTreeSet::new());
 }
 
 /// `+lamp` for one that is served from now on, `-lamp` for one that is not, `!lamp` for one that is gone for good.
@@ -97,15 +97,42 @@ fn a_device_that_is_to_be_let_go_is_said_to_be_only_when_nothing_leaves_for_it()
         "it is served still"
     );
     assert_eq!(told(world.look(&date())), ["!lamp"]);
+    // Whatever else is said of it meanwhile, an order may still be on its way.
+    assert_eq!(world.device(releasing("lamp", 3)), None);
     let released = world.stopped(&lamp()).unwrap();
-    assert_eq!(released.version.as_deref(), Some("2"));
+    assert_eq!(released.version.as_deref(), Some("3"));
     assert!(world.is_released(&released));
     // The operator thought better of it: what was released holds no more.
-    world.device(serving("lamp", 3));
+    world.device(serving("lamp", 4));
     assert!(!world.is_released(&released));
     assert_eq!(told(world.look(&date())), ["+lamp"]);
     // One that was never served here is let go at once.
     assert!(world.device(releasing("lock", 4)).is_some());
+}
+
+#[test]
+fn what_stops_as_the_node_may_not_serve_any_more_is_waited_for() {
+    let mut world = world();
+    world.device(serving("lamp", 1));
+    world.look(&date());
+    world.device(releasing("lamp", 2));
+    assert_eq!(told(world.look(&date())), ["!lamp"]);
+    world.lapse();
+    assert!(!world.has_ended());
+    furnish(&mut world);
+    assert_eq!(world.device(releasing("lamp", 2)), None);
+    assert!(world.stopped(&lamp()).is_some() && world.has_ended());
+}
+
+#[test]
+fn a_device_that_cannot_be_read_is_not_known_to_be_gone() {
+    let mut world = world();
+    world.device(serving("lamp", 1));
+    world.look(&date());
+    world.lapse();
+    furnish(&mut world);
+    world.fill([lamp()].into());
+    assert_eq!(told(world.look(&date())), ["-lamp"]);
 }
 
 #[test]
