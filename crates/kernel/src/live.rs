@@ -84,6 +84,8 @@ pub(crate) struct LiveCall {
     pub(crate) peer: Option<Peer>,
     /// See [`crate::Call::aim`].
     pub(crate) aim: Option<Aimed>,
+    /// When it started, of one that moves a device.
+    pub(crate) moves_since: Option<Millis>,
     /// The turn that it is about, since it started.
     pub(crate) waits_for: Option<TurnId>,
     /// The first is the one a stream goes to; others joined by the same key.

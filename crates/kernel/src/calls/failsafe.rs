@@ -4,7 +4,7 @@ use crate::{
     effect::{Barrier, Effect, Step},
     fact::Fact,
     guard::{Aimed, Guarding, Parts, Watchdog},
-    ids::CallId,
+    ids::{CallId, Millis},
     kernel::Kernel,
     name::Name,
     outcome::Outcome,
@@ -30,6 +30,9 @@ impl Kernel {
         };
         let leaves = (!aim.safe.is_some_and(|it| all.has(it))).then_some(all);
         let armed = self.state.watchdogs.get(&aim.device).is_some();
+        if let Some(live) = self.live.calls.get_mut(&call) {
+            live.moves_since = Some(self.now);
+        }
         if !kind.moves_a_device() || (leaves.is_none() && !armed) {
             return;
         }
@@ -44,13 +47,21 @@ impl Kernel {
         self.arm_watchdog(&aimed.aim.device);
     }
 
-    /// A call that does a part of a safe state ended.
-    pub(super) fn did_safe_part(&mut self, aimed: &Aimed, outcome: &Outcome, step: &mut Step) {
+    /// A call that does a part of a safe state ended. It counts where nothing led out of it since the call began, as far as is
+    /// known: what was told later may reach the device later.
+    pub(super) fn did_safe_part(
+        &mut self,
+        aimed: &Aimed,
+        since: Option<Millis>,
+        outcome: &Outcome,
+        step: &mut Step,
+    ) {
         let aim = &aimed.aim;
         let Some(part) = aim.safe.filter(|_| matches!(outcome, Outcome::Ok { .. })) else {
             return;
         };
-        if self.state.watchdogs.get(&aim.device).is_none() {
+        let armed = self.state.watchdogs.get(&aim.device);
+        if !armed.is_some_and(|it| since.is_some_and(|since| it.moved() <= since)) {
             return;
         }
         let done = Fact::SafePartDone {

@@ -3,7 +3,7 @@
 use crate::{
     effect::Step,
     fact::Fact,
-    guard::{Aimed, Breach, Breached, Guarding},
+    guard::{Aimed, Breach, Breached, Guarding, Guards},
     ids::CallId,
     kernel::Kernel,
     live::LiveCall,
@@ -31,12 +31,14 @@ impl Kernel {
             };
             self.record(forgotten, step);
         }
-        let generation = |it: &Guarding| match it {
-            Guarding::By { generation, .. } => Some(*generation),
+        let watchdog = match &guards {
+            Guarding::By { guards, .. } => guards.watchdog(),
             Guarding::Unknown | Guarding::Gone => None,
         };
-        let before = self.live.watch.generation(device);
-        let changed = before.is_some() && before != generation(&guards);
+        // Another rule or zone is no reason to do anew what was done.
+        let before = self.live.watch.guards(device).and_then(Guards::watchdog);
+        let before = before.zip(watchdog);
+        let changed = before.is_some_and(|(before, now)| !before.is_as_safe_as(now));
         self.live
             .watch
             .guard(device, guards.clone(), &self.state.moves);

@@ -24,6 +24,8 @@ pub struct Watchdog {
     pub after_ms: u64,
     /// What is done then, in this order; 1 to [`MAX_SAFE_PARTS`].
     pub safe: Vec<SafePart>,
+    /// The safe state in full, its arguments and texts among it, so that another one is told apart.
+    pub what: Name,
 }
 
 /// A part of a safe state.
@@ -42,6 +44,11 @@ impl Watchdog {
     #[must_use]
     pub fn all(&self) -> Parts {
         self.those(|_| true)
+    }
+
+    /// Whether it has the same safe state.
+    pub(crate) fn is_as_safe_as(&self, other: &Self) -> bool {
+        (&self.safe, &self.what) == (&other.safe, &other.what)
     }
 
     pub(crate) fn repeatable(&self) -> Parts {
@@ -126,6 +133,11 @@ impl Armed {
 
     pub(crate) fn doing(&self) -> Option<Doing> {
         self.doing
+    }
+
+    /// When an agent last led it out of its safe state.
+    pub(crate) fn moved(&self) -> Millis {
+        self.moved
     }
 
     pub(crate) fn fed(&self) -> Millis {

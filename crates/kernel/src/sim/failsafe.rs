@@ -32,6 +32,7 @@ impl Dog {
                 part("level", Some(SAFE_LEVEL), self.twice[0]),
                 part("ring", None, self.twice[1]),
             ],
+            what: "".into(),
         }
     }
 }

@@ -20,6 +20,7 @@ fn watched(node: &mut Node, repeatable: bool, rules: Vec<Rule>, generation: u64)
     let watchdog = Watchdog {
         after_ms: AFTER_MS,
         safe: vec![part("target", Some(5)), part("purge", None)],
+        what: "".into(),
     };
     let guards = guards(rules).unwrap().watched(watchdog).unwrap();
     node.feed(Event::Guard {
@@ -235,4 +236,29 @@ fn a_device_that_is_gone_or_watched_no_more_is_left_alone() {
         made_safe(&watched(&mut node, false, Vec::new(), 1)),
         [parts(&[0, 1])]
     );
+}
+
+#[test]
+fn a_part_that_is_done_late_leaves_a_device_watched_that_was_moved_meanwhile() {
+    let (mut node, turn) = ready();
+    let step = write(&mut node, turn, 20);
+    node.finish(begun(&step));
+    let part = write(&mut node, turn, 5);
+    node.wait(1);
+    let moved = write(&mut node, turn, 20);
+    let late = node.finish(begun(&part));
+    assert!(!facts(&late).contains(&"safe-part-done"), "{late:?}");
+    node.finish(begun(&moved));
+    assert_eq!(made_safe(&node.wait(AFTER_MS)), [parts(&[0, 1])]);
+}
+
+#[test]
+fn another_guardrail_is_no_reason_to_do_a_part_again() {
+    let (mut node, turn) = ready();
+    let step = write(&mut node, turn, 20);
+    node.finish(begun(&step));
+    assert_eq!(made_safe(&node.wait(AFTER_MS)), [parts(&[0, 1])]);
+    ended(&mut node, &[0], &[]);
+    assert_eq!(made_safe(&watched(&mut node, false, Vec::new(), 9)), []);
+    assert_eq!(made_safe(&node.wait(10 * AFTER_MS)), [parts(&[1])]);
 }

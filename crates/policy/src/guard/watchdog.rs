@@ -72,9 +72,13 @@ pub(super) fn watched(
             repeatable: retry == Some(Retry::Safe),
         });
     }
-    let watched = guards
-        .clone()
-        .watched(aion_kernel::Watchdog { after_ms, safe });
+    let what = format!("{:?}", watchdog.safe_state).as_str().into();
+    let watched = aion_kernel::Watchdog {
+        after_ms,
+        safe,
+        what,
+    };
+    let watched = guards.clone().watched(watched);
     watched.unwrap_or_else(|error| {
         faults.add("", error.to_string(), "correct it");
         guards

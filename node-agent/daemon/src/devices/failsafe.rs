@@ -1,7 +1,7 @@
 //! Safe states: what devices are told by the node itself, as the kernel says. Each part leaves once for each time that it is
 //! asked for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aion_abi::{code::Code, device::MadeSafe, problem::Problem, syscall::device::DoneResponse};
 use aion_device::SafeStep;
@@ -46,6 +46,11 @@ impl Devices {
         for (at, step) in (0_u8..).zip(compiled.safe_state()) {
             if !parts.has(at) {
                 continue;
+            }
+            // What was taken away meanwhile is told nothing more.
+            let here = self.entry(&key.namespace, &key.name);
+            if !here.is_ok_and(|it| Arc::ptr_eq(&it.told, &entry.told)) {
+                break;
             }
             let said = self.do_part(&entry, *held, step).await;
             match &said {
