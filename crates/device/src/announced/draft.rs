@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aion_api::{Device, DeviceModel, DeviceModelSpec, DeviceMqtt, DeviceSpec, MqttAvailability};
-use sha2::{Digest, Sha256};
 
 use super::{
     Announcements, Unmapped,
-    entity::{self, Entity, Of},
+    entity::{self, Entity},
     naming,
     parts::brief,
 };
@@ -19,6 +18,8 @@ const MAX_PROPERTIES: usize = 64;
 const MAX_COMMANDS: usize = 32;
 /// As much as is said of what could not be mapped.
 const MAX_UNMAPPED: usize = 64;
+/// As much as is held of that before it is sorted: each says the topic of its announcement.
+const MAX_HELD: usize = 4 * MAX_UNMAPPED;
 const MAX_WHY: usize = 300;
 
 /// A device as it is announced, without a name that is its own.
@@ -43,7 +44,7 @@ pub fn drafts(broker: &str, announcements: &Announcements) -> Vec<Draft> {
     for (topic, name, payload) in announcements.iter() {
         for entity in entity::entities(&topic, name, payload) {
             groups
-                .entry(identity(&entity.device))
+                .entry(entity.device.identity.clone())
                 .or_default()
                 .push(entity);
         }
@@ -54,24 +55,14 @@ pub fn drafts(broker: &str, announcements: &Announcements) -> Vec<Draft> {
         .collect()
 }
 
-/// 128 bits of a digest: whoever wants to be taken for another device has to say its very identifiers.
-fn identity(of: &Of) -> String {
-    let mut digest = Sha256::new();
-    digest.update(b"homeassistant");
-    for it in &of.identifiers {
-        digest.update((it.len() as u64).to_be_bytes());
-        digest.update(it);
-    }
-    digest.finalize()[..16]
-        .iter()
-        .map(|it| format!("{it:02x}"))
-        .collect()
-}
-
 fn draft(broker: &str, identity: String, mut all: Vec<Entity>) -> Draft {
     let mut unmapped = Vec::new();
+    let mut more = 0;
     for it in &mut all {
-        let left = std::mem::take(&mut it.parts.unmapped).into_iter();
+        let left = std::mem::take(&mut it.parts.unmapped);
+        let room = MAX_HELD - unmapped.len().min(MAX_HELD);
+        more += it.parts.more + left.len().saturating_sub(room);
+        let left = left.into_iter().take(room);
         unmapped.extend(left.map(|(field, why)| say(it, &field, &why)));
     }
     let named: BTreeSet<&str> = all
@@ -122,9 +113,9 @@ fn draft(broker: &str, identity: String, mut all: Vec<Entity>) -> Draft {
     }
     unmapped.sort();
     unmapped.dedup();
-    if unmapped.len() > MAX_UNMAPPED {
-        let more = unmapped.len() - MAX_UNMAPPED;
-        unmapped.truncate(MAX_UNMAPPED);
+    more += unmapped.len().saturating_sub(MAX_UNMAPPED);
+    unmapped.truncate(MAX_UNMAPPED);
+    if more > 0 && !unmapped.is_empty() {
         let first = unmapped[0].topic.clone();
         unmapped.push(Unmapped {
             topic: first,

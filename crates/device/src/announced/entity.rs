@@ -2,6 +2,7 @@
 
 use aion_api::{Delivery, MqttAvailability};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::{
     availability, component,
@@ -33,8 +34,9 @@ pub(super) struct Entity {
 /// The device that something is of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Of {
-    /// What it is told from others by.
-    pub(super) identifiers: Vec<String>,
+    /// What it is told from others by: 128 bits of a digest of its identifiers, of which there may be thousands. Whoever wants to be
+    /// taken for another device has to say its very identifiers.
+    pub(super) identity: String,
     pub(super) name: Option<String>,
     /// Its maker and what they call it.
     pub(super) make: Option<String>,
@@ -55,7 +57,8 @@ pub(super) fn entities(topic: &Topic<'_>, name: &str, payload: &[u8]) -> Vec<Ent
     let base = map.get("~").cloned();
     let mut fields = Fields::of(map);
     if topic.component != "device" {
-        return vec![entity(topic, name, topic.object, topic.component, fields)];
+        let of = (topic.object, topic.component);
+        return vec![entity(topic, name, of, fields, None)];
     }
     let Some(Value::Object(components)) = fields.take("components") else {
         return unread(
@@ -63,7 +66,12 @@ pub(super) fn entities(topic: &Topic<'_>, name: &str, payload: &[u8]) -> Vec<Ent
             "the device announces no components".to_owned(),
         );
     };
-    let shared = fields.map().clone();
+    let shared = fields.map();
+    // Read once: a copy for each component would be as much again.
+    let device = match shared.get("device") {
+        Some(Value::Object(map)) => Some(of(map, name)),
+        _ => None,
+    };
     let mut all = Vec::new();
     for (object, component) in components.into_iter().take(MAX_COMPONENTS) {
         let Value::Object(mut map) = component else {
@@ -78,7 +86,8 @@ pub(super) fn entities(topic: &Topic<'_>, name: &str, payload: &[u8]) -> Vec<Ent
             continue;
         }
         let platform = own.word("platform").unwrap_or_default();
-        all.push(entity(topic, name, &object, &platform, own.under(&shared)));
+        let of = (object.as_str(), platform.as_str());
+        all.push(entity(topic, name, of, own.under(shared), device.as_ref()));
     }
     match all.is_empty() {
         true => unread(
@@ -99,7 +108,7 @@ impl Entity {
             parts: Parts::default(),
             availability: None,
             device: Of {
-                identifiers: vec![name.to_owned()],
+                identity: identity(&[name.to_owned()]),
                 ..Of::default()
             },
         }
@@ -109,16 +118,17 @@ impl Entity {
 fn entity(
     topic: &Topic<'_>,
     name: &str,
-    object: &str,
-    component: &str,
+    (object, component): (&str, &str),
     mut fields: Fields,
+    device: Option<&Of>,
 ) -> Entity {
     let mut entity = Entity::none(topic, name);
     entity.object = brief(object, 64);
     entity.is_one = component::is_one(component);
     let called = fields.word("name").map(|it| brief(&it, 128));
-    match fields.map().get("device") {
-        Some(Value::Object(map)) => entity.device = of(map, name),
+    match (fields.map().get("device"), device) {
+        (Some(Value::Object(map)), _) => entity.device = of(map, name),
+        (None, Some(device)) => entity.device = device.clone(),
         // It is all of its device.
         _ => entity.device.name = called.clone(),
     }
@@ -147,7 +157,11 @@ fn entity(
         Err(why) => parts.unmapped("platform", why),
         Ok(()) => {
             for field in fields.left() {
-                parts.unmapped(&field, "nothing is made of it");
+                let why = match field.as_str() {
+                    "~" => "a base topic is no longer than 512 bytes",
+                    _ => "nothing is made of it",
+                };
+                parts.unmapped(&field, why);
             }
         }
     }
@@ -185,10 +199,24 @@ fn of(map: &Map<String, Value>, topic: &str) -> Of {
         .flatten();
     let make = make.map(|it| brief(&it, 100)).collect::<Vec<_>>().join(" ");
     Of {
-        identifiers,
+        identity: identity(&identifiers),
         name: field("name").map(|it| brief(&it, 128)),
         make: Some(make).filter(|it| !it.is_empty()),
     }
+}
+
+/// See [`Of::identity`].
+fn identity(identifiers: &[String]) -> String {
+    let mut digest = Sha256::new();
+    digest.update(b"homeassistant");
+    for it in identifiers {
+        digest.update((it.len() as u64).to_be_bytes());
+        digest.update(it);
+    }
+    digest.finalize()[..16]
+        .iter()
+        .map(|it| format!("{it:02x}"))
+        .collect()
 }
 
 /// What a component is called beside its device; nothing where it is called the same.

@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::abbreviations::{long, long_of_device};
+use super::{
+    abbreviations::{long, long_of_device},
+    parts::{MAX_CHOICES, MAX_TOPIC},
+};
 
 /// What says nothing about messages.
 const BESIDE: [&str; 22] = [
@@ -54,7 +57,12 @@ impl Fields {
         if let Some(Value::Object(device)) = map.get_mut("device") {
             *device = lengthened(std::mem::take(device), long_of_device);
         }
-        let base = map.remove("~");
+        // One that no topic can begin with stays, and is named: it would be copied into every topic.
+        let fits = |it: &Value| it.as_str().is_none_or(|it| it.len() <= MAX_TOPIC);
+        let base = match map.get("~").is_some_and(fits) {
+            true => map.remove("~"),
+            false => None,
+        };
         if let Some(base) = base.as_ref().and_then(Value::as_str) {
             based(&mut map, base);
             let lists = map.get_mut("availability");
@@ -86,7 +94,6 @@ impl Fields {
                 || [
                     "payload_available",
                     "payload_not_available",
-                    "device",
                     "origin",
                     "qos",
                     "encoding",
@@ -141,7 +148,7 @@ impl Fields {
         }
     }
 
-    /// Texts, each once; `None` where there is no list.
+    /// Texts, each once, and no more than one beyond as many as a property has choices; `None` where there is no list.
     pub(super) fn list(&mut self, field: &str) -> Option<Vec<String>> {
         let Value::Array(all) = self.take(field)? else {
             return None;
@@ -150,6 +157,9 @@ impl Fields {
         for it in all.iter().filter_map(scalar) {
             if !list.contains(&it) {
                 list.push(it);
+            }
+            if list.len() > MAX_CHOICES {
+                break;
             }
         }
         Some(list)

@@ -25,4 +25,6 @@ pub use proposal::{IDENTITY, Proposal, Taken, named};
 pub use topic::filters;
 
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
 mod tests;

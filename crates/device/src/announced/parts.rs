@@ -10,11 +10,13 @@ use super::{fields::Fields, template};
 use crate::topic;
 
 /// As many bytes as a resource takes of each.
-const MAX_TOPIC: usize = 512;
+pub(super) const MAX_TOPIC: usize = 512;
 const MAX_POINTER: usize = 256;
 const MAX_WORD: usize = 128;
-const MAX_CHOICES: usize = 64;
+pub(super) const MAX_CHOICES: usize = 64;
 const MAX_PAYLOAD: usize = 4096;
+/// As many fields as one component says that were not mapped; more are counted.
+pub(super) const MAX_UNMAPPED: usize = 32;
 
 /// A field that says something that nothing was made of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +36,8 @@ pub(super) struct Parts {
     pub(super) commands: Vec<(DeviceCommand, MqttCommand)>,
     /// Fields and reasons.
     pub(super) unmapped: Vec<(String, String)>,
+    /// How many more there are.
+    pub(super) more: usize,
     pub(super) delivery: Delivery,
     pub(super) stale_seconds: Option<i32>,
 }
@@ -60,7 +64,11 @@ pub(super) struct Point<'a> {
 
 impl Parts {
     pub(super) fn unmapped(&mut self, field: &str, why: impl Into<String>) {
-        self.unmapped.push((field.to_owned(), why.into()));
+        if self.unmapped.len() < MAX_UNMAPPED {
+            self.unmapped.push((brief(field, 64), why.into()));
+        } else {
+            self.more += 1;
+        }
     }
 
     /// A topic that may be listened to or sent to.
