@@ -117,14 +117,24 @@ impl Parts {
     }
 
     /// How something is set: a topic, and what its template writes there.
-    fn set(&mut self, fields: &mut Fields, (topic, by): (&str, &str)) -> Option<MqttPublish> {
+    fn set(
+        &mut self,
+        fields: &mut Fields,
+        (topic, by): (&str, &str),
+        scaled: bool,
+    ) -> Option<MqttPublish> {
         let template = fields.word(by);
         let topic = self.topic(fields, topic)?;
-        let payload = match template
-            .as_deref()
-            .map(|it| template::writes(it, named(by)))
-            .transpose()
-        {
+        let writes = |it: &str| {
+            let payload = template::writes(it, named(by))?;
+            // Under its own name it is the percentage, which a scale would count in the device's range.
+            if scaled && template::writes(it, "value").is_err() {
+                let (named, range) = (named(by), "what the device says is of another range");
+                return Err(format!("it says {named}, a percentage, and {range}"));
+            }
+            Ok(payload)
+        };
+        let payload = match template.as_deref().map(writes).transpose() {
             Ok(payload) => payload.filter(|it| it != "{{value}}"),
             Err(why) => {
                 self.unmapped(by, why);
@@ -143,7 +153,7 @@ impl Parts {
         let heard = self.state(fields, point.state);
         let set = match point.set.0.is_empty() {
             true => None,
-            false => self.set(fields, point.set),
+            false => self.set(fields, point.set, point.scale.is_some()),
         };
         self.add(point, heard, set)
     }
