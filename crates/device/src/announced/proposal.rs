@@ -57,7 +57,8 @@ impl Taken {
 }
 
 /// Gives the drafts of a namespace names, each with its broker. Where several would have the same, or something has it already, each
-/// has its identity behind it: a device that claims another's name gets neither that nor its place.
+/// has its identity behind it: a device that claims another's name gets neither that nor its place. Nor does one that is called as
+/// another would be with its identity: it has its own behind that.
 #[must_use]
 pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> Vec<Proposal> {
     let all = || {
@@ -75,8 +76,9 @@ pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> V
         let admitted = taken
             .admitted
             .get(&(broker.clone(), draft.identity.clone()));
-        let alone =
-            counts.get(draft.name.as_str()) == Some(&1) && !taken.names.contains(&draft.name);
+        let alone = counts.get(draft.name.as_str()) == Some(&1)
+            && !taken.names.contains(&draft.name)
+            && !is_told_apart(&draft.name);
         let name = match admitted {
             Some(name) => name.clone(),
             None if alone => draft.name.clone(),
@@ -115,4 +117,11 @@ pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> V
     }
     proposals.sort_by(|a, b| a.name.cmp(&b.name));
     proposals
+}
+
+/// Whether a name ends as one does that has an identity behind it, which anybody can compute of what another announces.
+fn is_told_apart(name: &str) -> bool {
+    name.rsplit_once('-').is_some_and(|(_, end)| {
+        end.len() == TOLD_APART && end.bytes().all(|it| it.is_ascii_hexdigit())
+    })
 }

@@ -245,6 +245,32 @@ fn who_claims_anothers_name_gets_neither_that_nor_its_place() {
 }
 
 #[test]
+fn who_is_called_as_another_is_told_apart_does_not_have_that_name() {
+    let (real, twin) = (
+        lamp("Kitchen lamp", "a", "real"),
+        lamp("Kitchen lamp", "b", "twin"),
+    );
+    let topics = ["r", "s", "t"].map(|it| format!("homeassistant/switch/{it}/config"));
+    let mut all = vec![(topics[0].as_str(), &real), (topics[1].as_str(), &twin)];
+    let told_apart = proposals(&announced(&all), &Taken::default());
+    let of_real = told_apart
+        .iter()
+        .find(|it| it.topics == [topics[0].clone()]);
+    let of_real = of_real.unwrap().name.clone();
+    let claims = lamp(&of_real, "c", "evil");
+    all.push((topics[2].as_str(), &claims));
+    let names = |all: &[(&str, &Json)], topic: &String| {
+        let found = proposals(&announced(all), &Taken::default());
+        let of = found.iter().find(|it| it.topics.contains(topic));
+        of.unwrap().name.clone()
+    };
+    assert_eq!(names(&all, &topics[0]), of_real);
+    // Nor before the other is there.
+    assert_ne!(names(&all[2..], &topics[2]), of_real);
+    assert!(names(&all[2..], &topics[2]).len() <= 63);
+}
+
+#[test]
 fn who_claims_anothers_identifiers_takes_no_property_of_it() {
     let (real, other) = (lamp("Lamp", "a", "lamp"), lamp("Lamp", "a", "evil"));
     let all = [
