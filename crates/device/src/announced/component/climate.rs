@@ -105,11 +105,20 @@ pub(super) fn climate(fields: &mut Fields, parts: &mut Parts) {
     // A template for all that have none of their own.
     let shared = fields.word("value_template");
     let mut fields = Templated { fields, shared };
-    let fahrenheit = fields
-        .fields
-        .word("temperature_unit")
-        .is_some_and(|it| it == "F");
-    let unit = Some(if fahrenheit { "[degF]" } else { "Cel" });
+    // Without it, it is that of whoever listens, which is not known here.
+    let (unit, least, most) = match fields.fields.word("temperature_unit").as_deref() {
+        Some("C") => (Some("Cel"), Some(7.0), Some(35.0)),
+        Some("F") => (Some("[degF]"), Some(45.0), Some(95.0)),
+        _ => (None, None, None),
+    };
+    let mut topics = TARGETS.iter().flat_map(|(_, state, set)| [state.0, set.0]);
+    let told =
+        fields.fields.has("current_temperature_topic") || topics.any(|it| fields.fields.has(it));
+    if unit.is_none() && told {
+        let why =
+            "it is not C or F: temperatures have no unit, and no bounds but those that are said";
+        parts.unmapped("temperature_unit", why);
+    }
     let temperature = Point {
         name: "temperature",
         of: ValueType::Number,
@@ -126,13 +135,8 @@ pub(super) fn climate(fields: &mut Fields, parts: &mut Parts) {
         ..Point::default()
     };
     fields.point(parts, humidity);
-    let (least, most) = if fahrenheit {
-        (45.0, 95.0)
-    } else {
-        (7.0, 35.0)
-    };
-    let minimum = fields.fields.number("min_temp").unwrap_or(least);
-    let maximum = fields.fields.number("max_temp").unwrap_or(most);
+    let minimum = fields.fields.number("min_temp").or(least);
+    let maximum = fields.fields.number("max_temp").or(most);
     let step = fields.fields.number("temp_step").unwrap_or(1.0);
     // How it is shown.
     fields.fields.take("precision");
@@ -141,8 +145,8 @@ pub(super) fn climate(fields: &mut Fields, parts: &mut Parts) {
             name,
             of: ValueType::Number,
             unit,
-            minimum: Some(minimum),
-            maximum: Some(maximum),
+            minimum,
+            maximum,
             step: Some(step),
             state,
             set,
