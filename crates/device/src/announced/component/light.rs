@@ -47,12 +47,16 @@ fn by_topics(fields: &mut Fields, parts: &mut Parts) {
     on_off(fields, parts, &power);
     let state = ("brightness_state_topic", "brightness_value_template");
     let set = ("brightness_command_topic", "brightness_command_template");
-    let brightness = Point {
-        state,
-        set,
-        ..brightness(fields)
-    };
-    parts.point(fields, brightness);
+    if (fields.has(state.0) || fields.has(set.0))
+        && let Some(bright) = brightness(fields, parts)
+    {
+        let brightness = Point {
+            state,
+            set,
+            ..bright
+        };
+        parts.point(fields, brightness);
+    }
     let state = ("color_temp_state_topic", "color_temp_value_template");
     let set = ("color_temp_command_topic", "color_temp_command_template");
     if fields.has(state.0) || fields.has(set.0) {
@@ -109,8 +113,7 @@ fn json(fields: &mut Fields, parts: &mut Parts) {
     };
     add(parts, "/state", r#"{"state": {{value}}}"#, power);
     let dims = fields.flag("brightness") || modes.iter().any(|it| it != "onoff");
-    let bright = brightness(fields);
-    if dims {
+    if dims && let Some(bright) = brightness(fields, parts) {
         add(
             parts,
             "/brightness",
@@ -156,18 +159,25 @@ fn json(fields: &mut Fields, parts: &mut Parts) {
     fields.take("color_mode");
 }
 
-/// How bright, in percent of what the device counts to.
-fn brightness<'a>(fields: &mut Fields) -> Point<'a> {
-    let scale = fields.number("brightness_scale").unwrap_or(255.0);
-    Point {
+/// How bright, in percent of what the device counts to; nothing, and named, where that is no range.
+fn brightness<'a>(fields: &mut Fields, parts: &mut Parts) -> Option<Point<'a>> {
+    let most = fields.number("brightness_scale").unwrap_or(255.0);
+    let scale = percent_of(0.0, most).filter(|_| most > 0.0);
+    if scale.is_none() {
+        parts.unmapped(
+            "brightness_scale",
+            "no percentage can be made of what the device counts to",
+        );
+    }
+    Some(Point {
         name: "brightness",
         of: ValueType::Integer,
         unit: Some("%"),
         minimum: Some(0.0),
         maximum: Some(100.0),
-        scale: percent_of(0.0, scale),
+        scale: Some(scale?),
         ..Point::default()
-    }
+    })
 }
 
 /// The temperature of its white: in kelvin or in mireds, a million by kelvin.
