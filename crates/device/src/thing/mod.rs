@@ -5,8 +5,8 @@ mod forms;
 mod schema;
 
 use aion_api::{
-    Access, Device, DeviceCommand, DeviceModel, DeviceModelSpec, DeviceMqtt, DeviceSpec,
-    MqttCommand, MqttProperty, Retry,
+    Access, Argument, Device, DeviceCommand, DeviceModel, DeviceModelSpec, DeviceMqtt, DeviceSpec,
+    MqttCommand, MqttProperty, MqttPublish, MqttState, Retry,
 };
 use serde_json::{Map, Value};
 
@@ -167,49 +167,72 @@ pub fn read(text: &str, names: &Names) -> Result<Thing, String> {
         ..DeviceModelSpec::default()
     };
     for (property, way, place) in properties {
-        match way {
-            Some(way) => mapped.push(MqttProperty {
-                name: property.name.clone(),
-                state: way.state.filter(|_| property.access.reads()),
-                set: way.set.filter(|_| property.access.writes()),
-                ..MqttProperty::default()
-            }),
-            None if mqtt => {
-                reading.unmapped(
-                    &place,
-                    "it has no form of MQTT at the same broker as the others",
-                );
-                continue;
-            }
-            None => {}
+        if way.is_none() && mqtt {
+            reading.unmapped(
+                &place,
+                "it has no form of MQTT at the same broker as the others",
+            );
+            continue;
         }
-        model.properties.push(property);
+        let way = way.unwrap_or_else(|| stand_in(&property.name));
+        let it = MqttProperty {
+            name: property.name.clone(),
+            state: way.state.filter(|_| property.access.reads()),
+            set: way.set.filter(|_| property.access.writes()),
+            ..MqttProperty::default()
+        };
+        let alone = DeviceModelSpec {
+            properties: vec![property.clone()],
+            ..DeviceModelSpec::default()
+        };
+        if makes_sense(&mut reading, &place, alone, (vec![it.clone()], Vec::new())) {
+            model.properties.push(property);
+            mapped.push(it);
+        }
     }
     let mut sent = Vec::new();
     for (command, send, place) in commands {
-        match send {
-            Some(send) => sent.push(MqttCommand {
-                name: command.name.clone(),
-                send,
-                done: None,
-            }),
-            None if mqtt => {
-                reading.unmapped(
-                    &place,
-                    "it has no form of MQTT at the same broker as the others",
-                );
-                continue;
-            }
-            None => {}
+        if send.is_none() && mqtt {
+            reading.unmapped(
+                &place,
+                "it has no form of MQTT at the same broker as the others",
+            );
+            continue;
         }
-        model.commands.push(command);
+        // A payload has to say all of its arguments.
+        let filled = |it: &Argument| format!("{{{{{}}}}}", it.name);
+        let stand_in = || MqttPublish {
+            topic: command.name.clone(),
+            payload: Some(
+                command
+                    .arguments
+                    .iter()
+                    .map(filled)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
+            .filter(|it| !it.is_empty()),
+            ..MqttPublish::default()
+        };
+        let it = MqttCommand {
+            name: command.name.clone(),
+            send: send.unwrap_or_else(stand_in),
+            done: None,
+        };
+        let alone = DeviceModelSpec {
+            commands: vec![command.clone()],
+            ..DeviceModelSpec::default()
+        };
+        if makes_sense(&mut reading, &place, alone, (Vec::new(), vec![it.clone()])) {
+            model.commands.push(command);
+            sent.push(it);
+        }
     }
     bounded(&mut reading, &model)?;
     let model = DeviceModel::new(&name, model);
-    let device = mqtt.then(|| device(&name, title, names, &forms, (mapped, sent)));
-    if let Some((device, _)) = &device
-        && let Err(faults) = compile(device, &model)
-    {
+    // Without forms of MQTT it is what the model is tried with.
+    let device = device(&name, title, names, &forms, (mapped, sent));
+    if let Err(faults) = compile(&device.0, &model) {
         let faults: Vec<_> = faults
             .iter()
             .map(|it| format!("{}: {}", it.field, it.what))
@@ -221,9 +244,52 @@ pub fn read(text: &str, names: &Names) -> Result<Thing, String> {
     }
     Ok(Thing {
         model,
-        device,
+        device: mqtt.then_some(device),
         unmapped: reading.unmapped,
     })
+}
+
+/// How a property could be heard and set that has no form of MQTT, to see whether the rest of it makes sense.
+fn stand_in(name: &str) -> Way {
+    Way {
+        state: Some(MqttState {
+            topic: name.to_owned(),
+            pointer: None,
+        }),
+        set: Some(MqttPublish {
+            topic: name.to_owned(),
+            ..MqttPublish::default()
+        }),
+    }
+}
+
+/// Whether a property or an action makes sense by itself; named where it does not, so that the rest can be had.
+fn makes_sense(
+    reading: &mut Reading,
+    place: &str,
+    model: DeviceModelSpec,
+    (properties, commands): (Vec<MqttProperty>, Vec<MqttCommand>),
+) -> bool {
+    let spec = DeviceSpec {
+        model: "alone".to_owned(),
+        mqtt: DeviceMqtt {
+            broker: "broker".to_owned(),
+            properties,
+            commands,
+            ..DeviceMqtt::default()
+        },
+        ..DeviceSpec::default()
+    };
+    let compiled = compile(
+        &Device::new("alone", spec),
+        &DeviceModel::new("alone", model),
+    );
+    let Err(faults) = compiled else {
+        return true;
+    };
+    let faults: Vec<_> = faults.into_iter().take(3).map(|it| it.what).collect();
+    reading.unmapped(place, format!("it makes no sense: {}", faults.join("; ")));
+    false
 }
 
 fn device(

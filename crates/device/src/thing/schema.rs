@@ -1,5 +1,7 @@
 //! Data schemas: what properties are, and what actions take.
 
+use std::collections::BTreeSet;
+
 use aion_api::{Access, Argument, DeviceCommand, Property, ValueType};
 use serde_json::Value;
 
@@ -195,7 +197,8 @@ fn shape(reading: &mut Reading, place: &str, it: &Value) -> Option<Shape> {
                 );
                 return None;
             };
-            all.dedup();
+            let mut seen = BTreeSet::new();
+            all.retain(|it| seen.insert(it.clone()));
             shape.choices = all;
             ValueType::Choice
         }

@@ -172,3 +172,32 @@ fn what_is_no_description_is_refused() {
         assert!(refused.contains(why), "{text:.40}: {refused}");
     }
 }
+
+#[test]
+fn what_makes_no_sense_is_left_out_by_its_pointer_and_the_rest_stays() {
+    for mqtt in [true, false] {
+        let mut it = heater();
+        it["properties"]["target"]["minimum"] = json!(40);
+        it["actions"]["boost"]["input"]["properties"]["minutes"]["minimum"] = json!(90);
+        it["properties"]["mode"]["enum"] = json!(["eco", "boost", "eco"]);
+        if !mqtt {
+            for list in ["properties", "actions"] {
+                for it in it[list].as_object_mut().unwrap().values_mut() {
+                    it["forms"] = json!([]);
+                }
+            }
+        }
+        let thing = read(&it);
+        assert_eq!(
+            pointers(&thing),
+            ["/properties/target", "/actions/boost"],
+            "{:?}",
+            thing.unmapped
+        );
+        assert_eq!(thing.device.is_some(), mqtt);
+        let properties = &thing.model.spec.properties;
+        let mode = properties.iter().find(|it| it.name == "mode").unwrap();
+        assert_eq!(mode.choices, ["eco", "boost"]);
+        assert_eq!((properties.len(), thing.model.spec.commands.len()), (2, 1));
+    }
+}
