@@ -219,17 +219,19 @@ fn manifest(context: &Context, all: &[Proposed]) -> Result<(), Failure> {
     for it in all {
         for left in &it.unmapped {
             let said = format!("{} {}: {}", left.topic, left.field, left.why);
-            text += &format!(
-                "# {}: not mapped: {}\n",
-                it.name,
-                tame(&said).replace('\n', " ")
-            );
+            text += &format!("# {}: not mapped: {}\n", it.name, in_comment(&said));
         }
         for resource in &it.resources {
             text += &format!("---\n{}", yaml(resource)?);
         }
     }
     context.print(&text)
+}
+
+/// A text that ends no comment of YAML, in any of its versions.
+fn in_comment(text: &str) -> String {
+    let ends = |c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    tame(&text.replace(ends, " "))
 }
 
 pub(super) async fn approve(context: &Context, args: &ApproveArgs) -> Result<(), Failure> {
@@ -262,6 +264,12 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn nothing_that_is_announced_ends_a_comment() {
+        let said = "a\nb\rc\r\nd\u{85}e\u{2028}f\u{2029}g\u{1b}h";
+        assert_eq!(in_comment(said), "a b c  d e f g\\u{1b}h");
+    }
 
     #[test]
     fn what_can_be_set_is_marked() {
