@@ -26,7 +26,7 @@ use crate::{
 It is done when the device says so. Guardrails hold as for agents: one that refuses is named, one that wants approval asks (aionctl approvals), and waits.
 People act as the agent by-hand of the namespace: what it may, they may. aionctl why by-hand shows who did what.
 
-Exit status 0: the device, or its broker, confirmed. 1: nobody knows (outcome-unknown): look before you do it again. 2: no such value. 3: the broker is away, and nothing was sent. 4: no such device. 5: refused.
+Exit status 0: the device, or its broker, confirmed. 1: nobody knows (outcome-unknown), or it failed otherwise: look before you do it again. 2: no such value. 3: the broker is away, or another node has the device, and nothing was sent; or the node could not be asked. 4: no such device. 5: refused.
 
 Examples:
   aionctl device set kitchen-lamp power on
@@ -103,7 +103,13 @@ async fn told(context: &Context, how: &How, named: &str, what: What) -> Result<(
     let asked = context.node_of(BY_HAND).await?;
     let mut question = Question::by_hand(what);
     let json = how.is_json();
-    let (followed, _) = turn::follow(context, asked, &mut question, json).await?;
+    let followed = turn::follow(context, asked, &mut question, json).await;
+    // The node was asked: that it went away says nothing of what it sent.
+    let (followed, _) =
+        followed.map_err(|failure| match failure.status == Status::Unreachable {
+            true => failure.status(Status::Failed),
+            false => failure,
+        })?;
     let problem = followed.outcome.problem.as_ref();
     if json {
         context.print_json(&json!({

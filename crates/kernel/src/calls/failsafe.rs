@@ -61,7 +61,7 @@ impl Kernel {
             return;
         };
         let armed = self.state.watchdogs.get(&aim.device);
-        if !armed.is_some_and(|it| since.is_some_and(|since| it.moved() <= since)) {
+        if armed.is_none_or(|it| since.is_none_or(|since| it.moved() > since)) {
             return;
         }
         let done = Fact::SafePartDone {
