@@ -13,7 +13,19 @@ use libfuzzer_sys::fuzz_target;
 const BETWEEN: u8 = 0xff;
 /// What is announced, by the first byte of each.
 const COMPONENTS: [&str; 14] = [
-    "device", "light", "switch", "climate", "cover", "fan", "lock", "sensor", "binary_sensor", "number", "select", "button", "text",
+    "device",
+    "light",
+    "switch",
+    "climate",
+    "cover",
+    "fan",
+    "lock",
+    "sensor",
+    "binary_sensor",
+    "number",
+    "select",
+    "button",
+    "text",
     "siren",
 ];
 
@@ -24,7 +36,10 @@ fuzz_target!(|data: &[u8]| {
             continue;
         };
         let component = COMPONENTS[usize::from(*first) % COMPONENTS.len()];
-        kept.take(&format!("homeassistant/{component}/n/o{at}/config"), payload);
+        kept.take(
+            &format!("homeassistant/{component}/n/o{at}/config"),
+            payload,
+        );
         if let Ok(text) = std::str::from_utf8(payload) {
             described(text);
             // Also as a topic.
@@ -33,10 +48,18 @@ fuzz_target!(|data: &[u8]| {
     }
     assert!(kept.bytes() <= MAX_BYTES);
     let drafts = drafts("hub", &kept);
-    let proposals = named("home", &[("hub".to_owned(), drafts.as_slice())], &Taken::default());
+    let proposals = named(
+        "home",
+        &[("hub".to_owned(), drafts.as_slice())],
+        &Taken::default(),
+    );
     for it in &proposals {
         let name = it.name.as_bytes();
-        assert!(!name.is_empty() && name.len() <= 63 && name[0] != b'-', "{}", it.name);
+        assert!(
+            !name.is_empty() && name.len() <= 63 && name[0] != b'-',
+            "{}",
+            it.name
+        );
         it.unmapped.iter().for_each(prints);
         if let Some(both) = &it.resources {
             let (model, device) = &**both;

@@ -35,7 +35,10 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     // As a device's, for what it fits, and for each point by its name.
-    for points in [json!([]), json!(["target", "level", "power", "mode", "label", "purge"])] {
+    for points in [
+        json!([]),
+        json!(["target", "level", "power", "mode", "label", "purge"]),
+    ] {
         let device = json!({
             "apiVersion": "aion.dev/v1alpha1", "kind": "Device",
             "metadata": {"name": "hall", "namespace": "home"},
