@@ -93,11 +93,16 @@ impl DeviceStandings {
             .into_iter()
             .filter_map(|key| self.discover(universe, key))
             .collect();
-        changes.extend(
-            touched
-                .into_iter()
-                .filter_map(|key| self.judge(universe, key, now)),
-        );
+        let touched: Vec<Key> = touched.into_iter().collect();
+        for of_one in touched.chunk_by(|a, b| a.namespace == b.namespace) {
+            let things = InNamespace {
+                universe,
+                namespace: &of_one[0].namespace,
+            };
+            let imposed = things.imposed();
+            let judged = of_one.iter();
+            changes.extend(judged.filter_map(|key| self.judge(things, &imposed, key.clone(), now)));
+        }
         changes
     }
 
@@ -117,7 +122,14 @@ impl DeviceStandings {
         Some(DeviceChange::Discover { broker, reached })
     }
 
-    fn judge(&mut self, universe: &Universe, key: Key, now: &Time) -> Option<DeviceChange> {
+    fn judge(
+        &mut self,
+        things: InNamespace<'_>,
+        imposed: &[Imposed<'_>],
+        key: Key,
+        now: &Time,
+    ) -> Option<DeviceChange> {
+        let universe = things.universe;
         let device = universe.devices.get(&key);
         #[cfg(feature = "kubernetes")]
         let device = device.filter(|_| !self.elsewhere.contains(&key));
@@ -128,12 +140,7 @@ impl DeviceStandings {
             self.looks_at(&key, before.unwrap_or_default(), &BTreeSet::new());
             return row.map(|_| DeviceChange::Gone { key, deleted: true });
         };
-        let things = InNamespace {
-            universe,
-            namespace: &key.namespace,
-        };
-        let imposed = things.imposed();
-        let judged = judge_device(device, &things, &imposed);
+        let judged = judge_device(device, &things, imposed);
         let before = self.rows.get(&key).map(|it| it.judged.looks_at.clone());
         self.looks_at(&key, before.unwrap_or_default(), &judged.looks_at);
         let others = judged

@@ -1,23 +1,16 @@
 //! The watches of a node's devices, and of what they hang on, in one task, for one tenure after another.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    pin::pin,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, pin::pin, sync::Arc};
 
 use aion_api::{
-    AgentPolicy, AgentPolicySpec, ClusterAgentPolicy, ClusterAgentPolicySpec, Device, DeviceBroker,
-    DeviceGuardrails, DeviceModel, Guardrail, Readable,
+    AgentPolicy, ClusterAgentPolicy, Device, DeviceBroker, DeviceGuardrails, DeviceModel,
+    Guardrail, Readable,
 };
 use aion_resolve::Key;
 use futures::{Stream, TryStreamExt};
-use k8s_openapi::{
-    api::core::v1::Namespace,
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
-};
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Resource,
     core::PartialObjectMeta,
     runtime::{
         WatchStreamExt,
@@ -201,7 +194,7 @@ enum One<K> {
 }
 
 impl Listed {
-    /// What an event says: of one object, and which ones went away while nobody watched. One that cannot be read is held as it was.
+    /// What an event says: of one object, and which ones went away while nobody watched.
     fn take<K: Resource<DynamicType = ()>>(
         &mut self,
         event: Event<Readable<K>>,
@@ -262,6 +255,26 @@ impl Listed {
     }
 }
 
+impl Listed {
+    /// The objects that an event tells of, each with whether it is gone; of such a one only the name is known. `closed` makes what
+    /// stands for one that cannot be read; without it that one is held as it was.
+    fn objects<K: Resource<DynamicType = ()> + Default>(
+        &mut self,
+        event: Event<Readable<K>>,
+        closed: impl Fn(K) -> Option<K>,
+    ) -> impl Iterator<Item = (K, bool)> {
+        let (one, gone) = self.take(event);
+        let one = match one {
+            One::There(object) => Some((object, false)),
+            One::Gone(key) => Some((named(&key), true)),
+            One::Unreadable(key) => closed(named(&key)).map(|it| (it, false)),
+            One::Nothing => None,
+        };
+        let gone = gone.into_iter().map(|key| (named(&key), true));
+        one.into_iter().chain(gone)
+    }
+}
+
 impl Listing {
     fn is_complete(&self) -> bool {
         let all = [&self.devices, &self.models, &self.brokers, &self.namespaces];
@@ -283,90 +296,32 @@ impl Listing {
                 }
             }
             Told::Model(event) => {
-                let (one, gone) = self.models.take(event);
-                let gone = gone.into_iter().chain(match one {
-                    One::There(model) => {
-                        world.model(model, false);
-                        None
-                    }
-                    One::Gone(key) => Some(key),
-                    One::Unreadable(_) | One::Nothing => None,
-                });
-                gone.for_each(|it| world.model(named(&it), true));
+                let told = self.models.objects(event, |_| None);
+                told.for_each(|(it, gone)| world.model(it, gone));
             }
             Told::Broker(event) => {
-                let (one, gone) = self.brokers.take(event);
-                let gone = gone.into_iter().chain(match one {
-                    One::There(broker) => {
-                        world.broker(broker, false);
-                        None
-                    }
-                    One::Gone(key) => Some(key),
-                    One::Unreadable(_) | One::Nothing => None,
-                });
-                gone.for_each(|it| world.broker(named(&it), true));
+                let told = self.brokers.objects(event, |_| None);
+                told.for_each(|(it, gone)| world.broker(it, gone));
             }
             Told::Policy(event) => {
-                let (one, gone) = self.policies.take(event);
-                let gone = gone.into_iter().chain(match one {
-                    One::There(policy) => {
-                        world.policy(policy, false);
-                        None
-                    }
-                    One::Gone(key) => Some(key),
-                    One::Unreadable(key) => {
-                        world.policy(
-                            AgentPolicy {
-                                metadata: closed_name(&key),
-                                spec: AgentPolicySpec {
-                                    guardrails: nothing_passes(),
-                                    ..AgentPolicySpec::default()
-                                },
-                            },
-                            false,
-                        );
-                        None
-                    }
-                    One::Nothing => None,
-                });
-                gone.for_each(|it| world.policy(named(&it), true));
+                let closed = |mut it: AgentPolicy| {
+                    it.spec.guardrails = nothing_passes();
+                    Some(it)
+                };
+                let told = self.policies.objects(event, closed);
+                told.for_each(|(it, gone)| world.policy(it, gone));
             }
             Told::ClusterPolicy(event) => {
-                let (one, gone) = self.cluster_policies.take(event);
-                let gone = gone.into_iter().chain(match one {
-                    One::There(policy) => {
-                        world.cluster_policy(policy, false);
-                        None
-                    }
-                    One::Gone(key) => Some(key),
-                    One::Unreadable(key) => {
-                        world.cluster_policy(
-                            ClusterAgentPolicy {
-                                metadata: closed_name(&key),
-                                spec: ClusterAgentPolicySpec {
-                                    guardrails: nothing_passes(),
-                                    ..ClusterAgentPolicySpec::default()
-                                },
-                            },
-                            false,
-                        );
-                        None
-                    }
-                    One::Nothing => None,
-                });
-                gone.for_each(|it| world.cluster_policy(named(&it), true));
+                let closed = |mut it: ClusterAgentPolicy| {
+                    it.spec.guardrails = nothing_passes();
+                    Some(it)
+                };
+                let told = self.cluster_policies.objects(event, closed);
+                told.for_each(|(it, gone)| world.cluster_policy(it, gone));
             }
             Told::Namespace(event) => {
-                let (one, gone) = self.namespaces.take(event);
-                let gone = gone.into_iter().chain(match one {
-                    One::There(it) => {
-                        world.namespace(&it.name_any(), it.metadata.labels.unwrap_or_default());
-                        None
-                    }
-                    One::Gone(key) => Some(key),
-                    One::Unreadable(_) | One::Nothing => None,
-                });
-                gone.for_each(|it| world.namespace(&it.name, BTreeMap::new()));
+                let told = self.namespaces.objects(event, |_| None);
+                told.for_each(|(it, gone)| world.namespace(&it, gone));
             }
         }
         None
@@ -387,19 +342,11 @@ fn nothing_passes() -> Vec<DeviceGuardrails> {
     }]
 }
 
-fn closed_name(key: &Key) -> ObjectMeta {
-    ObjectMeta {
-        namespace: (!key.namespace.is_empty()).then(|| key.namespace.clone()),
-        name: Some(key.name.clone()),
-        ..ObjectMeta::default()
-    }
-}
-
 /// An object of which only the name is known.
 fn named<K: Resource<DynamicType = ()> + Default>(key: &Key) -> K {
     let mut object = K::default();
     let metadata = object.meta_mut();
-    metadata.namespace = Some(key.namespace.clone());
+    metadata.namespace = Some(key.namespace.clone()).filter(|it| !it.is_empty());
     metadata.name = Some(key.name.clone());
     object
 }

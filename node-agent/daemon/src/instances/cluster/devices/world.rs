@@ -10,14 +10,13 @@ use aion_api::{
     AgentPolicy, ClusterAgentPolicy, Device, DeviceBinding, DeviceBroker, DeviceModel,
     condition::{self, ACCEPTED, Condition, RESOLVED_REFS},
 };
-use aion_policy::Imposed;
 use aion_resolve::{
     Key, Universe,
     device::{InNamespace, LiveDevice, device_conditions},
     device_binding::{is_of_its_node, refers_to},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Time};
+use kube::{Resource, ResourceExt, core::PartialObjectMeta};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -164,66 +163,54 @@ impl World {
     }
 
     pub(super) fn model(&mut self, model: DeviceModel, gone: bool) {
-        let key = Key::new(&model.namespace().unwrap_or_default(), &model.name_any());
+        let key = key(&model);
         let all = &mut self.universe.device_models;
-        let before = match gone {
-            true => all.remove(&key),
-            false => all.insert(key.clone(), model.clone()),
-        };
-        if gone || before.is_none_or(|it| it.spec != model.spec) {
+        if put(all, &key, (!gone).then_some(model), |it| {
+            Some(it.spec.clone())
+        }) {
             self.touch("DeviceModel", &key);
         }
     }
 
     pub(super) fn broker(&mut self, broker: DeviceBroker, gone: bool) {
-        let key = Key::new(&broker.namespace().unwrap_or_default(), &broker.name_any());
+        let key = key(&broker);
         let all = &mut self.universe.device_brokers;
-        let before = match gone {
-            true => all.remove(&key),
-            false => all.insert(key.clone(), broker.clone()),
-        };
-        if gone || before.is_none_or(|it| it.spec != broker.spec) {
+        if put(all, &key, (!gone).then_some(broker), |it| {
+            Some(it.spec.clone())
+        }) {
             self.touch("DeviceBroker", &key);
         }
     }
 
     /// A policy's guardrails may be devices' of its namespace.
     pub(super) fn policy(&mut self, policy: AgentPolicy, gone: bool) {
-        let key = Key::new(&policy.namespace().unwrap_or_default(), &policy.name_any());
+        let key = key(&policy);
         let all = &mut self.universe.agent_policies;
-        let guards = |it: &AgentPolicy| it.spec.guardrails.clone();
-        let now = (!gone).then(|| guards(&policy));
-        let before = match gone {
-            true => all.remove(&key),
-            false => all.insert(key.clone(), policy),
-        };
-        if before.as_ref().map(guards).unwrap_or_default() != now.unwrap_or_default() {
+        let read = |it: &AgentPolicy| it.spec.guardrails.clone();
+        if put(all, &key, (!gone).then_some(policy), read) {
             self.touch("AgentPolicy", &key);
         }
     }
 
     pub(super) fn cluster_policy(&mut self, policy: ClusterAgentPolicy, gone: bool) {
-        let key = Key::new("", &policy.name_any());
+        let key = key(&policy);
         let all = &mut self.universe.cluster_policies;
-        let guards = |it: &ClusterAgentPolicy| {
+        let read = |it: &ClusterAgentPolicy| {
             let spec = &it.spec;
             (spec.guardrails.clone(), spec.namespace_selector.clone())
         };
-        let now = (!gone).then(|| guards(&policy));
-        let before = match gone {
-            true => all.remove(&key),
-            false => all.insert(key.clone(), policy),
-        };
-        if before.as_ref().map(guards) != now {
+        if put(all, &key, (!gone).then_some(policy), read) {
             self.touch("ClusterAgentPolicy", &key);
         }
     }
 
     /// What a namespace is labelled with decides which of the cluster's policies are its.
-    pub(super) fn namespace(&mut self, name: &str, labels: BTreeMap<String, String>) {
-        let before = self.universe.namespaces.insert(name.to_owned(), labels);
-        if before.as_ref() != self.universe.namespaces.get(name) {
-            self.touch("AgentPolicy", &Key::new(name, ""));
+    pub(super) fn namespace(&mut self, namespace: &PartialObjectMeta<Namespace>, gone: bool) {
+        let key = key(namespace);
+        let all = &mut self.universe.namespaces;
+        let labels = (!gone).then(|| namespace.labels().clone());
+        if put(all, &key.name, labels, Clone::clone) {
+            self.touch("AgentPolicy", &Key::new(&key.name, ""));
         }
     }
 
@@ -239,26 +226,24 @@ impl World {
     /// Names of devices that guardrails look at and that are not known here.
     pub(super) fn missing(&self) -> BTreeSet<Key> {
         let mut missing = BTreeSet::new();
-        let mut imposed: Option<(&str, Vec<Imposed<'_>>)> = None;
-        for key in self.standings.touched() {
-            let Some(device) = self.seen.get(key) else {
-                continue;
-            };
-            let model = Key::new(&key.namespace, &device.spec.model);
-            let Some(model) = self.universe.device_models.get(&model) else {
-                continue;
-            };
-            let here = InNamespace {
-                universe: &self.universe,
-                namespace: &key.namespace,
-            };
-            let (_, imposed) = match imposed.take() {
-                Some(it) if it.0 == key.namespace => imposed.insert(it),
-                _ => imposed.insert((&key.namespace, here.imposed())),
-            };
-            let names = refers_to(device, model, imposed).into_iter();
-            let names = names.map(|it| Key::new(&key.namespace, &it));
-            missing.extend(names.filter(|it| !self.universe.devices.contains_key(it)));
+        let universe = &self.universe;
+        let touched: Vec<&Key> = self.standings.touched().iter().collect();
+        for of_one in touched.chunk_by(|a, b| a.namespace == b.namespace) {
+            let namespace = &of_one[0].namespace;
+            let imposed = InNamespace {
+                universe,
+                namespace,
+            }
+            .imposed();
+            for device in of_one.iter().filter_map(|key| self.seen.get(*key)) {
+                let model = Key::new(namespace, &device.spec.model);
+                let Some(model) = universe.device_models.get(&model) else {
+                    continue;
+                };
+                let names = refers_to(device, model, &imposed).into_iter();
+                let names = names.map(|it| Key::new(namespace, &it));
+                missing.extend(names.filter(|it| !universe.devices.contains_key(it)));
+            }
         }
         missing
     }
@@ -432,8 +417,23 @@ fn accepted(device: &Device) -> bool {
     })
 }
 
-fn key(device: &Device) -> Key {
-    Key::new(&device.namespace().unwrap_or_default(), &device.name_any())
+fn key<K: Resource>(object: &K) -> Key {
+    Key::new(&object.namespace().unwrap_or_default(), &object.name_any())
+}
+
+/// Takes an object in, or away where there is none. Says whether what is read of it is another now.
+fn put<I: Ord + Clone, K, R: PartialEq + Default>(
+    all: &mut BTreeMap<I, K>,
+    at: &I,
+    object: Option<K>,
+    read: impl Fn(&K) -> R,
+) -> bool {
+    let now = object.as_ref().map(&read);
+    let before = match object {
+        Some(object) => all.insert(at.clone(), object),
+        None => all.remove(at),
+    };
+    before.as_ref().map(&read).unwrap_or_default() != now.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -184,8 +184,8 @@ fn guardrails_of_policies_are_those_of_devices_here_and_by_labels_of_the_namespa
     .unwrap();
     world.cluster_policy(of_all, false);
     assert_eq!(told(world.look(&date())), [""; 0]);
-    let labels = [("strict".to_owned(), "yes".to_owned())];
-    world.namespace("home", labels.into());
+    let home = json!({"metadata": {"name": "home", "labels": {"strict": "yes"}}});
+    world.namespace(&serde_json::from_value(home).unwrap(), false);
     assert_eq!(told(world.look(&date())), ["+lamp"]);
     let (judged, _) = world.standings.found(&lamp()).unwrap();
     assert!(
