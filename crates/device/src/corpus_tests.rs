@@ -1,13 +1,13 @@
 //! What devices really send, by the cases of tests/corpus/devices: what each comes to, or why it is not believed.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::{fs, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use crate::{
     Heard, Limits, Link, Message, Registry, compile,
-    testing::{at, device, model},
+    testing::{at, corpus, device, model},
 };
 
 /// One case: a property, a payload, and what it comes to: `value`, `unread` (a part of the reason) or neither, where the
@@ -60,30 +60,13 @@ fn heard(case: &Json) -> Json {
 
 #[test]
 fn corpus_devices() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/devices");
-    let (mut count, mut wrong) = (0, Vec::new());
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let of = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let cases: Json = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        for case in cases["cases"].as_array().unwrap() {
-            let name = case["name"].as_str().unwrap();
-            let is = heard(case);
-            let right = match (&case["value"], case["unread"].as_str()) {
-                (Json::Null, Some(part)) => {
-                    is["unread"].as_str().is_some_and(|why| why.contains(part))
-                }
-                (Json::Null, None) => is == json!({}),
-                (value, _) => is["value"] == *value,
-            };
-            count += 1;
-            if right {
-                println!("corpus devices/{of}/{} ... ok", name.replace(' ', "-"));
-            } else {
-                wrong.push(format!("{of}: {name}: {is}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(count >= 40, "only {count} cases were found");
+    corpus("devices", 40, |case| {
+        let is = heard(case);
+        let right = match (&case["value"], case["unread"].as_str()) {
+            (Json::Null, Some(part)) => is["unread"].as_str().is_some_and(|why| why.contains(part)),
+            (Json::Null, None) => is == json!({}),
+            (value, _) => is["value"] == *value,
+        };
+        (!right).then(|| is.to_string())
+    });
 }

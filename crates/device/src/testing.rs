@@ -1,12 +1,34 @@
 //! Devices for tests, written as people write them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 use aion_abi::date::UnixMillis;
 use aion_api::{Device, DeviceModel, DeviceModelSpec, DeviceSpec};
+use serde_json::Value as Json;
 
 use crate::{Compiled, Fault, Message, Moment, compile};
+
+/// The cases of a folder of tests/corpus, each with the name of its file. Where `wrong` has nothing to say, it is right.
+pub(crate) fn corpus(folder: &str, at_least: usize, wrong: impl Fn(&Json) -> Option<String>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
+    let (mut count, mut failed) = (0, Vec::new());
+    for file in fs::read_dir(path.join(folder)).unwrap() {
+        let path = file.unwrap().path();
+        let of = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let cases: Json = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for case in cases["cases"].as_array().unwrap() {
+            let name = case["name"].as_str().unwrap();
+            count += 1;
+            match wrong(case) {
+                None => println!("corpus {folder}/{of}/{} ... ok", name.replace(' ', "-")),
+                Some(why) => failed.push(format!("{of}: {name}: {why}")),
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(count >= at_least, "only {count} cases were found");
+}
 
 /// A lamp of which much can be said.
 pub(crate) const LAMP: &str = r#"

@@ -2,7 +2,7 @@
 //! admitted device hears and what it is sent.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use aion_abi::syscall::device::Value;
 use aion_api::{Device, DeviceModel};
@@ -10,7 +10,10 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::{Heard, Limits, Link, Message, Registry, compile, testing::at};
+use crate::{
+    Heard, Limits, Link, Message, Registry, compile,
+    testing::{at, corpus},
+};
 
 fn text(payload: &Json) -> Vec<u8> {
     match payload {
@@ -173,26 +176,10 @@ fn shape(case: &Json, model: &DeviceModel) -> Vec<String> {
 
 #[test]
 fn corpus_announcements() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/announcements");
-    let (mut count, mut failed) = (0, Vec::new());
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let of = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let cases: Json = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        for case in cases["cases"].as_array().unwrap() {
-            let name = case["name"].as_str().unwrap();
-            count += 1;
-            match wrong(case) {
-                it if it.is_empty() => println!(
-                    "corpus announcements/{of}/{} ... ok",
-                    name.replace(' ', "-")
-                ),
-                it => failed.push(format!("{of}: {name}: {}", it.join("; "))),
-            }
-        }
-    }
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(count >= 27, "only {count} cases were found");
+    corpus("announcements", 27, |case| {
+        let wrong = wrong(case);
+        (!wrong.is_empty()).then(|| wrong.join("; "))
+    });
 }
 
 fn lamp(name: &str, id: &str, topic: &str) -> Json {

@@ -24,16 +24,7 @@ const COMMANDS: [(&str, &str, &str); 3] = [
 
 pub(super) fn cover(fields: &mut Fields, parts: &mut Parts) {
     fields.take("device_class");
-    let values: Vec<(String, String)> = STATES
-        .iter()
-        .map(|(value, field, otherwise)| {
-            let word = fields.word(field);
-            (
-                (*value).to_owned(),
-                word.unwrap_or_else(|| (*otherwise).to_owned()),
-            )
-        })
-        .collect();
+    let values = super::states(fields, &STATES);
     let state = Point {
         name: "state",
         of: ValueType::Choice,

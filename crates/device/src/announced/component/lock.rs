@@ -18,16 +18,7 @@ const STATES: [(&str, &str, &str); 5] = [
 ];
 
 pub(super) fn lock(fields: &mut Fields, parts: &mut Parts) {
-    let values: Vec<(String, String)> = STATES
-        .iter()
-        .map(|(value, field, otherwise)| {
-            let word = fields.word(field);
-            (
-                (*value).to_owned(),
-                word.unwrap_or_else(|| (*otherwise).to_owned()),
-            )
-        })
-        .collect();
+    let values = super::states(fields, &STATES);
     let said = |value: &str| {
         values
             .iter()

@@ -14,6 +14,16 @@ use super::{
     parts::{Parts, Point},
 };
 
+/// What the device says for each state: by its field, and otherwise what Home Assistant takes for it.
+fn states(fields: &mut Fields, all: &[(&str, &str, &str)]) -> Vec<(String, String)> {
+    let word = |(value, field, otherwise): &(&str, &str, &str)| {
+        let word = fields.word(field);
+        let word = word.unwrap_or_else(|| (*otherwise).to_owned());
+        ((*value).to_owned(), word)
+    };
+    all.iter().map(word).collect()
+}
+
 /// Makes properties and commands of the fields of a component.
 ///
 /// # Errors
