@@ -4,6 +4,7 @@ use aion_abi::event::{Filter, Item, Kind};
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 
+use super::form::Followed;
 use crate::{context::Context, failure::Failure, render::event};
 
 /// Follow what happens on a node
@@ -28,16 +29,8 @@ pub(crate) struct EventsArgs {
         hide_possible_values = true
     )]
     kind: Vec<Wanted>,
-    /// How to print: lines, or json, one object a line
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORM",
-        hide_possible_values = true
-    )]
-    output: EventsOutput,
+    #[command(flatten)]
+    how: Followed,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -47,13 +40,6 @@ enum Wanted {
     Syscall,
     Queue,
     Log,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum EventsOutput {
-    #[default]
-    Lines,
-    Json,
 }
 
 impl Wanted {
@@ -92,9 +78,9 @@ pub(crate) async fn run(context: &Context, args: EventsArgs) -> Result<(), Failu
         if !is_wanted {
             continue;
         }
-        let line = match args.output {
-            EventsOutput::Lines => event::line(&context.screen, &told.what, &zone),
-            EventsOutput::Json => serde_json::to_string(&told)
+        let line = match args.how.is_json() {
+            false => event::line(&context.screen, &told.what, &zone),
+            true => serde_json::to_string(&told)
                 .map_err(|why| Failure::new(format!("cannot write an event: {why}")))?,
         };
         context.print(&format!("{line}\n"))?;

@@ -1,4 +1,5 @@
-//! `-o`, of the commands that print a table or JSON. The argument is written here once; each command flattens it.
+//! `-o`, of the commands that print a table or JSON, and of those that follow something. The argument is written here once; each
+//! command flattens it.
 
 use clap::{Args, ValueEnum};
 
@@ -27,5 +28,33 @@ impl How {
     /// Whether a program reads it.
     pub(crate) fn is_json(&self) -> bool {
         self.output == Form::Json
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Followed {
+    /// How to print: lines, or json, one object a line
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        hide_possible_values = true
+    )]
+    output: Line,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Line {
+    #[default]
+    Lines,
+    Json,
+}
+
+impl Followed {
+    /// Whether a program reads it.
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == Line::Json
     }
 }

@@ -1,8 +1,9 @@
 //! `aionctl trace`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::tz::TimeZone;
 
+use super::form::Followed;
 use crate::{context::Context, failure::Failure, render::kernel};
 
 /// Follow what an agent's processes do
@@ -20,23 +21,8 @@ pub(crate) struct TraceArgs {
     /// In the kernel of the machine
     #[arg(long, required = true)]
     kernel: bool,
-    /// How to print: lines, or json, one object a line
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORM",
-        hide_possible_values = true
-    )]
-    output: TraceOutput,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum TraceOutput {
-    #[default]
-    Lines,
-    Json,
+    #[command(flatten)]
+    how: Followed,
 }
 
 pub(crate) async fn run(context: &Context, args: TraceArgs) -> Result<(), Failure> {
@@ -44,9 +30,9 @@ pub(crate) async fn run(context: &Context, args: TraceArgs) -> Result<(), Failur
     let mut traces = node.kernel_events(&context.namespace, &args.agent).await?;
     let zone = TimeZone::system();
     while let Some(trace) = traces.next().await? {
-        let line = match args.output {
-            TraceOutput::Lines => kernel::line(&context.screen, &trace, &zone),
-            TraceOutput::Json => serde_json::to_string(&trace)
+        let line = match args.how.is_json() {
+            false => kernel::line(&context.screen, &trace, &zone),
+            true => serde_json::to_string(&trace)
                 .map_err(|why| Failure::new(format!("cannot write an event: {why}")))?,
         };
         context.print(&format!("{line}\n"))?;

@@ -26,7 +26,7 @@ use crate::{
 It is done when the device says so. Guardrails hold as for agents: one that refuses is named, one that wants approval asks (aionctl approvals), and waits.
 People act as the agent by-hand of the namespace: what it may, they may. aionctl why by-hand shows who did what.
 
-Exit status 0: the device, or its broker, confirmed. 1: nobody knows (outcome-unknown), or it failed otherwise: look before you do it again. 2: no such value. 3: the broker is away, or another node has the device, and nothing was sent; or the node could not be asked. 4: no such device. 5: refused.
+Exit status 0: the device, or its broker, confirmed. 1: nobody knows (outcome-unknown), or it failed otherwise: look before you do it again. 2: no such value. 3: the broker is away, or another node has the device, and nothing was sent. 4: no such device. 5: refused.
 
 Examples:
   aionctl device set kitchen-lamp power on

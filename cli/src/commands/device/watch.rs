@@ -1,10 +1,10 @@
 //! What devices say, as they say it.
 
 use aion_abi::{device::Watched, syscall::device::Reach};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::tz::TimeZone;
 
-use crate::{context::Context, failure::Failure, render::age};
+use crate::{commands::form::Followed, context::Context, failure::Failure, render::age};
 
 /// Follow what devices say, as far as it changes
 #[derive(Debug, Args)]
@@ -20,23 +20,8 @@ pub(crate) struct WatchArgs {
     /// Only these devices
     #[arg(value_name = "DEVICE")]
     devices: Vec<String>,
-    /// How to print: lines, or json, one object a line
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORM",
-        hide_possible_values = true
-    )]
-    output: WatchOutput,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum WatchOutput {
-    #[default]
-    Lines,
-    Json,
+    #[command(flatten)]
+    how: Followed,
 }
 
 pub(super) async fn run(context: &Context, args: &WatchArgs) -> Result<(), Failure> {
@@ -46,9 +31,9 @@ pub(super) async fn run(context: &Context, args: &WatchArgs) -> Result<(), Failu
         .await?;
     let zone = TimeZone::system();
     while let Some(it) = seen.next().await? {
-        let line = match args.output {
-            WatchOutput::Lines => line(&it, &zone),
-            WatchOutput::Json => serde_json::to_string(&it)
+        let line = match args.how.is_json() {
+            false => line(&it, &zone),
+            true => serde_json::to_string(&it)
                 .map_err(|why| Failure::new(format!("cannot write what was seen: {why}")))?,
         };
         context.print(&format!("{line}\n"))?;
