@@ -5,7 +5,7 @@ use crate::{
     body::Body,
     called::PeerTurn,
     fact::Fact,
-    guard::Parts,
+    guard::{Generation, Parts},
     ids::{ApprovalId, CallId, Incarnation, InstanceUid, Millis, Ticket, TurnId},
     name::Name,
     outcome::{CancelCause, Outcome, TurnOutcome, Usage},
@@ -75,6 +75,8 @@ pub enum Effect {
         deadline: Millis,
         /// The turn that it began or is about.
         peer: Option<PeerTurn>,
+        /// By this description of the device it was judged: of another one, nothing is sent.
+        aimed: Option<Generation>,
     },
     /// Tell a driver to stop. It still ends with [`crate::Event::Finished`], within the grace of
     /// [`crate::spec::Limits::cancel_grace_ms`]; after it the shell must abort it.
@@ -182,6 +184,8 @@ pub enum Effect {
     SafeState {
         /// Which, as `<tenant>/<name>`.
         device: Name,
+        /// By this description of it: by another, nothing is sent.
+        generation: Generation,
         /// What of it is to be done, in the order of [`crate::Watchdog::safe`].
         parts: Parts,
     },

@@ -1,5 +1,7 @@
 //! What happens to the kernel. The shell makes these; they are never stored.
 
+use std::collections::BTreeSet;
+
 use crate::{
     approval::Scope,
     body::Body,
@@ -142,6 +144,12 @@ pub enum Event {
         value: Option<Measure>,
         /// From when on that is not known any more; none: it holds until something else is said.
         until: Option<Millis>,
+    },
+    /// All devices that are there, also those of which it is not known what guards them. Told once all of them are known: what
+    /// was remembered of others is of devices that left while the shell was down, and counts no longer.
+    Present {
+        /// As `<tenant>/<name>`.
+        devices: BTreeSet<Name>,
     },
     /// What [`crate::Effect::SafeState`] asked for was tried. What is in neither was not done, and nothing was sent of it.
     SafeStateEnded {

@@ -5,6 +5,7 @@
 //! decides again.
 
 mod moment;
+mod names;
 
 use serde::{Deserialize, Serialize};
 
@@ -312,6 +313,20 @@ pub enum Fact {
         /// When.
         at: Millis,
     },
+    /// Nothing was sent of what the node itself was about to do to a point: it counts for nothing.
+    MoveWithdrawn {
+        /// The device, as `<tenant>/<name>`.
+        device: Name,
+        /// Its property or command.
+        point: Name,
+        /// What was to be written.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        value: Option<Measure>,
+        /// When it was about to be done, see [`Fact::DeviceMoved`].
+        moved: Millis,
+        /// When.
+        at: Millis,
+    },
     /// What was done to these points of a device no longer counts: it is gone, or no rule counts it.
     MovesForgotten {
         /// The device, as `<tenant>/<name>`.
@@ -328,6 +343,10 @@ pub enum Fact {
         /// The parts of its safe state, which is left by this; none: it is a part of it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         leaves: Option<Parts>,
+        /// Which safe state is left, see [`crate::Watchdog::what`]. Journals of before do not say: it counts as another one than
+        /// any, so that all of it is done.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        what: Option<Name>,
         /// From when on its time runs.
         fed: Millis,
         /// By which call; none: its safe state is another one now.
@@ -430,58 +449,4 @@ fn is_zero(number: &u64) -> bool {
 
 fn is_nothing(usage: &Usage) -> bool {
     *usage == Usage::default()
-}
-
-/// Each fact's name, once: in JSON, in errors, in [`Fact::NAMES`].
-macro_rules! names {
-    ($($variant:ident = $name:literal,)*) => {
-        impl Fact {
-            /// The names of all facts that this build can fold. A name that is not
-            /// here was written by a newer build.
-            pub const NAMES: &[&str] = &[$($name,)*];
-
-            /// The fact's name, as in JSON.
-            #[must_use]
-            pub fn name(&self) -> &'static str {
-                match self { $(Self::$variant { .. } => $name,)* }
-            }
-        }
-    };
-}
-
-names! {
-    Recovered = "recovered",
-    ClockRead = "clock-read",
-    AccountOpened = "account-opened",
-    AccountClosed = "account-closed",
-    ProfileAdded = "profile-added",
-    ProfileDropped = "profile-dropped",
-    InstanceApplied = "instance-applied",
-    InstanceRetiring = "instance-retiring",
-    InstanceRemoved = "instance-removed",
-    TurnQueued = "turn-queued",
-    TurnStarted = "turn-started",
-    TurnRequeued = "turn-requeued",
-    TurnEvicted = "turn-evicted",
-    TurnPausing = "turn-pausing",
-    TurnParked = "turn-parked",
-    TurnResumed = "turn-resumed",
-    ApprovalAsked = "approval-asked",
-    ApprovalAnswered = "approval-answered",
-    WordRevoked = "word-revoked",
-    WorkerRunning = "worker-running",
-    TurnStopping = "turn-stopping",
-    TurnEnded = "turn-ended",
-    CallStarted = "call-started",
-    DeviceMoved = "device-moved",
-    MoveUndone = "move-undone",
-    MovesForgotten = "moves-forgotten",
-    WatchdogFed = "watchdog-fed",
-    SafePartDone = "safe-part-done",
-    SafeStateBegun = "safe-state-begun",
-    SafeStateEnded = "safe-state-ended",
-    WatchdogStopped = "watchdog-stopped",
-    CallEnded = "call-ended",
-    CallServed = "call-served",
-    CallRefused = "call-refused",
 }

@@ -168,6 +168,7 @@ impl Kernel {
                 value,
                 until,
             } => self.live.watch.hear(&device, &point, value, until),
+            Event::Present { devices } => self.present(&devices, &mut step),
             Event::SafeStateEnded {
                 device,
                 done,

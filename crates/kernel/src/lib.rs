@@ -60,7 +60,10 @@
 //! 10. **No device is driven against a guardrail.** When the driver of a write or command starts, every rule of its device lets it
 //!     pass by what is known at that moment, and what is not known lets nothing pass. What rules of rate and change count
 //!     survives crashes.
-//! 11. **Facts are the state.** Folding them, from the start or from a snapshot, gives the state that was live.
+//! 11. **A device that an agent led out of its safe state is brought into it once**, when no call came for its time: all parts
+//!     that were not done since, none twice unless it may be, never while a call tells the device something, and only by the
+//!     description that is known then. What was done of one safe state counts for no other.
+//! 12. **Facts are the state.** Folding them, from the start or from a snapshot, gives the state that was live.
 
 #![forbid(unsafe_code)]
 
@@ -106,8 +109,8 @@ pub use fact::{FORMAT, Fact};
 pub use grant::Verdicts;
 pub use guard::{
     Aim, Breach, Check, Clause, Comparison, Condition, Generation, Guarding, Guards, Hours,
-    MAX_CLAUSES, MAX_MOVES, MAX_RULES, MAX_SAFE_PARTS, MAX_SPAN_MS, Measure, Misguided, Parts,
-    Point, Rule, SafePart, Term, TooLarge, Unknown, WEEK_MINUTES, WEEK_MS, Watchdog,
+    MAX_CLAUSES, MAX_MOVES, MAX_RULES, MAX_SAFE_PARTS, MAX_SPAN_MS, MAX_WHAT, Measure, Misguided,
+    Parts, Point, Rule, SafePart, Term, TooLarge, Unknown, WEEK_MINUTES, WEEK_MS, Watchdog,
 };
 pub use ids::{
     AccountId, ApprovalId, CallId, Date, Incarnation, InstanceUid, Millis, NotAUuid, Now,

@@ -12,7 +12,7 @@ use crate::{
     body::Body,
     called::Peer,
     grant::GrantTables,
-    guard::{Aimed, Watch},
+    guard::{Aimed, UnderWay, Watch},
     ids::{AccountId, ApprovalId, CallId, InstanceUid, Millis, ProfileId, Ticket, TurnId},
     ledger::Reservations,
     name::{IdempotencyKey, Name},
@@ -50,6 +50,8 @@ pub(crate) struct Live {
     pub(crate) attained: BTreeMap<AccountId, u64>,
     pub(crate) tables: GrantTables,
     pub(crate) watch: Watch,
+    /// What is being done to devices.
+    pub(crate) under_way: UnderWay,
     pub(crate) profile_ids: BTreeMap<Arc<Profile>, ProfileId>,
     /// Accounts by the account above, level and name.
     pub(crate) account_ids: BTreeMap<(AccountId, Level, Name), AccountId>,
@@ -84,8 +86,6 @@ pub(crate) struct LiveCall {
     pub(crate) peer: Option<Peer>,
     /// See [`crate::Call::aim`].
     pub(crate) aim: Option<Aimed>,
-    /// When it started, of one that moves a device.
-    pub(crate) moves_since: Option<Millis>,
     /// The turn that it is about, since it started.
     pub(crate) waits_for: Option<TurnId>,
     /// The first is the one a stream goes to; others joined by the same key.
@@ -201,6 +201,7 @@ impl Live {
             attained: BTreeMap::new(),
             tables,
             watch: Watch::default(),
+            under_way: UnderWay::default(),
             profile_ids: profile_ids.collect(),
             account_ids: account_ids.collect(),
             refused: BTreeMap::new(),

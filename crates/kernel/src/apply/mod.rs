@@ -261,14 +261,25 @@ impl State {
                 let there = self.moves.forget(device, point);
                 there.ok_or("nothing is remembered of it")
             }),
+            Fact::MoveWithdrawn {
+                device,
+                point,
+                value,
+                moved,
+                ..
+            } => {
+                let there = self.moves.withdraw(device, point, (*moved, *value));
+                there.ok_or("nothing is remembered of it")
+            }
             Fact::WatchdogFed {
                 device,
                 leaves,
+                what,
                 fed,
-                at,
                 ..
             } => {
-                let there = self.watchdogs.feed(device, *leaves, *fed, *at);
+                let what = what.as_ref();
+                let there = self.watchdogs.feed(device, *leaves, what, *fed);
                 there.ok_or("its watchdog is not armed")
             }
             Fact::SafePartDone { device, parts, .. } => {
@@ -279,9 +290,9 @@ impl State {
                 device,
                 parts,
                 repeatable,
-                at,
+                ..
             } => {
-                let there = self.watchdogs.begin(device, *parts, *repeatable, *at);
+                let there = self.watchdogs.begin(device, *parts, *repeatable);
                 there.ok_or("its watchdog is not armed")
             }
             Fact::SafeStateEnded {

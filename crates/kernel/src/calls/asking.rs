@@ -167,7 +167,6 @@ impl Kernel {
             repeatable: call.repeatable,
             peer: call.peer,
             aim: call.aim.map(|aim| Aimed::new(aim, self.now)),
-            moves_since: None,
             waits_for: None,
             tickets: vec![call.ticket],
             opened_by: call.ticket,

@@ -72,8 +72,10 @@ impl Kernel {
             repeatable: live.repeatable,
             at: self.now,
         };
-        if let Some(aimed) = self.live.calls.get(&id).and_then(|it| it.aim.clone()) {
-            self.feed_watchdog(id, kind, &aimed, step);
+        let aimed = self.live.calls.get(&id).and_then(|it| it.aim.clone());
+        let generation = aimed.as_ref().map(|it| it.aim.generation);
+        if let Some(aimed) = aimed.filter(|_| kind.moves_a_device()) {
+            self.moves_a_device(id, &aimed, step);
         }
         // Before its start: a journal that ends between them counts what was not done, and not the other way round.
         if let Some(moved) = moved {
@@ -92,6 +94,7 @@ impl Kernel {
             resource,
             deadline,
             peer,
+            aimed: generation,
         };
         step.release(driver_barrier(kind), drive);
         if kind.waits_for_a_turn() {

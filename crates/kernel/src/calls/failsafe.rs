@@ -3,8 +3,8 @@
 use crate::{
     effect::{Barrier, Effect, Step},
     fact::Fact,
-    guard::{Aimed, Guarding, Parts, Watchdog},
-    ids::{CallId, Millis},
+    guard::{Aimed, Guarding, Parts, Try, Watchdog},
+    ids::CallId,
     kernel::Kernel,
     name::Name,
     outcome::Outcome,
@@ -16,60 +16,67 @@ impl Kernel {
         self.live.watch.guards(device)?.watchdog()
     }
 
-    /// A call to a device begins.
-    pub(super) fn feed_watchdog(
-        &mut self,
-        call: CallId,
-        kind: Kind,
-        aimed: &Aimed,
-        step: &mut Step,
-    ) {
-        let aim = &aimed.aim;
-        let Some(all) = self.watchdog(&aim.device).map(Watchdog::all) else {
-            return;
-        };
-        let leaves = (!aim.safe.is_some_and(|it| all.has(it))).then_some(all);
-        let armed = self.state.watchdogs.get(&aim.device).is_some();
-        if let Some(live) = self.live.calls.get_mut(&call) {
-            live.moves_since = Some(self.now);
+    /// A call that moves a device begins.
+    pub(super) fn moves_a_device(&mut self, call: CallId, aimed: &Aimed, step: &mut Step) {
+        let (device, safe) = (&aimed.aim.device, aimed.aim.safe);
+        let armed = self.state.watchdogs.get(device).is_some();
+        let fed = self.watchdog(device).and_then(|it| {
+            let all = it.all();
+            let leaves = !safe.is_some_and(|part| all.has(part));
+            (leaves || armed).then(|| Fact::WatchdogFed {
+                device: device.clone(),
+                leaves: leaves.then_some(all),
+                what: leaves.then(|| it.what.clone()),
+                fed: self.now,
+                call: Some(call),
+                at: self.now,
+            })
+        });
+        if let Some(fed) = fed {
+            self.feed_watchdog(device, fed, step);
         }
-        if !kind.moves_a_device() || (leaves.is_none() && !armed) {
-            return;
-        }
-        let fed = Fact::WatchdogFed {
-            device: aim.device.clone(),
-            leaves,
-            fed: self.now,
-            call: Some(call),
-            at: self.now,
-        };
-        self.record(fed, step);
-        self.arm_watchdog(&aimed.aim.device);
+        self.live.under_way.begin(device, call);
     }
 
-    /// A call that does a part of a safe state ended. It counts where nothing led out of it since the call began, as far as is
-    /// known: what was told later may reach the device later.
-    pub(super) fn did_safe_part(
+    /// Records that a device has its time anew, or is out of its safe state.
+    fn feed_watchdog(&mut self, device: &Name, fed: Fact, step: &mut Step) {
+        if matches!(
+            fed,
+            Fact::WatchdogFed {
+                leaves: Some(_),
+                ..
+            }
+        ) {
+            self.live.under_way.led_out(device);
+        }
+        self.record(fed, step);
+        self.arm_watchdog(device);
+    }
+
+    /// A call that moved a device ended. Where it did a part of its safe state, that counts unless something led out of it since
+    /// the call began: what was told later may reach the device later.
+    pub(super) fn moved_a_device(
         &mut self,
+        (call, kind): (CallId, Kind),
         aimed: &Aimed,
-        since: Option<Millis>,
         outcome: &Outcome,
         step: &mut Step,
     ) {
-        let aim = &aimed.aim;
-        let Some(part) = aim.safe.filter(|_| matches!(outcome, Outcome::Ok { .. })) else {
-            return;
-        };
-        let armed = self.state.watchdogs.get(&aim.device);
-        if armed.is_none_or(|it| since.is_none_or(|since| it.moved() > since)) {
+        if !kind.moves_a_device() {
             return;
         }
-        let done = Fact::SafePartDone {
-            device: aim.device.clone(),
-            parts: Parts::default().with(part),
-            at: self.now,
-        };
-        self.record(done, step);
+        let aim = &aimed.aim;
+        let counts = self.live.under_way.end(&aim.device, call);
+        let did = aim.safe.filter(|_| matches!(outcome, Outcome::Ok { .. }));
+        let armed = self.state.watchdogs.get(&aim.device).is_some();
+        if let Some(part) = did.filter(|_| counts && armed) {
+            let done = Fact::SafePartDone {
+                device: aim.device.clone(),
+                parts: Parts::default().with(part),
+                at: self.now,
+            };
+            self.record(done, step);
+        }
         self.arm_watchdog(&aim.device);
     }
 
@@ -83,50 +90,50 @@ impl Kernel {
         }
     }
 
-    /// What guards a device is another: `changed` says whether its safe state may be.
-    pub(super) fn guard_watchdog(
-        &mut self,
-        device: &Name,
-        guarding: &Guarding,
-        changed: bool,
-        step: &mut Step,
-    ) {
+    /// What guards a device is another. Another rule or zone is no reason to do anew what was done; another safe state is.
+    pub(super) fn guard_watchdog(&mut self, device: &Name, guarding: &Guarding, step: &mut Step) {
         let Some(armed) = self.state.watchdogs.get(device) else {
             return;
         };
-        let (fed, at) = (armed.fed(), self.now);
-        let fact = match guarding {
-            Guarding::Unknown => None,
-            Guarding::By { guards, .. } if guards.watchdog().is_some() => {
-                let leaves = guards.watchdog().map(Watchdog::all).filter(|_| changed);
-                leaves.map(|all| Fact::WatchdogFed {
+        let at = self.now;
+        let watchdog = match guarding {
+            Guarding::Unknown => return self.arm_watchdog(device),
+            Guarding::By { guards, .. } => guards.watchdog(),
+            Guarding::Gone => None,
+        };
+        match watchdog {
+            None => {
+                let device = device.clone();
+                self.record(Fact::WatchdogStopped { device, at }, step);
+            }
+            Some(watchdog) if !armed.is_of(watchdog) => {
+                let fed = Fact::WatchdogFed {
                     device: device.clone(),
-                    leaves: Some(all),
-                    fed,
+                    leaves: Some(watchdog.all()),
+                    what: Some(watchdog.what.clone()),
+                    fed: armed.fed(),
                     call: None,
                     at,
-                })
+                };
+                return self.feed_watchdog(device, fed, step);
             }
-            Guarding::By { .. } | Guarding::Gone => Some(Fact::WatchdogStopped {
-                device: device.clone(),
-                at,
-            }),
-        };
-        if let Some(fact) = fact {
-            self.record(fact, step);
+            Some(_) => {}
         }
         self.arm_watchdog(device);
     }
 
     pub(crate) fn watchdog_due(&mut self, device: &Name, step: &mut Step) {
-        let Some(armed) = self.state.watchdogs.get(device).copied() else {
+        let Some(armed) = self.state.watchdogs.get(device) else {
             return;
         };
-        // Where it is not known what the safe state is, it is due when it is.
-        let Some(watchdog) = self.watchdog(device).cloned() else {
+        // Where it is not known what the safe state is, it is due when it is. What the device is being told ends first, by its own
+        // deadline at the latest: the last word is the safe one.
+        let watch = &self.live.watch;
+        let known = self.watchdog(device).cloned().zip(watch.generation(device));
+        let Some((watchdog, generation)) = known else {
             return;
         };
-        if armed.doing().is_some() {
+        if armed.doing().is_some() || self.live.under_way.is_told(device) {
             return;
         }
         let at = self.now;
@@ -135,23 +142,28 @@ impl Kernel {
             let device = device.clone();
             return self.record(Fact::WatchdogStopped { device, at }, step);
         }
-        for (_, part) in (0_u8..)
-            .zip(&watchdog.safe)
-            .filter(|(at, _)| parts.has(*at))
-        {
+        let mut new = Try {
+            at,
+            parts,
+            moves: Vec::new(),
+        };
+        let steps = (0_u8..).zip(&watchdog.safe);
+        for (part, it) in steps.filter(|(part, _)| parts.has(*part)) {
             let guards = self.live.watch.guards(device);
-            if let Some(keep_ms) = guards.and_then(|it| it.keeps(&part.point)) {
+            if let Some(keep_ms) = guards.and_then(|guards| guards.keeps(&it.point)) {
                 let moved = Fact::DeviceMoved {
                     device: device.clone(),
-                    point: part.point.clone(),
-                    value: part.value,
+                    point: it.point.clone(),
+                    value: it.value,
                     keep_ms,
                     call: None,
                     at,
                 };
                 self.remember(moved, step);
+                new.moves.push((part, it.point.clone(), it.value));
             }
         }
+        self.live.under_way.try_safe(device, new);
         let begun = Fact::SafeStateBegun {
             device: device.clone(),
             parts,
@@ -159,8 +171,12 @@ impl Kernel {
             at,
         };
         self.record(begun, step);
-        let device = device.clone();
-        step.release(Barrier::Durable, Effect::SafeState { device, parts });
+        let safe = Effect::SafeState {
+            device: device.clone(),
+            generation,
+            parts,
+        };
+        step.release(Barrier::Durable, safe);
     }
 
     /// The shell did what it was to, or could not.
@@ -171,18 +187,27 @@ impl Kernel {
         unknown: Parts,
         step: &mut Step,
     ) {
-        let armed = self.state.watchdogs.get(device);
-        let Some((armed, doing)) = armed.and_then(|it| Some((it, it.doing()?))) else {
+        let Some(tried) = self.live.under_way.tried(device) else {
             return;
         };
-        let ended = Fact::SafeStateEnded {
-            device: device.clone(),
-            done: done.and(doing.parts),
-            unknown: unknown.and(doing.parts).without(done),
-            again: armed.again(self.now),
-            at: self.now,
-        };
-        self.record(ended, step);
+        let done = done.and(tried.parts);
+        let unknown = unknown.and(tried.parts).without(done);
+        let sent = done.or(unknown);
+        // A rate counts what reached the device or may have, and a try that sent nothing did not.
+        for (_, point, value) in tried.moves.into_iter().filter(|(it, ..)| !sent.has(*it)) {
+            self.withdraw_move(device, point, (tried.at, value), step);
+        }
+        let armed = self.state.watchdogs.get(device);
+        if let Some(armed) = armed.filter(|it| it.doing().is_some()) {
+            let ended = Fact::SafeStateEnded {
+                device: device.clone(),
+                done,
+                unknown,
+                again: armed.again(self.now),
+                at: self.now,
+            };
+            self.record(ended, step);
+        }
         self.arm_watchdog(device);
     }
 

@@ -1,10 +1,12 @@
 //! Calls that do something to a device, held against what guards it; and what is remembered of them.
 
+use std::collections::BTreeSet;
+
 use crate::{
     effect::Step,
     fact::Fact,
-    guard::{Aimed, Breach, Breached, Guarding, Guards},
-    ids::CallId,
+    guard::{Aimed, Breach, Breached, Guarding, Measure},
+    ids::{CallId, Millis},
     kernel::Kernel,
     live::LiveCall,
     name::Name,
@@ -31,18 +33,21 @@ impl Kernel {
             };
             self.record(forgotten, step);
         }
-        let watchdog = match &guards {
-            Guarding::By { guards, .. } => guards.watchdog(),
-            Guarding::Unknown | Guarding::Gone => None,
-        };
-        // Another rule or zone is no reason to do anew what was done.
-        let before = self.live.watch.guards(device).and_then(Guards::watchdog);
-        let before = before.zip(watchdog);
-        let changed = before.is_some_and(|(before, now)| !before.is_as_safe_as(now));
         self.live
             .watch
             .guard(device, guards.clone(), &self.state.moves);
-        self.guard_watchdog(device, &guards, changed, step);
+        self.guard_watchdog(device, &guards, step);
+    }
+
+    /// These devices are there: what is remembered of others is of ones that left while nobody looked.
+    pub(crate) fn present(&mut self, devices: &BTreeSet<Name>, step: &mut Step) {
+        let state = &self.state;
+        let watched = state.watchdogs.iter().map(|(device, _)| device);
+        let known = watched.chain(state.moves.devices());
+        let gone: BTreeSet<_> = known.filter(|it| !devices.contains(*it)).cloned().collect();
+        for device in gone {
+            self.guard(&device, Guarding::Gone, step);
+        }
     }
 
     /// The guardrail by which a person must agree, if all of them let the call pass.
@@ -90,9 +95,35 @@ impl Kernel {
         };
         self.record(moved, step);
         if let Some((device, point)) = place {
-            let id = self.state.moves.id(&device, &point);
-            self.live.watch.moved(&device, &point, id);
+            self.find_moves(&device, &point);
         }
+    }
+
+    /// Forgets what the node itself was about to do and did not, where that is still remembered.
+    pub(super) fn withdraw_move(
+        &mut self,
+        device: &Name,
+        point: Name,
+        (moved, value): (Millis, Option<Measure>),
+        step: &mut Step,
+    ) {
+        if !self.state.moves.has_own(device, &point, (moved, value)) {
+            return;
+        }
+        let withdrawn = Fact::MoveWithdrawn {
+            device: device.clone(),
+            point: point.clone(),
+            value,
+            moved,
+            at: self.now,
+        };
+        self.record(withdrawn, step);
+        self.find_moves(device, &point);
+    }
+
+    fn find_moves(&mut self, device: &Name, point: &Name) {
+        let id = self.state.moves.id(device, point);
+        self.live.watch.moved(device, point, id);
     }
 
     /// What is remembered of a call that ends, where it was to write something and its driver says that it did not.

@@ -230,7 +230,7 @@ impl Kernel {
             step,
         );
         if let Some(aimed) = &live.aim {
-            self.did_safe_part(aimed, live.moves_since, &outcome, step);
+            self.moved_a_device((id, live.kind), aimed, &outcome, step);
         }
         let answer = Answer::Outcome {
             outcome: outcome.clone(),

@@ -33,6 +33,7 @@ impl Fact {
             | Self::CallStarted { at, .. }
             | Self::DeviceMoved { at, .. }
             | Self::MoveUndone { at, .. }
+            | Self::MoveWithdrawn { at, .. }
             | Self::MovesForgotten { at, .. }
             | Self::WatchdogFed { at, .. }
             | Self::SafePartDone { at, .. }

@@ -9,6 +9,7 @@
 //! | `judge` | may it, by these rules? |
 //! | `moves` | what was done before, which rules of rate and change count; durable |
 //! | `breach` | why not, in words |
+//! | `under_way` | what is being done to devices; not durable |
 //! | `senses` | what was heard of the points that rules look at; not durable |
 //! | `watchdog` | devices that are brought into their safe state when no agent moves them; durable |
 //! | `watch` | the guards of all devices; not durable |
@@ -26,6 +27,7 @@ mod rules;
 mod senses;
 #[cfg(test)]
 mod tests;
+mod under_way;
 mod watch;
 mod watchdog;
 
@@ -35,11 +37,12 @@ pub use measure::{Aim, Generation, Measure, WEEK_MINUTES, WEEK_MS};
 pub use moves::MAX_MOVES;
 pub use rules::{Check, Guards, Hours, MAX_RULES, MAX_SPAN_MS, Misguided, Point, Rule};
 pub use watch::Guarding;
-pub use watchdog::{MAX_SAFE_PARTS, Parts, SafePart, Watchdog};
+pub use watchdog::{MAX_SAFE_PARTS, MAX_WHAT, Parts, SafePart, Watchdog};
 
 pub(crate) use breach::Breached;
 use judge::Case;
 pub(crate) use measure::Aimed;
 pub(crate) use moves::{Move, Moves};
+pub(crate) use under_way::{Try, UnderWay};
 pub(crate) use watch::Watch;
 pub(crate) use watchdog::Watchdogs;

@@ -9,13 +9,13 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Measure, watch::OfNumber};
+use super::{MAX_SAFE_PARTS, Measure, watch::OfNumber};
 use crate::{
     ids::{CallId, Millis},
     name::Name,
 };
 
-/// As many moves of a point are remembered.
+/// As many moves of a point are remembered, and a few of the node's own beside them.
 pub const MAX_MOVES: usize = 64;
 
 /// Something was written or commanded: its driver was started.
@@ -29,6 +29,12 @@ pub(crate) struct Move {
     /// By which call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) call: Option<CallId>,
+}
+
+impl Move {
+    fn is_own(&self, own: (Millis, Option<Measure>)) -> bool {
+        self.call.is_none() && (self.at, self.value) == own
+    }
 }
 
 /// The last moves of one point, oldest first.
@@ -75,6 +81,11 @@ impl Moves {
         self.by(self.id(device, point))
     }
 
+    /// The devices that something is remembered of.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = &Name> {
+        self.ids.keys()
+    }
+
     /// The points of a device that something is remembered of.
     pub(crate) fn points(&self, device: &Name) -> impl Iterator<Item = &Name> {
         self.ids.get(device).into_iter().flat_map(BTreeMap::keys)
@@ -84,7 +95,12 @@ impl Moves {
         let of = self.of_point(device, point);
         of.keep_ms = keep_ms;
         of.forget_old(new.at);
-        if of.moves.len() == MAX_MOVES {
+        // One of the node's own may be withdrawn, and what counts then is to be there still.
+        let beside = match new.call {
+            Some(_) => 0,
+            None => MAX_SAFE_PARTS,
+        };
+        while of.moves.len() >= MAX_MOVES + beside {
             of.moves.pop_front();
         }
         of.moves.push_back(new);
@@ -105,6 +121,32 @@ impl Moves {
         let mut newest = self.all.get_mut(&id.0)?.moves.iter_mut().rev();
         newest.find(|it| it.call == Some(call))?.value = None;
         Some(())
+    }
+
+    /// Whether the node itself moved a point at a time to a value, as far as is remembered.
+    pub(crate) fn has_own(
+        &self,
+        device: &Name,
+        point: &Name,
+        own: (Millis, Option<Measure>),
+    ) -> bool {
+        self.of(device, point).iter().any(|it| it.is_own(own))
+    }
+
+    /// Nothing was sent of what the node itself was about to do.
+    pub(crate) fn withdraw(
+        &mut self,
+        device: &Name,
+        point: &Name,
+        own: (Millis, Option<Measure>),
+    ) -> Option<()> {
+        let id = self.id(device, point)?;
+        let moves = &mut self.all.get_mut(&id.0)?.moves;
+        moves.remove(moves.iter().rposition(|it| it.is_own(own))?)?;
+        match moves.is_empty() {
+            true => self.forget(device, point),
+            false => Some(()),
+        }
     }
 
     pub(crate) fn forget(&mut self, device: &Name, point: &Name) -> Option<()> {
@@ -173,5 +215,48 @@ impl OfPoint {
     fn forget_old(&mut self, now: Millis) {
         let keep_ms = self.keep_ms;
         self.moves.retain(|it| now.since(it.at) < keep_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_withdrawn_pushed_nothing_out() {
+        let (device, point) = (Name::from("home/heater"), Name::from("target"));
+        let (mut moves, keep_ms) = (Moves::default(), 1_000_000);
+        let value = Some(Measure(5));
+        let calls = 0..u64::try_from(MAX_MOVES).unwrap_or_default();
+        for n in calls.clone() {
+            let call = Some(CallId(n));
+            let at = Millis(n);
+            moves.add(&device, &point, keep_ms, Move { at, value, call });
+        }
+        let before = moves.clone();
+        let at = Millis(100);
+        let own = Move {
+            at,
+            value,
+            call: None,
+        };
+        moves.add(&device, &point, keep_ms, own);
+        assert_eq!(moves.of(&device, &point).len(), MAX_MOVES + 1);
+        assert_eq!(moves.withdraw(&device, &point, (at, None)), None);
+        assert_eq!(moves.withdraw(&device, &point, (at, value)), Some(()));
+        assert_eq!(moves, before);
+        // Those that stay are bounded all the same.
+        for n in 0..200 {
+            let own = Move {
+                at: Millis(200 + n),
+                ..own
+            };
+            moves.add(&device, &point, keep_ms, own);
+        }
+        assert_eq!(moves.of(&device, &point).len(), MAX_MOVES + MAX_SAFE_PARTS);
+        let mut one = Moves::default();
+        one.add(&device, &point, keep_ms, own);
+        one.withdraw(&device, &point, (at, value));
+        assert!(one.is_empty());
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Breach, Condition, MAX_MOVES, MAX_SAFE_PARTS, Measure, Term, WEEK_MINUTES, Watchdog};
+use super::{
+    Breach, Condition, MAX_MOVES, MAX_SAFE_PARTS, MAX_WHAT, Measure, Term, WEEK_MINUTES, Watchdog,
+};
 use crate::name::Name;
 
 /// The most rules of one device.
@@ -167,7 +169,8 @@ impl Guards {
     pub fn watched(self, watchdog: Watchdog) -> Result<Self, Misguided> {
         let own = || Name::from("watchdog");
         let sound = (1..=MAX_SAFE_PARTS).contains(&watchdog.safe.len())
-            && (1..=MAX_SPAN_MS).contains(&watchdog.after_ms);
+            && (1..=MAX_SPAN_MS).contains(&watchdog.after_ms)
+            && watchdog.what.as_str().len() <= MAX_WHAT;
         if !sound {
             return Err(Misguided::OutOfBounds(own()));
         }

@@ -51,6 +51,12 @@ impl Watch {
         self.row(row).map(|it| &*it.guards)
     }
 
+    /// By which description a device is guarded.
+    pub(crate) fn generation(&self, device: &Name) -> Option<Generation> {
+        let row = *self.by_device.get(device)?;
+        self.row(row).map(|it| it.generation)
+    }
+
     fn row(&self, at: u32) -> Option<&Row> {
         self.rows.get(at as usize)?.as_ref()
     }

@@ -16,6 +16,8 @@ pub const MAX_SAFE_PARTS: usize = 8;
 const FIRST_AGAIN_MS: u64 = 5_000;
 /// The longest time between two tries.
 const LAST_AGAIN_MS: u64 = 300_000;
+/// The longest digest of a safe state, in bytes.
+pub const MAX_WHAT: usize = 64;
 
 /// What a device is to be when nobody moves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,8 @@ pub struct Watchdog {
     pub after_ms: u64,
     /// What is done then, in this order; 1 to [`MAX_SAFE_PARTS`].
     pub safe: Vec<SafePart>,
-    /// The safe state in full, its arguments and texts among it, so that another one is told apart.
+    /// A digest of the safe state in full, at most [`MAX_WHAT`] bytes: its parts and which of them may be repeated, values and
+    /// arguments. What was done of one counts for no other. It is stored: equal safe states have equal digests in all builds.
     pub what: Name,
 }
 
@@ -44,11 +47,6 @@ impl Watchdog {
     #[must_use]
     pub fn all(&self) -> Parts {
         self.those(|_| true)
-    }
-
-    /// Whether it has the same safe state.
-    pub(crate) fn is_as_safe_as(&self, other: &Self) -> bool {
-        (&self.safe, &self.what) == (&other.safe, &other.what)
     }
 
     pub(crate) fn repeatable(&self) -> Parts {
@@ -99,14 +97,16 @@ impl Parts {
 }
 
 /// A device that was moved out of its safe state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Armed {
     /// When an agent last called for it.
     fed: Millis,
-    /// When one last led it out of its safe state.
-    moved: Millis,
-    /// The parts that were not done since.
+    /// The parts that were not done since it was led out of its safe state.
     left: Parts,
+    /// Parts of which safe state these are, see [`Watchdog::what`]. None, in what was stored before it was noted: of another
+    /// one than any is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    what: Option<Name>,
     /// What is being done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     doing: Option<Doing>,
@@ -121,9 +121,23 @@ pub(crate) struct Armed {
 /// Parts that are being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Doing {
-    since: Millis,
     pub(crate) parts: Parts,
     repeatable: Parts,
+    #[serde(default)]
+    meanwhile: Meanwhile,
+}
+
+/// What agents called for while the node did something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Meanwhile {
+    Nothing,
+    /// A part of the safe state.
+    Part,
+    /// Something else, or the safe state is another one now: it may have come behind what the node did. What was stored before
+    /// this was noted does not say, and is taken for it.
+    #[default]
+    LedOut,
 }
 
 impl Armed {
@@ -131,13 +145,13 @@ impl Armed {
         self.left
     }
 
-    pub(crate) fn doing(&self) -> Option<Doing> {
-        self.doing
+    /// Whether what was done of it was done of the safe state that a watchdog has.
+    pub(crate) fn is_of(&self, watchdog: &Watchdog) -> bool {
+        self.what.as_ref() == Some(&watchdog.what)
     }
 
-    /// When an agent last led it out of its safe state.
-    pub(crate) fn moved(&self) -> Millis {
-        self.moved
+    pub(crate) fn doing(&self) -> Option<Doing> {
+        self.doing
     }
 
     pub(crate) fn fed(&self) -> Millis {
@@ -177,25 +191,31 @@ impl Watchdogs {
         self.0.iter()
     }
 
-    /// An agent called: out of the safe state of these parts, or for one of them.
+    /// An agent called: out of the safe state of these parts, which is `what`, or for one of them.
     pub(crate) fn feed(
         &mut self,
         device: &Name,
         leaves: Option<Parts>,
+        what: Option<&Name>,
         fed: Millis,
-        at: Millis,
     ) -> Option<()> {
         let Some(all) = leaves else {
             let it = self.0.get_mut(device)?;
             (it.fed, it.tries, it.again) = (fed, 0, None);
+            if let Some(doing) = &mut it.doing {
+                doing.meanwhile = doing.meanwhile.max(Meanwhile::Part);
+            }
             return Some(());
         };
         let doing = self.0.get(device).and_then(|it| it.doing);
         let new = Armed {
             fed,
-            moved: at,
             left: all,
-            doing,
+            what: what.cloned(),
+            doing: doing.map(|doing| Doing {
+                meanwhile: Meanwhile::LedOut,
+                ..doing
+            }),
             tries: 0,
             again: None,
         };
@@ -212,18 +232,12 @@ impl Watchdogs {
     }
 
     /// The node begins to do these parts.
-    pub(crate) fn begin(
-        &mut self,
-        device: &Name,
-        parts: Parts,
-        repeatable: Parts,
-        at: Millis,
-    ) -> Option<()> {
+    pub(crate) fn begin(&mut self, device: &Name, parts: Parts, repeatable: Parts) -> Option<()> {
         let it = self.0.get_mut(device)?;
         it.doing = Some(Doing {
-            since: at,
             parts,
             repeatable,
+            meanwhile: Meanwhile::Nothing,
         });
         Some(())
     }
@@ -239,13 +253,12 @@ impl Watchdogs {
         let it = self.0.get_mut(device)?;
         let doing = it.doing.take()?;
         // What was called for meanwhile may have come behind it.
-        if it.moved > doing.since {
-            return Some(());
+        if doing.meanwhile != Meanwhile::LedOut {
+            let once = unknown.without(doing.repeatable);
+            it.left = it.left.without(done.or(once));
         }
-        let once = unknown.without(doing.repeatable);
-        it.left = it.left.without(done.or(once));
         // Where an agent called for it meanwhile, its time runs anew.
-        if it.fed <= doing.since {
+        if doing.meanwhile == Meanwhile::Nothing {
             (it.tries, it.again) = (it.tries.saturating_add(1), Some(again));
         }
         self.settle(device);

@@ -46,7 +46,14 @@ impl Model {
                 );
                 Ok(())
             }
-            Effect::SafeState { device, parts } => self.town.dogs.effect(device, *parts, *barrier),
+            Effect::SafeState {
+                device,
+                generation,
+                parts,
+            } => {
+                let town = &self.town;
+                town.is_made_safe(device, *generation, *parts, *barrier)
+            }
             Effect::StartWorker {
                 turn, incarnation, ..
             } => {

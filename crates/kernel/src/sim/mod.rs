@@ -7,9 +7,11 @@
 mod asking;
 mod calling;
 mod chance;
+mod devices;
 mod effects;
 mod failsafe;
 mod fairness;
+mod fences;
 mod guards;
 mod model;
 mod people;

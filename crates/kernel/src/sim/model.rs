@@ -106,6 +106,7 @@ impl Model {
         self.called_fact(fact)?;
         self.paid_fact(fact)?;
         self.town.dog_fact(fact)?;
+        self.town.move_fact(fact);
         match fact.clone() {
             Fact::ProfileAdded { profile, spec, .. } => {
                 self.profiles.insert(profile, spec);
@@ -285,6 +286,7 @@ impl Model {
             | Fact::AccountClosed { .. }
             | Fact::ProfileDropped { .. }
             | Fact::DeviceMoved { .. }
+            | Fact::MoveWithdrawn { .. }
             | Fact::MovesForgotten { .. }
             | Fact::WatchdogFed { .. }
             | Fact::SafePartDone { .. }

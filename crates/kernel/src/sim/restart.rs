@@ -84,7 +84,7 @@ impl World {
         for (uid, profile) in self.desired.clone() {
             self.feed(Event::Apply(crate::InstanceSpec { uid, profile }))?;
         }
-        self.say_what_guards()
+        self.say_what_is_there()
     }
 
     fn restore(&mut self, kept: usize) -> Result<Kernel, String> {

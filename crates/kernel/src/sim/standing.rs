@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::model::{Check, ensure};
 use crate::{
-    Kernel, Level, Millis, Phase, TurnId,
+    Guards, Kernel, Level, Millis, Phase, TurnId,
     live::{CallPhase, Holder, LiveCall},
     timers::Timer,
 };
@@ -143,6 +143,18 @@ pub(super) fn check(kernel: &Kernel, now: Millis) -> Check {
             account.name
         );
     }
+    for (device, armed) in state.watchdogs.iter() {
+        let known = live.watch.guards(device).and_then(Guards::watchdog);
+        let told = live.under_way.is_told(device);
+        ensure!(
+            known.is_none() || told || live.watchdogs.is_set(device.clone()),
+            "{device} is never made safe"
+        );
+        ensure!(
+            told || armed.doing().is_none(),
+            "nobody makes {device} safe"
+        );
+    }
     at_once_within_quota(kernel)?;
     super::calling::check(kernel)?;
     ensure!(
@@ -219,6 +231,10 @@ pub(super) fn nothing_is_left(kernel: &Kernel) -> Check {
         "keys of waiting calls are left"
     );
     ensure!(live.tickets.is_empty(), "tickets are left");
+    ensure!(
+        live.under_way.is_empty(),
+        "devices are still told something"
+    );
     ensure!(live.reservations.is_empty(), "reservations are left");
     ensure!(
         live.scheduler.resources().next().is_none(),

@@ -1,6 +1,6 @@
 //! Broken kernels: each lets one thing go wrong that a check must see.
 
-use crate::{Answer, Barrier, Effect, Fact, Name, Outcome, State, Step};
+use crate::{Answer, Barrier, Effect, Fact, Name, Outcome, Parts, State, Step};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tamper {
@@ -25,6 +25,12 @@ pub(super) enum Tamper {
     DriveEarly,
     /// Makes a device safe before its intent is durable.
     SafeEarly,
+    /// Makes a device safe by another description than it was judged by.
+    SafeOtherwise,
+    /// Makes a device safe but for a part.
+    SafeInPart,
+    /// Lets a part count that was done before somebody led out of the safe state.
+    CountLatePart,
     /// Runs a driver twice.
     DriveTwice,
     /// Opens the gate of an incomplete sandbox.
@@ -48,7 +54,7 @@ pub(super) enum Tamper {
 }
 
 impl Tamper {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::IgnoreGrants,
         Self::AnswerTwice,
         Self::ForgetCaller,
@@ -59,6 +65,9 @@ impl Tamper {
         Self::ReplyEarly,
         Self::DriveEarly,
         Self::SafeEarly,
+        Self::SafeOtherwise,
+        Self::SafeInPart,
+        Self::CountLatePart,
         Self::DriveTwice,
         Self::OpenAnyway,
         Self::ReuseIncarnation,
@@ -134,6 +143,39 @@ impl Tamper {
             Self::DriveEarly => self.lower(step, |effect| matches!(effect, Effect::Drive { .. })),
             Self::SafeEarly => {
                 self.lower(step, |effect| matches!(effect, Effect::SafeState { .. }));
+            }
+            Self::SafeOtherwise => {
+                for release in &mut step.effects {
+                    if let Effect::SafeState { generation, .. } = &mut release.effect {
+                        generation.0 += 1;
+                    }
+                }
+            }
+            Self::SafeInPart => {
+                let first = Parts::default().with(0);
+                for fact in &mut step.facts {
+                    if let Fact::SafeStateBegun { parts, .. } = fact {
+                        *parts = parts.without(first);
+                    }
+                }
+                for release in &mut step.effects {
+                    if let Effect::SafeState { parts, .. } = &mut release.effect {
+                        *parts = parts.without(first);
+                    }
+                }
+            }
+            Self::CountLatePart => {
+                let fed = step.facts.iter().find_map(|fact| match fact {
+                    Fact::WatchdogFed {
+                        device,
+                        leaves: Some(all),
+                        at,
+                        ..
+                    } => Some((device.clone(), *all, *at)),
+                    _ => None,
+                });
+                let late = |(device, parts, at)| Fact::SafePartDone { device, parts, at };
+                step.facts.extend(fed.map(late));
             }
             Self::DriveTwice => {
                 let drive = step

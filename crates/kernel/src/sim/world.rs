@@ -8,9 +8,9 @@ use super::{
     tamper::Tamper,
 };
 use crate::{
-    Answer, Barrier, CallId, Class, Date, Effect, Event, Fact, Finish, Incarnation, InstanceUid,
-    Kernel, Kind, Limits, Millis, Name, Now, Outcome, Parts, Profile, Release, Snapshot, Step,
-    Ticket, TurnId, Usage,
+    Answer, Barrier, BodyDigest, CallId, Class, Date, Effect, Event, Fact, Finish, Incarnation,
+    InstanceUid, Kernel, Kind, Limits, Millis, Name, Now, Outcome, Parts, Profile, Refusal,
+    Release, Snapshot, Step, Ticket, TurnId, Usage,
 };
 
 /// One history.
@@ -38,6 +38,8 @@ pub(super) struct World {
     started: BTreeMap<InstanceUid, Incarnation>,
     pub(super) drivers: BTreeMap<CallId, Driver>,
     pub(super) driven: BTreeSet<CallId>,
+    /// What calls of devices were made.
+    asked: BTreeMap<Ticket, BodyDigest>,
     /// Devices that are being brought into their safe states.
     pub(super) safe: BTreeMap<Name, Parts>,
     /// Workers that were to be killed.
@@ -92,6 +94,7 @@ impl World {
             started: BTreeMap::new(),
             drivers: BTreeMap::new(),
             driven: BTreeSet::new(),
+            asked: BTreeMap::new(),
             safe: BTreeMap::new(),
             doomed: BTreeSet::new(),
             key_runs: BTreeMap::new(),
@@ -112,6 +115,11 @@ impl World {
             at: self.now,
             date: Date(self.now.0 + self.ahead),
         };
+        if let Event::Call(call) = &event
+            && call.kind.moves_a_device()
+        {
+            self.asked.insert(call.ticket, call.body.digest);
+        }
         let mut step = self.kernel.handle(event, now);
         self.tamper.step(&mut step, self.kernel.state());
         for fact in &step.facts {
@@ -169,7 +177,17 @@ impl World {
         self.give_up_what_may_be_done_again();
         for release in &step.effects {
             self.model.effect(release, &mut self.told)?;
+            if let Effect::Reply {
+                ticket,
+                answer: Answer::Refused(Refusal::Guarded { why, .. }),
+                ..
+            } = &release.effect
+                && let Some(digest) = self.asked.get(ticket)
+            {
+                self.model.town.rate_is_full(*digest, why, self.now)?;
+            }
         }
+        self.model.town.dogs.agree(self.kernel.state())?;
         let Step { facts, effects } = step;
         self.journal.extend(facts);
         let length = self.journal.len();
@@ -282,7 +300,7 @@ impl World {
                     ensure!(*runs <= *undone + 1, "the effect of key {key:?} ran again");
                 }
             }
-            Effect::SafeState { device, parts } => {
+            Effect::SafeState { device, parts, .. } => {
                 ensure!(
                     self.safe.insert(device.clone(), parts).is_none(),
                     "{device} is made safe twice at once"

@@ -24,5 +24,6 @@ mod quotas;
 mod recovery;
 mod refusals;
 mod retries;
+mod safe_states;
 mod turns;
 mod watchdogs;

@@ -9,9 +9,24 @@ use aion_kernel::{
     Step, TurnId, Usage, Watchdog,
 };
 
-const AFTER_MS: u64 = 60_000;
+pub(crate) const AFTER_MS: u64 = 60_000;
 
-fn watched(node: &mut Node, repeatable: bool, rules: Vec<Rule>, generation: u64) -> Step {
+pub(crate) fn watched(
+    node: &mut Node,
+    repeatable: bool,
+    rules: Vec<Rule>,
+    generation: u64,
+) -> Step {
+    watched_as(node, repeatable, rules, generation, "")
+}
+
+pub(crate) fn watched_as(
+    node: &mut Node,
+    repeatable: bool,
+    rules: Vec<Rule>,
+    generation: u64,
+    what: &str,
+) -> Step {
     let part = |point: &str, value: Option<i64>| SafePart {
         point: point.into(),
         value: value.map(millionths),
@@ -20,7 +35,7 @@ fn watched(node: &mut Node, repeatable: bool, rules: Vec<Rule>, generation: u64)
     let watchdog = Watchdog {
         after_ms: AFTER_MS,
         safe: vec![part("target", Some(5)), part("purge", None)],
-        what: "".into(),
+        what: what.into(),
     };
     let guards = guards(rules).unwrap().watched(watchdog).unwrap();
     node.feed(Event::Guard {
@@ -32,7 +47,7 @@ fn watched(node: &mut Node, repeatable: bool, rules: Vec<Rule>, generation: u64)
     })
 }
 
-fn write(node: &mut Node, turn: TurnId, value: i64) -> Step {
+pub(crate) fn write(node: &mut Node, turn: TurnId, value: i64) -> Step {
     let mut call = aimed(node, turn, "target", Some(value));
     if let Some(aim) = &mut call.aim {
         aim.safe = (value == 5).then_some(0);
@@ -40,7 +55,7 @@ fn write(node: &mut Node, turn: TurnId, value: i64) -> Step {
     node.call(call).1
 }
 
-fn purge(node: &mut Node, turn: TurnId) -> Step {
+pub(crate) fn purge(node: &mut Node, turn: TurnId) -> Step {
     let mut call = aimed(node, turn, "purge", None);
     if let Some(aim) = &mut call.aim {
         aim.safe = Some(1);
@@ -49,10 +64,10 @@ fn purge(node: &mut Node, turn: TurnId) -> Step {
 }
 
 /// What the shell is to do.
-fn made_safe(step: &Step) -> Vec<Parts> {
+pub(crate) fn made_safe(step: &Step) -> Vec<Parts> {
     let effects = effects(step);
     let safe = effects.into_iter().filter_map(|it| match it {
-        Effect::SafeState { device, parts } => {
+        Effect::SafeState { device, parts, .. } => {
             assert_eq!(device.as_str(), HEATER);
             Some(parts)
         }
@@ -61,11 +76,11 @@ fn made_safe(step: &Step) -> Vec<Parts> {
     safe.collect()
 }
 
-fn parts(of: &[u8]) -> Parts {
+pub(crate) fn parts(of: &[u8]) -> Parts {
     of.iter().fold(Parts::default(), |all, it| all.with(*it))
 }
 
-fn ended(node: &mut Node, done: &[u8], unknown: &[u8]) -> Step {
+pub(crate) fn ended(node: &mut Node, done: &[u8], unknown: &[u8]) -> Step {
     node.feed(Event::SafeStateEnded {
         device: HEATER.into(),
         done: parts(done),
@@ -73,7 +88,7 @@ fn ended(node: &mut Node, done: &[u8], unknown: &[u8]) -> Step {
     })
 }
 
-fn ready() -> (Node, TurnId) {
+pub(crate) fn ready() -> (Node, TurnId) {
     let mut node = node();
     let turn = node.running(1, profile("home", "jarvis"));
     watched(&mut node, false, Vec::new(), 1);

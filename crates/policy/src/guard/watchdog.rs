@@ -1,8 +1,9 @@
 //! Watchdogs: the safe state of a device as the kernel has it. It is its owner's word, and keeps within all ranges.
 
-use aion_api::{Device, DeviceModel, Retry, Watchdog};
+use aion_abi::canonical::body_digest;
+use aion_api::{Device, DeviceModel, Retry, SafeStep, Watchdog};
 use aion_device::{Of, written};
-use aion_kernel::{Guards, Measure, SafePart};
+use aion_kernel::{BodyDigest, Guards, Measure, Name, SafePart};
 
 use super::fault::Faults;
 use super::measure;
@@ -72,15 +73,38 @@ pub(super) fn watched(
             repeatable: retry == Some(Retry::Safe),
         });
     }
-    let what = format!("{:?}", watchdog.safe_state).as_str().into();
     let watched = aion_kernel::Watchdog {
         after_ms,
+        what: digest(&watchdog.safe_state, &safe),
         safe,
-        what,
     };
     let watched = guards.clone().watched(watched);
     watched.unwrap_or_else(|error| {
         faults.add("", error.to_string(), "correct it");
         guards
     })
+}
+
+/// Tells a safe state from every other, in all builds alike: the kernel stores it.
+fn digest(steps: &[SafeStep], parts: &[SafePart]) -> Name {
+    // With its length, so that no two come to the same.
+    let whole = |it: &str| format!("{}:{it}", it.len());
+    let steps = steps.iter().flat_map(|step| {
+        let SafeStep {
+            property,
+            value,
+            command,
+            arguments,
+        } = step;
+        let own = [property, value, command].map(|it| it.as_deref().map_or("-".to_owned(), whole));
+        let arguments = arguments.iter().flat_map(|(name, value)| [name, value]);
+        let arguments = arguments.map(|it| whole(it));
+        own.into_iter().chain(arguments).chain(["/".to_owned()])
+    });
+    let parts = parts.iter().map(|part| {
+        let value = part.value.map_or("-".to_owned(), |it| it.0.to_string());
+        format!("{value} {}/", part.repeatable)
+    });
+    let text: String = steps.chain(parts).collect();
+    BodyDigest(body_digest(text.as_bytes())).to_string().into()
 }

@@ -71,3 +71,35 @@ fn ranges_admit_the_safe_state_and_nothing_else_is_asked() {
         "{faults:?}"
     );
 }
+
+#[test]
+fn what_counts_for_a_safe_state_counts_for_no_other() {
+    let of = |safe_state: Value, seconds: i32| {
+        let watchdog = json!({"seconds": seconds, "safeState": safe_state});
+        let guards = watched(&json!(null), &watchdog, &json!([])).unwrap();
+        guards.watchdog().unwrap().what.as_str().to_owned()
+    };
+    let target = |value: &str| json!({"property": "target", "value": value});
+    let purge = json!({"command": "purge"});
+    let first = of(json!([target("5"), purge]), 60);
+    assert_eq!(first.len(), 64);
+    // It is stored: the same in every build.
+    assert_eq!(
+        first,
+        "a5e1ea9d1febed97ea83bc15c7ba79c35b729d2603b28c76f4da670ccad7f0f5"
+    );
+    assert_eq!(
+        first,
+        of(json!([target("5"), purge]), 30),
+        "it waits shorter"
+    );
+    let others = [
+        json!([target("6"), purge]),
+        json!([target("5")]),
+        json!([purge, target("5")]),
+        json!([target("5"), purge, purge]),
+    ];
+    for other in others {
+        assert_ne!(first, of(other.clone(), 60), "{other}");
+    }
+}

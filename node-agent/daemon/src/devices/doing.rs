@@ -10,9 +10,11 @@ use aion_abi::{
 use aion_api::Delivery;
 use aion_device::{Confirm, Order};
 use aion_drivers::device::{Publish, Qos};
+use aion_kernel::{Breach, Generation, Refusal};
 use tokio::time::timeout;
 
 use super::{Devices, Entry, Told};
+use crate::call::refusal;
 
 /// When a device that is being told something is worth another try.
 const AGAIN_MS: u64 = 500;
@@ -21,13 +23,15 @@ impl Devices {
     /// Sets a property. Ends when the device says that it is so.
     ///
     /// # Errors
-    /// `unreachable` where nothing was sent, `outcome-unknown` where something was and nobody says that it was done.
+    /// `guarded` where the device is another than the kernel judged, and `unreachable`: nothing was sent. `outcome-unknown` where
+    /// something was and nobody says that it was done.
     pub(crate) async fn write(
         &self,
         namespace: &str,
         request: &WriteRequest,
+        judged: Generation,
     ) -> Result<DoneResponse, Problem> {
-        let entry = self.entry(namespace, &request.device)?;
+        let entry = self.as_judged(namespace, &request.device, judged)?;
         let order = entry
             .device
             .compiled
@@ -43,13 +47,35 @@ impl Devices {
         &self,
         namespace: &str,
         request: &CommandRequest,
+        judged: Generation,
     ) -> Result<DoneResponse, Problem> {
-        let entry = self.entry(namespace, &request.device)?;
+        let entry = self.as_judged(namespace, &request.device, judged)?;
         let order = entry
             .device
             .compiled
             .command(&request.command, &request.arguments)?;
         self.order(&entry, order).await
+    }
+
+    /// A device, where it is what the kernel judged: it may have become another while that was made durable.
+    ///
+    /// # Errors
+    /// Where it is another, as the kernel says it of a call that waits; nothing was sent.
+    pub(super) fn as_judged(
+        &self,
+        namespace: &str,
+        name: &str,
+        judged: Generation,
+    ) -> Result<Entry, Problem> {
+        let entry = self.entry(namespace, name)?;
+        match entry.generation == judged {
+            true => Ok(entry),
+            false => Err(refusal::problem(&Refusal::Guarded {
+                rule: None,
+                why: Breach::Changed,
+                reason: None,
+            })),
+        }
     }
 
     async fn order(&self, entry: &Entry, order: Order) -> Result<DoneResponse, Problem> {

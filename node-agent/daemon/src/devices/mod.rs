@@ -162,6 +162,7 @@ impl Devices {
         let shared = &self.0;
         let mut stopping = Vec::new();
         let (mut guarded, mut looked_at) = (Vec::new(), BTreeSet::new());
+        let mut present = None;
         for change in changes {
             let key = match change {
                 DeviceChange::Put(device) => {
@@ -178,6 +179,10 @@ impl Devices {
                     shared.discover(&broker, reached.as_ref());
                     continue;
                 }
+                DeviceChange::All(devices) => {
+                    present = Some(devices.iter().map(name_of).collect());
+                    continue;
+                }
                 DeviceChange::Gone { key, deleted } => {
                     shared.sensing.gone(&key);
                     let guards = match deleted {
@@ -186,8 +191,8 @@ impl Devices {
                     };
                     guarded.push((key.clone(), guards));
                     shared.tell_unknown(&key);
-                    shared.last_safe.forget(&key);
                     let told = shared.remove(&key).unwrap_or_default();
+                    shared.last_safe.forget(&key);
                     stopping.push(Stopping {
                         key: key.clone(),
                         told,
@@ -202,6 +207,9 @@ impl Devices {
         for (key, guards) in guarded {
             let device = name_of(&key);
             (shared.parts.tell)(Event::Guard { device, guards });
+        }
+        if let Some(devices) = present {
+            (shared.parts.tell)(Event::Present { devices });
         }
         for (device, point) in looked_at {
             shared.tell_point(&device, &point);

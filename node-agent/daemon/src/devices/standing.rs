@@ -35,6 +35,9 @@ pub(crate) enum DeviceChange {
         /// It is there no more; otherwise nobody knows what guards it.
         deleted: bool,
     },
+    /// These are all there are, also those that are not to be listened to. Said as soon as all of them are known: what the kernel
+    /// remembers of others is of devices that left while the node was down.
+    All(BTreeSet<Key>),
     /// What devices announce at a broker is to be listened to, or no longer.
     Discover {
         /// Its namespace and name.

@@ -9,7 +9,7 @@ use aion_abi::syscall::device::{
 };
 use aion_api::{Device, DeviceBroker, DeviceModel};
 use aion_drivers::{device::FakeBroker, secrets::SecretFolder};
-use aion_kernel::{Measure, Parts as SafeParts};
+use aion_kernel::Measure;
 use aion_resolve::{
     Object, Universe,
     device::{InNamespace, judge_device},
@@ -41,7 +41,7 @@ impl Devices {
 }
 
 /// A heater whose guardrail looks at a window.
-fn house(confirm_seconds: i32) -> Vec<ResolvedDevice> {
+pub(super) fn house(confirm_seconds: i32) -> Vec<ResolvedDevice> {
     furnished(
         confirm_seconds,
         &json!(["open", "closed"]),
@@ -50,7 +50,11 @@ fn house(confirm_seconds: i32) -> Vec<ResolvedDevice> {
 }
 
 /// With these choices of its window, by this broker.
-fn furnished(confirm_seconds: i32, choices: &Json, broker: &Json) -> Vec<ResolvedDevice> {
+pub(super) fn furnished(
+    confirm_seconds: i32,
+    choices: &Json,
+    broker: &Json,
+) -> Vec<ResolvedDevice> {
     let mut universe = Universe::default();
     let mut add = |kind: &str, name: &str, spec: Json| {
         let object = json!({"apiVersion": "aion.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
@@ -114,12 +118,12 @@ fn furnished(confirm_seconds: i32, choices: &Json, broker: &Json) -> Vec<Resolve
         .collect()
 }
 
-fn put(devices: &Devices, confirm_seconds: i32) {
+pub(super) fn put(devices: &Devices, confirm_seconds: i32) {
     let all = house(confirm_seconds).into_iter();
     devices.change(all.map(|it| DeviceChange::Put(Box::new(it))).collect());
 }
 
-async fn until(what: &str, holds: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
     let holding = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -134,7 +138,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// The broker is there, and what is subscribed to comes.
-async fn connected(devices: &Devices) {
+pub(super) async fn connected(devices: &Devices) {
     until("the broker to be there", || {
         let table = devices.0.table.read();
         !table.links.is_empty() && table.links.values().all(|it| it.away().is_none())
@@ -142,7 +146,7 @@ async fn connected(devices: &Devices) {
     .await;
 }
 
-fn value_of(devices: &Devices, device: &str) -> Option<Value> {
+pub(super) fn value_of(devices: &Devices, device: &str) -> Option<Value> {
     let request = ReadRequest {
         device: device.to_owned(),
         properties: Vec::new(),
@@ -151,7 +155,12 @@ fn value_of(devices: &Devices, device: &str) -> Option<Value> {
     read.readings.into_iter().find(|it| !it.stale)?.value
 }
 
-fn target(value: f64) -> WriteRequest {
+/// By which description a device is known now.
+pub(super) fn generation(devices: &Devices, name: &str) -> Generation {
+    devices.entry("home", name).unwrap().generation
+}
+
+pub(super) fn target(value: f64) -> WriteRequest {
     WriteRequest {
         device: "heater".to_owned(),
         property: "target".to_owned(),
@@ -224,14 +233,18 @@ async fn an_order_leaves_once_and_is_done_when_the_device_says_so() {
     put(&devices, 5);
     connected(&devices).await;
     broker.say("heater", "18", false);
+    let judged = generation(&devices, "heater");
     let (asking, request) = (devices.clone(), target(21.0));
-    let write = tokio::spawn(async move { asking.write("home", &request).await });
+    let write = tokio::spawn(async move { asking.write("home", &request, judged).await });
     until("the heater to be told", || {
         broker.published().iter().any(|it| it.topic == "heater/set")
     })
     .await;
     // Two orders at once could not be told apart.
-    let busy = devices.write("home", &target(22.0)).await.unwrap_err();
+    let busy = devices
+        .write("home", &target(22.0), judged)
+        .await
+        .unwrap_err();
     assert_eq!(busy.code, Code::Overloaded);
     broker.say("heater", "19", false);
     broker.say("heater", "21", false);
@@ -248,7 +261,7 @@ async fn an_order_leaves_once_and_is_done_when_the_device_says_so() {
             arguments: Default::default(),
         },
     );
-    let boost = tokio::spawn(async move { asking.command("home", &request).await });
+    let boost = tokio::spawn(async move { asking.command("home", &request, judged).await });
     until("the heater to be told", || {
         broker
             .published()
@@ -268,71 +281,25 @@ async fn what_nobody_confirms_is_unknown_and_what_is_so_already_is_done() {
     put(&devices, 1);
     connected(&devices).await;
     broker.say("heater", "18", false);
-    let unknown = devices.write("home", &target(21.0)).await.unwrap_err();
+    let judged = generation(&devices, "heater");
+    let write = |value| {
+        let devices = devices.clone();
+        async move { devices.write("home", &target(value), judged).await }
+    };
+    let unknown = write(21.0).await.unwrap_err();
     assert_eq!(unknown.code, Code::OutcomeUnknown);
     assert!(unknown.detail.contains("it says 18"), "{unknown}");
     // A device that is as it was to be has nothing to say.
-    let done = devices.write("home", &target(18.0)).await.unwrap();
+    let done = write(18.0).await.unwrap();
     assert_eq!(done.confirmed_by, ConfirmedBy::Device);
     broker.cut();
     until("the broker to be away", || {
         value_of(&devices, "heater").is_none()
     })
     .await;
-    let away = devices.write("home", &target(19.0)).await.unwrap_err();
+    let away = write(19.0).await.unwrap_err();
     assert_eq!(away.code, Code::Unreachable);
     assert_eq!(broker.published().len(), 2);
-}
-
-#[tokio::test]
-async fn a_device_is_made_safe_part_by_part_and_what_became_of_each_is_known() {
-    let (devices, broker, _told) = Devices::fake();
-    put(&devices, 1);
-    connected(&devices).await;
-    let parts = |of: &[u8]| {
-        of.iter()
-            .fold(SafeParts::default(), |all, at| all.with(*at))
-    };
-    let (heater, all) = (Name::from("home/heater"), parts(&[0, 1]));
-    broker.say("heater", "16", false);
-    let target = Some(Value::Number(16.0));
-    until("it to be heard", || value_of(&devices, "heater") == target).await;
-    // It reads what it is to be, and does not say that it did the command.
-    let made = devices.make_safe(&heater, all).await;
-    assert_eq!(made, (parts(&[0]), parts(&[1])));
-    let sent: Vec<_> = broker.published().into_iter().map(|it| it.topic).collect();
-    assert_eq!(sent, ["heater/set", "heater/boost"]);
-    let seen = devices.see("home", "heater").unwrap().made_safe.unwrap();
-    assert!(
-        seen.what.starts_with("target 16: done; boost: ") && seen.what.contains("did not say"),
-        "{seen:?}"
-    );
-    // One part alone, and none while the broker is away.
-    assert_eq!(
-        devices.make_safe(&heater, parts(&[0])).await,
-        (parts(&[0]), parts(&[]))
-    );
-    broker.cut();
-    until("the broker to be away", || {
-        value_of(&devices, "heater").is_none()
-    })
-    .await;
-    let nothing = (SafeParts::default(), SafeParts::default());
-    assert_eq!(devices.make_safe(&heater, all).await, nothing);
-    assert_eq!(broker.published().len(), 3);
-    let gone = Name::from("home/nowhere");
-    assert_eq!(devices.make_safe(&gone, all).await, nothing);
-}
-
-#[tokio::test]
-async fn an_order_that_is_a_part_of_the_safe_state_is_known_as_such() {
-    let heater = house(5).into_iter().find(|it| it.key.name == "heater");
-    let compiled = heater.unwrap().compiled;
-    let set = |to: f64| compiled.set("target", &Value::Number(to)).unwrap();
-    assert_eq!(compiled.part_of(&set(16.0)), Some(0));
-    assert_eq!(compiled.part_of(&set(16.5)), None);
-    let boost = compiled.command("boost", &Default::default()).unwrap();
-    assert_eq!(compiled.part_of(&boost), Some(1));
 }
 
 #[tokio::test]
@@ -365,6 +332,26 @@ async fn changes_are_told_of_devices_that_somebody_listens_to() {
         happened.try_recv().is_err(),
         "nothing of the same again, nor of others"
     );
+}
+
+#[tokio::test]
+async fn which_devices_there_are_is_told_behind_what_guards_them() {
+    let (devices, _broker, mut told) = Devices::fake();
+    let key = |name: &str| Key::new("home", name);
+    let all = BTreeSet::from([key("heater"), key("garbled")]);
+    let put = house(5).into_iter();
+    let put = put.map(|it| DeviceChange::Put(Box::new(it)));
+    devices.change([DeviceChange::All(all)].into_iter().chain(put).collect());
+    let (mut guarded, mut present) = (0, Vec::new());
+    while let Ok(event) = told.try_recv() {
+        match event {
+            Event::Guard { .. } => guarded += 1,
+            Event::Present { devices } => present.push((guarded, devices)),
+            _ => {}
+        }
+    }
+    let expected = ["home/garbled", "home/heater"].map(Name::from);
+    assert_eq!(present, [(2, BTreeSet::from(expected))]);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use aion_drivers::{
     reserve::Reserve,
     tool::{ToolDriver, Waits},
 };
-use aion_kernel::{Class, Finish, Name, Parts, PeerTurn, TurnId, Usage};
+use aion_kernel::{Class, Finish, Generation, Name, Parts, PeerTurn, TurnId, Usage};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -105,9 +105,10 @@ impl Driving for Dispatch {
     fn make_safe(
         self: Arc<Self>,
         device: Name,
+        judged: Generation,
         parts: Parts,
     ) -> BoxFuture<'static, (Parts, Parts)> {
-        Box::pin(async move { self.devices.make_safe(&device, parts).await })
+        Box::pin(async move { self.devices.make_safe(&device, judged, parts).await })
     }
 }
 
@@ -125,6 +126,8 @@ impl Dispatch {
         let keyed = key.is_some();
         let instance = &caller.instance;
         let (cancel, peer) = (&job.cancel, job.peer);
+        // No device is of the one that is not said.
+        let judged = job.judged.unwrap_or_default();
         let whole = match request {
             Request::Chat(request) => {
                 let listener = chat::Listener {
@@ -190,10 +193,12 @@ impl Dispatch {
                 json(self.devices.history(instance.namespace(), &request)?)?
             }
             Request::DeviceWrite(request) => {
-                json(self.devices.write(instance.namespace(), &request).await?)?
+                let told = self.devices.write(instance.namespace(), &request, judged);
+                json(told.await?)?
             }
             Request::DeviceCommand(request) => {
-                json(self.devices.command(instance.namespace(), &request).await?)?
+                let told = self.devices.command(instance.namespace(), &request, judged);
+                json(told.await?)?
             }
             Request::Message(message) => self.say(&caller, message).await?,
             Request::Checkpoint(request) => self.keep(instance, request.state).await?,

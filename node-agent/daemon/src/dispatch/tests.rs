@@ -131,6 +131,7 @@ impl Stage {
             cancel: self.cancel.clone(),
             deadline: self.dispatch.clock.now().plus(60_000),
             peer: None,
+            judged: None,
             progress: Progress::unheard(CallId(1)),
         };
         Arc::clone(&self.dispatch).drive(job).await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_abi::problem::Problem;
-use aion_kernel::{CallId, Event, Finish, Millis, Name, Parts, PeerTurn, Usage, Word};
+use aion_kernel::{CallId, Event, Finish, Generation, Millis, Name, Parts, PeerTurn, Usage, Word};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,8 @@ pub(crate) struct Job {
     pub deadline: Millis,
     /// The turn that it began or is about.
     pub peer: Option<PeerTurn>,
+    /// The description by which the kernel judged what is done to a device.
+    pub judged: Option<Generation>,
     /// Where a long call tells what it used so far.
     pub progress: Progress,
 }
@@ -80,7 +82,12 @@ pub(crate) trait Driving: Send + Sync + 'static {
     /// Carries `job` out. The future is dropped when the kernel gives the call up.
     fn drive(self: Arc<Self>, job: Job) -> BoxFuture<'static, Driven>;
 
-    /// Brings a device into its safe state. Gives what was done of it and what may have been.
-    fn make_safe(self: Arc<Self>, device: Name, parts: Parts)
-    -> BoxFuture<'static, (Parts, Parts)>;
+    /// Brings a device into its safe state, where it is by the description that the kernel judged it by. Gives what was done of it
+    /// and what may have been.
+    fn make_safe(
+        self: Arc<Self>,
+        device: Name,
+        judged: Generation,
+        parts: Parts,
+    ) -> BoxFuture<'static, (Parts, Parts)>;
 }

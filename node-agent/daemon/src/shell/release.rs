@@ -8,7 +8,8 @@ use std::sync::Arc;
 use aion_abi::{admin::TurnEvent, code::Code, date::UnixMillis, problem::Problem};
 use aion_journal::Lsn;
 use aion_kernel::{
-    Answer, Barrier, CallId, Effect, Finish, Name, Outcome, Parts, PeerTurn, Ticket, Usage,
+    Answer, Barrier, CallId, Effect, Finish, Generation, Name, Outcome, Parts, PeerTurn, Ticket,
+    Usage,
 };
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -64,9 +65,14 @@ impl Shell {
                 ticket,
                 deadline,
                 peer,
+                aimed,
                 ..
-            } => self.drive(call, ticket, deadline, peer),
-            Effect::SafeState { device, parts } => self.make_safe(device, parts),
+            } => self.drive((call, ticket), deadline, peer, aimed),
+            Effect::SafeState {
+                device,
+                generation,
+                parts,
+            } => self.make_safe(device, generation, parts),
             Effect::CancelDriver { call, .. } => {
                 if let Some(running) = self.running.get(&call) {
                     running.cancel.cancel();
@@ -203,11 +209,11 @@ impl Shell {
         })
     }
 
-    fn make_safe(&mut self, device: Name, parts: Parts) {
+    fn make_safe(&mut self, device: Name, judged: Generation, parts: Parts) {
         let handle = self.handle.clone();
         let driving = Arc::clone(&self.driving);
         self.drivers.spawn(async move {
-            let work = tokio::spawn(driving.make_safe(device.clone(), parts));
+            let work = tokio::spawn(driving.make_safe(device.clone(), judged, parts));
             // Of a driver that broke nobody knows what it did.
             let (done, unknown) = work.await.unwrap_or((Parts::default(), parts));
             handle.tell(aion_kernel::Event::SafeStateEnded {
@@ -220,10 +226,10 @@ impl Shell {
 
     fn drive(
         &mut self,
-        call: CallId,
-        ticket: Ticket,
+        (call, ticket): (CallId, Ticket),
         deadline: aion_kernel::Millis,
         peer: Option<PeerTurn>,
+        judged: Option<Generation>,
     ) {
         let waiting = self.waiting.get_mut(&ticket);
         let Some(verified) = waiting.and_then(|waiting| waiting.verified.take()) else {
@@ -242,6 +248,7 @@ impl Shell {
             cancel: cancel.clone(),
             deadline,
             peer,
+            judged,
             progress: Progress {
                 handle: self.handle.clone(),
                 call,

@@ -42,6 +42,7 @@ impl Driving for Nobody {
     fn make_safe(
         self: Arc<Self>,
         _: aion_kernel::Name,
+        _: aion_kernel::Generation,
         _: aion_kernel::Parts,
     ) -> BoxFuture<'static, (aion_kernel::Parts, aion_kernel::Parts)> {
         Box::pin(pending())

@@ -69,6 +69,8 @@ pub(super) struct State {
     out: Option<mpsc::UnboundedSender<Change>>,
     /// Those of devices.
     devices_out: Option<mpsc::UnboundedSender<Vec<DeviceChange>>>,
+    /// Whether it was said which devices there are.
+    devices_said: bool,
     /// What was last said about files that cannot be read.
     wrong: Vec<String>,
     /// A file could not be read since the start: nothing that was here before is taken for gone meanwhile.
@@ -95,6 +97,7 @@ impl Folder {
             node,
             out: None,
             devices_out: None,
+            devices_said: false,
             wrong: Vec::new(),
             unknown: false,
             synced: false,
@@ -147,10 +150,11 @@ impl State {
     }
 
     /// Takes in what changed in the files.
-    fn reload(&mut self) -> Result<(), FolderError> {
+    pub(super) fn reload(&mut self) -> Result<(), FolderError> {
         let (changed, gone) = self.read()?;
         self.take(changed, &gone);
         self.tell_all();
+        self.tell_all_devices();
         Ok(())
     }
 
@@ -180,6 +184,18 @@ impl State {
             let instances = self.world.instances();
             let uids = instances.filter_map(|(_, it)| it.metadata.uid.clone());
             self.send(Change::Synced(uids.collect()));
+        }
+    }
+
+    /// Says which devices there are, once that is known.
+    fn tell_all_devices(&mut self) {
+        if let Some(out) = self.devices_out.as_ref()
+            && !self.devices_said
+            && !self.unknown
+        {
+            self.devices_said = true;
+            let all = self.world.all_devices().cloned().collect();
+            let _ = out.send(vec![DeviceChange::All(all)]);
         }
     }
 
@@ -342,6 +358,8 @@ impl DeviceSource for Folder {
         let mut state = self.lock();
         let _ = out.send(state.world.devices().collect());
         state.devices_out = Some(out);
+        state.devices_said = false;
+        state.tell_all_devices();
         Box::pin(futures::stream::poll_fn(move |cx| changes.poll_recv(cx)))
     }
 

@@ -281,6 +281,41 @@ async fn nothing_is_taken_for_gone_while_a_manifest_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn which_devices_there_are_is_said_once_all_manifests_are_read() {
+    let home = tempfile::tempdir().unwrap();
+    drop(open(home.path(), 1));
+    let device = |name: &str| {
+        format!(
+            "---\napiVersion: aion.dev/v1alpha1\nkind: Device\nmetadata: {{name: {name}}}\nspec: {{model: m, mqtt: {{broker: b}}}}\n"
+        )
+    };
+    let manifests = home.path().join("manifests");
+    std::fs::write(manifests.join("lamp.yaml"), device("lamp")).unwrap();
+    std::fs::write(manifests.join("hand.yaml"), "kind: [").unwrap();
+    let folder = open(home.path(), 1);
+    let mut changes = folder.devices();
+    let mut said = || {
+        let mut said = Vec::new();
+        while let Some(all) = changes.next().now_or_never().flatten() {
+            said.extend(all.into_iter().filter_map(|it| match it {
+                DeviceChange::All(all) => {
+                    Some(all.into_iter().map(|it| it.name).collect::<Vec<_>>())
+                }
+                _ => None,
+            }));
+        }
+        said
+    };
+    assert!(said().is_empty(), "what is in the other file nobody knows");
+    std::fs::write(manifests.join("hand.yaml"), device("door")).unwrap();
+    folder.lock().reload().unwrap();
+    // Neither can be listened to, and both are there.
+    assert_eq!(said(), [["door", "lamp"]]);
+    folder.lock().reload().unwrap();
+    assert!(said().is_empty());
+}
+
+#[tokio::test]
 async fn a_device_is_listened_to_while_all_that_it_hangs_on_is_there() {
     let home = tempfile::tempdir().unwrap();
     let folder = open(home.path(), 1);
@@ -306,12 +341,17 @@ async fn a_device_is_listened_to_while_all_that_it_hangs_on_is_there() {
                 DeviceChange::Discover { broker, reached } => {
                     format!("?{} {}", broker.name, reached.is_some())
                 }
+                DeviceChange::All(all) => {
+                    let names = all.iter().map(|it| it.name.as_str());
+                    format!("={}", names.collect::<Vec<_>>().join(","))
+                }
             }));
         }
         words
     };
     // The heater before the window that it looks at.
     let first = object("Device", "heater", heater) + &object("DeviceModel", "heater", model);
+    assert_eq!(told(), ["="], "all are known: there are none");
     apply(&folder, &first).unwrap();
     assert_eq!(told(), [""; 0]);
     let rest = object("DeviceModel", "contact", contact)

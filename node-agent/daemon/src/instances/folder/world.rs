@@ -132,6 +132,11 @@ impl World {
         self.devices.all()
     }
 
+    /// All devices that there are, whether they can be listened to or not.
+    pub(super) fn all_devices(&self) -> impl Iterator<Item = &Key> {
+        self.universe.devices.keys()
+    }
+
     /// Names that devices and models of a namespace have, and which of them were proposals.
     pub(super) fn admitted(&self, namespace: &str) -> Taken {
         let mut taken = Taken::default();

@@ -282,6 +282,9 @@ impl World {
                     changes.push(DeviceChange::Gone { key, deleted });
                 }
             }
+            // What was armed before the node was started is no longer, where the device was given to another meanwhile.
+            let given = self.seen.keys().cloned().chain(unread);
+            changes.push(DeviceChange::All(given.collect()));
         }
         let mut looked = Vec::new();
         for change in &changes {
@@ -295,7 +298,7 @@ impl World {
                     self.ending.insert(key.clone());
                     looked.push(key.clone());
                 }
-                DeviceChange::Discover { .. } => {}
+                DeviceChange::Discover { .. } | DeviceChange::All(_) => {}
             }
         }
         for key in looked {

@@ -65,12 +65,13 @@ fn furnish(world: &mut World) {
 
 /// `+lamp` for one that is served from now on, `-lamp` for one that is not, `!lamp` for one that is gone for good.
 fn told(changes: Vec<DeviceChange>) -> Vec<String> {
-    let told = changes.into_iter().map(|it| match it {
-        DeviceChange::Put(device) => format!("+{}", device.key.name),
+    let told = changes.into_iter().filter_map(|it| match it {
+        DeviceChange::Put(device) => Some(format!("+{}", device.key.name)),
         DeviceChange::Gone { key, deleted } => {
-            format!("{}{}", if deleted { '!' } else { '-' }, key.name)
+            Some(format!("{}{}", if deleted { '!' } else { '-' }, key.name))
         }
-        DeviceChange::Discover { broker, .. } => format!("?{}", broker.name),
+        DeviceChange::Discover { broker, .. } => Some(format!("?{}", broker.name)),
+        DeviceChange::All(_) => None,
     });
     told.collect()
 }
@@ -133,6 +134,30 @@ fn a_device_that_cannot_be_read_is_not_known_to_be_gone() {
     furnish(&mut world);
     world.fill([lamp()].into());
     assert_eq!(told(world.look(&date())), ["-lamp"]);
+}
+
+#[test]
+fn with_the_first_that_is_told_all_at_once_it_is_said_which_devices_are_given_to_the_node() {
+    let mut world = World::new("here");
+    furnish(&mut world);
+    for device in [serving("lamp", 1), releasing("lock", 1)] {
+        world.device(device);
+    }
+    // One that the operator does not accept is here all the same.
+    let mut unsound = serving("meter", 1);
+    unsound.status.as_mut().unwrap().conditions.clear();
+    world.device(unsound);
+    world.fill([Key::new("home", "garbled")].into());
+    let all = |changes: Vec<DeviceChange>| -> Vec<Vec<String>> {
+        let all = changes.into_iter().filter_map(|it| match it {
+            DeviceChange::All(all) => Some(all.into_iter().map(|it| it.name).collect()),
+            _ => None,
+        });
+        all.collect()
+    };
+    assert_eq!(all(world.look(&date())), [["garbled", "lamp", "meter"]]);
+    world.device(serving("door", 1));
+    assert_eq!(all(world.look(&date())), [[""; 0]; 0]);
 }
 
 #[test]
