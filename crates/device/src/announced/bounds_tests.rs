@@ -90,3 +90,21 @@ fn choices_are_read_no_further_than_their_bound() {
     let read = Fields::of(map).list("options").unwrap();
     assert_eq!(read.len(), MAX_CHOICES + 1);
 }
+
+#[test]
+fn a_device_that_says_more_than_a_model_has_room_for_is_proposed_with_the_first_of_it() {
+    let mut kept = Announcements::new("homeassistant");
+    for number in 0..70 {
+        let it = json!({"name": format!("p{number:02}"), "state_topic": format!("s/{number}"),
+            "device": {"identifiers": ["station"], "name": "Station"}});
+        let topic = format!("homeassistant/sensor/n{}/o{number:02}/config", number % 2);
+        kept.take(&topic, it.to_string().as_bytes());
+    }
+    let draft = &drafts("hub", &kept)[0];
+    let (model, _) = draft.specs.as_ref().unwrap();
+    assert_eq!(model.properties.len(), 64);
+    let left: Vec<_> = draft.unmapped.iter().map(|it| it.why.as_str()).collect();
+    assert_eq!(left.len(), 6, "{left:?}");
+    let names = |name: &str| left.iter().any(|why| why.ends_with(&format!(" {name}")));
+    assert!(names("p69") && !names("p00"), "{left:?}");
+}

@@ -225,18 +225,21 @@ fn bounded(all: &mut [Entity], unmapped: &mut Vec<Unmapped>) {
     for it in all.iter_mut() {
         let parts = &mut it.parts;
         let room = (MAX_PROPERTIES - properties, MAX_COMMANDS - commands);
-        let more = parts.properties.len() > room.0 || parts.commands.len() > room.1;
+        let beyond = parts.properties.iter().skip(room.0);
+        let beyond = beyond.map(|(it, _)| it.name.as_str());
+        let also = parts.commands.iter().skip(room.1);
+        let beyond: Vec<_> = beyond.chain(also.map(|(it, _)| it.name.as_str())).collect();
+        let why = (!beyond.is_empty()).then(|| {
+            format!(
+                "a model has 64 properties and 32 commands, and without room are {}",
+                beyond.join(", ")
+            )
+        });
         parts.properties.truncate(room.0);
         parts.commands.truncate(room.1);
         properties += parts.properties.len();
         commands += parts.commands.len();
-        if more {
-            unmapped.push(say(
-                it,
-                "",
-                "a model has 64 properties and 32 commands at most",
-            ));
-        }
+        unmapped.extend(why.map(|why| say(it, "", &why)));
     }
 }
 

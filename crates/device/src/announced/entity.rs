@@ -206,7 +206,7 @@ fn of(map: &Map<String, Value>, topic: &str) -> Of {
 }
 
 /// See [`Of::identity`].
-fn identity(identifiers: &[String]) -> String {
+pub(super) fn identity(identifiers: &[String]) -> String {
     let mut digest = Sha256::new();
     digest.update(b"homeassistant");
     for it in identifiers {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aion_api::{Device, DeviceModel};
 
-use super::{Draft, Unmapped};
+use super::{Draft, Unmapped, entity};
 
 /// The annotation of a Device by which it is known again.
 pub const IDENTITY: &str = "aion.dev/announced-as";
@@ -58,7 +58,8 @@ impl Taken {
 
 /// Gives the drafts of a namespace names, each with its broker. Where several would have the same, or something has it already, each
 /// has its identity behind it: a device that claims another's name gets neither that nor its place. Nor does one that is called as
-/// another would be with its identity: it has its own behind that.
+/// another would be with its identity: it has its own behind that. One that is announced at several brokers has the digest of its
+/// identity and its broker there: whoever announces it at another gets nobody's place.
 #[must_use]
 pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> Vec<Proposal> {
     let all = || {
@@ -67,10 +68,11 @@ pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> V
             .flat_map(|(broker, drafts)| drafts.iter().map(move |it| (broker, it)))
     };
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut places: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (_, draft) in all() {
         *counts.entry(&draft.name).or_default() += 1;
+        *places.entry((&draft.name, &draft.identity)).or_default() += 1;
     }
-    let mut names = BTreeSet::new();
     let mut proposals = Vec::new();
     for (broker, draft) in all() {
         let admitted = taken
@@ -82,17 +84,12 @@ pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> V
         let name = match admitted {
             Some(name) => name.clone(),
             None if alone => draft.name.clone(),
+            None if places.get(&(draft.name.as_str(), draft.identity.as_str())) > Some(&1) => {
+                let at = entity::identity(&[draft.identity.clone(), broker.clone()]);
+                format!("{}-{}", draft.name, &at[..TOLD_APART])
+            }
             None => format!("{}-{}", draft.name, &draft.identity[..TOLD_APART]),
         };
-        // One device at two brokers.
-        let name = match names.contains(&name) {
-            true => format!("{}-{broker}", draft.identity)
-                .chars()
-                .take(63)
-                .collect(),
-            false => name,
-        };
-        names.insert(name.clone());
         let resources = draft.specs.clone().map(|(model, mut device)| {
             let mut model = DeviceModel::new(&name, model);
             model.metadata.namespace = Some(namespace.to_owned());

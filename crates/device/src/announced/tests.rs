@@ -258,6 +258,42 @@ fn who_is_called_as_another_is_told_apart_does_not_have_that_name() {
 }
 
 #[test]
+fn a_device_at_two_brokers_has_two_names_and_no_other_can_be_called_so() {
+    let real = lamp("Kitchen lamp", "a", "real");
+    let topic = "homeassistant/switch/r/config";
+    let of =
+        |broker: &str, all: &[(&str, &Json)]| (broker.to_owned(), drafts(broker, &announced(all)));
+    let names = |of: &[(String, Vec<Draft>)]| {
+        let drafts: Vec<_> = of.iter().map(|(it, all)| (it.clone(), &**all)).collect();
+        let all = named("home", &drafts, &Taken::default());
+        let name = |broker: &str| {
+            let mut of = all.iter().filter(|it| it.broker == broker);
+            of.find(|it| it.topics == [topic]).map(|it| it.name.clone())
+        };
+        let each: BTreeSet<_> = all.iter().map(|it| &it.name).collect();
+        assert_eq!(each.len(), all.len(), "{each:?}");
+        (name("cellar"), name("home"))
+    };
+    let cellar = of("cellar", &[(topic, &real)]);
+    let two = names(&[cellar.clone(), of("home", &[(topic, &real)])]);
+    assert!(two.0 != two.1 && two.1.is_some(), "{two:?}");
+    // Whoever is called as one of the two, or as their whole identity and a broker, has another name.
+    let identity = &cellar.1[0].identity;
+    let claims = [
+        two.0.clone(),
+        two.1.clone(),
+        Some(format!("{identity}-home")),
+    ];
+    // Whoever it is: of some, the identity sorts before.
+    for (claim, id) in claims.iter().flat_map(|it| (0..8).map(move |id| (it, id))) {
+        let claims = lamp(claim.as_deref().unwrap(), &format!("evil{id}"), "evil");
+        let other = "homeassistant/switch/a/config";
+        let home = of("home", &[(topic, &real), (other, &claims)]);
+        assert_eq!(names(&[cellar.clone(), home]), two, "{claim:?}");
+    }
+}
+
+#[test]
 fn who_claims_anothers_identifiers_takes_no_property_of_it() {
     let (real, other) = (lamp("Lamp", "a", "lamp"), lamp("Lamp", "a", "evil"));
     let all = [

@@ -174,6 +174,10 @@ pub fn read(text: &str, names: &Names) -> Result<Thing, String> {
             );
             continue;
         }
+        if model.properties.len() == MAX_PROPERTIES {
+            reading.unmapped(&place, "a model has 64 properties, and they were before it");
+            continue;
+        }
         let way = way.unwrap_or_else(|| stand_in(&property.name));
         let it = MqttProperty {
             name: property.name.clone(),
@@ -197,6 +201,10 @@ pub fn read(text: &str, names: &Names) -> Result<Thing, String> {
                 &place,
                 "it has no form of MQTT at the same broker as the others",
             );
+            continue;
+        }
+        if model.commands.len() == MAX_COMMANDS {
+            reading.unmapped(&place, "a model has 32 commands, and they were before it");
             continue;
         }
         // A payload has to say all of its arguments.
@@ -228,7 +236,7 @@ pub fn read(text: &str, names: &Names) -> Result<Thing, String> {
             sent.push(it);
         }
     }
-    bounded(&mut reading, &model)?;
+    some(&reading, &model)?;
     let model = DeviceModel::new(&name, model);
     // Without forms of MQTT it is what the model is tried with.
     let device = device(&name, title, names, &forms, (mapped, sent));
@@ -334,12 +342,7 @@ fn narrowed(reading: &mut Reading, place: &str, access: Access, way: &Way) -> Ac
     said
 }
 
-fn bounded(reading: &mut Reading, model: &DeviceModelSpec) -> Result<(), String> {
-    if model.properties.len() > MAX_PROPERTIES || model.commands.len() > MAX_COMMANDS {
-        return Err(
-            "a model has 64 properties and 32 commands at most, and it has more".to_owned(),
-        );
-    }
+fn some(reading: &Reading, model: &DeviceModelSpec) -> Result<(), String> {
     if model.properties.is_empty() && model.commands.is_empty() {
         let why = reading
             .unmapped

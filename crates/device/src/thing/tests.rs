@@ -201,3 +201,25 @@ fn what_makes_no_sense_is_left_out_by_its_pointer_and_the_rest_stays() {
         assert_eq!((properties.len(), thing.model.spec.commands.len()), (2, 1));
     }
 }
+
+#[test]
+fn of_a_thing_that_has_more_than_a_model_has_room_for_the_first_are_taken() {
+    let mut thing = heater();
+    let target = thing["properties"]["target"].clone();
+    let stop = thing["actions"]["stop"].clone();
+    for number in 0..70 {
+        thing["properties"][format!("p{number:02}")] = target.clone();
+        thing["actions"][format!("a{number:02}")] = stop.clone();
+    }
+    let it = read(&thing);
+    let spec = &it.model.spec;
+    assert_eq!((spec.properties.len(), spec.commands.len()), (64, 32));
+    let beyond = pointers(&it).into_iter();
+    let beyond: Vec<_> = beyond.filter(|it| it.matches('/').count() == 2).collect();
+    assert_eq!(beyond.len(), 73 - 64 + 72 - 32, "{beyond:?}");
+    let has = |name: &str| spec.properties.iter().any(|it| it.name == name);
+    assert!(
+        beyond.contains(&"/properties/p69") != has("p69") && beyond.contains(&"/actions/a69"),
+        "{beyond:?}"
+    );
+}
