@@ -6,6 +6,7 @@
 
 mod asked;
 mod asking;
+mod by_hand;
 mod checkpoints;
 mod ending;
 mod ends;

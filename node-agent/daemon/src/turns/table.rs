@@ -27,6 +27,7 @@ use tokio::sync::{Notify, mpsc::UnboundedSender};
 use super::{
     Asked, Cause, QuestionKey, TurnFolder, UploadError, Uploads,
     asking::{Asking, fits},
+    by_hand::as_known,
     ends::Ended,
     folder::Name,
     kept::Kept,
@@ -153,13 +154,14 @@ impl Turns {
         &self,
         shell: &Handle,
         instance: &Instance,
-        request: TurnRequest,
+        mut request: TurnRequest,
         key: Option<QuestionKey>,
         cause: Cause,
     ) -> Result<TurnId, AskError> {
         fits(&request)?;
         let (this, shell) = (self.clone(), shell.clone());
         let (uid, agent) = (instance.uid, instance.agent());
+        request.input = as_known(&agent, request.input, &cause);
         let asking = async move {
             let Some(key) = key else {
                 return this.begin(&shell, uid, agent, request, None, cause).await;
@@ -244,8 +246,10 @@ impl Turns {
         room.map_err(|error| not_kept(&error))?;
         let (above, root) = (self.known(TurnId(caller.turn)), self.shared.root.clone());
         let now = self.shared.clock.read();
-        let asked = Asked::new(instance.agent(), request.input, Vec::new(), now);
-        let asked = asked.by(Cause::Agent(caller));
+        let cause = Cause::Agent(caller);
+        let input = as_known(&instance.agent(), request.input, &cause);
+        let asked = Asked::new(instance.agent(), input, Vec::new(), now);
+        let asked = asked.by(cause);
         let made = blocking(move || {
             let above = above.map(|it| it.asked()).transpose()?;
             TurnFolder::make(&root, &asked.within(above.as_ref()), |_| Ok(()))
