@@ -21,6 +21,7 @@ fn house() -> Value {
     json!({"more": false, "devices": [
         contact("front-door", "closed"),
         {"name": "front-lock", "model": "lock", "reach": "online", "commands": [{"name": "lock"}, {"name": "unlock"}],
+            "properties": [{"name": "state", "type": "choice", "choices": ["locked", "unlocked"]}],
             "readings": [{"property": "state", "value": "locked"}]},
         {"name": "heater", "model": "heater", "reach": "online",
             "properties": [{"name": "temperature", "type": "number"}, {"name": "target", "type": "number", "writable": true}],
@@ -30,7 +31,7 @@ fn house() -> Value {
                 {"name": "brightness", "type": "integer", "writable": true}],
             "readings": [{"property": "power", "value": true}, {"property": "brightness", "value": 40, "unit": "%"}]},
         contact("kitchen-window", "open"),
-        {"name": "hall-motion", "model": "motion", "reach": "offline",
+        {"name": "hall-motion", "model": "motion", "reach": "offline", "properties": [{"name": "motion", "type": "boolean"}],
             "readings": [{"property": "motion", "value": false, "stale": true}]},
     ]})
 }
@@ -75,14 +76,11 @@ fn it_tells_what_is_open_and_on_and_what_it_cannot_know() {
     let said = |input| asked(input, &house(), None);
     assert_eq!(
         said("What is open?"),
-        (
-            "Open: kitchen-window. Not reached: hall-motion.".to_owned(),
-            vec![]
-        )
+        ("Open: kitchen-window.".to_owned(), vec![])
     );
     assert_eq!(
         said("Which lamps are on?").0,
-        "On: kitchen-lamp. Not reached: hall-motion."
+        "On: kitchen-lamp. Not known: hall-motion (offline)."
     );
     let all = said("How is the house?").0;
     assert!(
@@ -100,6 +98,76 @@ fn it_tells_what_is_open_and_on_and_what_it_cannot_know() {
         said("Is the heater on?").1.is_empty(),
         "a question is no order"
     );
+}
+
+#[test]
+fn what_was_not_heard_is_not_said_to_be_closed() {
+    let open = |change: &dyn Fn(&mut Value)| {
+        let mut house = house();
+        house["devices"][4]["readings"][0]["value"] = "closed".into();
+        assert_eq!(asked("What is open?", &house, None).0, "Nothing is open.");
+        change(&mut house);
+        asked("What is open?", &house, None).0
+    };
+    let window = |not_known: &str| {
+        format!("Nothing is known to be open. Not known: kitchen-window ({not_known}).")
+    };
+    assert_eq!(
+        open(&|it| it["devices"][4]["readings"] = json!([])),
+        window("not heard since the node started")
+    );
+    assert_eq!(
+        open(&|it| it["devices"][4]["readings"] = json!([{"property": "battery", "value": 5}])),
+        window("not heard since the node started")
+    );
+    assert_eq!(
+        open(&|it| it["devices"][4]["readings"][0]["stale"] = true.into()),
+        window("not heard lately")
+    );
+    assert_eq!(
+        open(&|it| it["devices"][4]["reach"] = "broker-away".into()),
+        window("its broker is away")
+    );
+    assert_eq!(
+        open(&|it| it["more"] = true.into()),
+        "Nothing is known to be open. Not known: all devices beyond the first 6."
+    );
+    let mut long = house();
+    long["more"] = true.into();
+    let said = |input| asked(input, &long, None).0;
+    assert_eq!(
+        said("What is open?"),
+        "Open: kitchen-window. Not known: all devices beyond the first 6."
+    );
+    assert!(said("How is the house?").ends_with("\nNot known: all devices beyond the first 6"));
+    assert!(said("Turn on the sauna").ends_with("hall-motion, all devices beyond the first 6."));
+}
+
+#[test]
+fn a_number_is_a_value_only_where_something_is_set_to_it() {
+    let done = |input| asked(input, &house(), None);
+    let power = |on| json!({"device": "kitchen-lamp", "property": "power", "value": on});
+    assert_eq!(done("Turn on the kitchen lamp 2").1, [power(true)]);
+    assert_eq!(done("Turn the kitchen lamp off at 10").1, [power(false)]);
+    assert_eq!(
+        done("Dim the kitchen lamp to 30").1,
+        [json!({"device": "kitchen-lamp", "property": "brightness", "value": 30})]
+    );
+    for nothing in [
+        "Set the heater 21",
+        "Turn the heater up 2 degrees",
+        "Turn the heater on to 21",
+        "Set the heater from 18 to 21 and the kitchen lamp to 30",
+        "Switch the heater to 21",
+        "Turn the kitchen lamp on and off",
+    ] {
+        let (said, told) = done(nothing);
+        assert!(told.is_empty(), "{nothing}: {told:?}");
+        assert!(
+            said.contains("nothing of it that I could do so"),
+            "{nothing}: {said}"
+        );
+    }
 }
 
 #[test]
