@@ -6,8 +6,12 @@ use std::{
     path::PathBuf,
 };
 
-use aion_abi::code::Code;
+use aion_abi::{
+    code::Code,
+    seen::{in_json, is_wild},
+};
 use aion_client::{Address, ClientError, Node};
+use serde::Serialize;
 use serde_json::Value;
 
 #[cfg(feature = "kubernetes")]
@@ -173,7 +177,14 @@ impl Context {
 
     /// Prints a value whole.
     pub(crate) fn print_json(&self, value: &Value) -> Result<(), Failure> {
-        self.print(&format!("{value:#}\n"))
+        self.print(&in_json(&format!("{value:#}\n")))
+    }
+
+    /// Prints a value in one line, of many that follow one another.
+    pub(crate) fn print_json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value)
+            .map_err(|why| Failure::new(format!("cannot write what was seen: {why}")))?;
+        self.print(&format!("{}\n", in_json(&text)))
     }
 
     /// Prints a value whole, as YAML.
@@ -187,11 +198,15 @@ fn in_cluster(global: &Global) -> bool {
     global.cluster || global.kubeconfig.is_some() || global.context.is_some()
 }
 
-/// A value as YAML, with a newline at its end.
+/// A value as YAML, with a newline at its end. Where a text in it would do something to a screen, it is in the form of JSON, which
+/// is YAML and has an escape for each character.
 pub(crate) fn yaml(value: &Value) -> Result<String, Failure> {
     let text = serde_saphyr::to_string(value)
         .map_err(|why| Failure::new(format!("cannot write the answer as YAML: {why}")))?;
-    Ok(format!("{}\n", text.trim_end()))
+    Ok(match text.chars().any(is_wild) {
+        true => in_json(&format!("{value:#}\n")),
+        false => format!("{}\n", text.trim_end()),
+    })
 }
 
 impl From<ClientError> for Failure {

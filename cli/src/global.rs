@@ -1,8 +1,8 @@
-//! What holds for every command, and how resources are printed. What may not enter: a command.
+//! What holds for every command. What may not enter: a command.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::render::screen::Colour;
 
@@ -77,18 +77,4 @@ pub(crate) struct Global {
         help_heading = "Everywhere"
     )]
     pub(crate) color: Colour,
-}
-
-/// How resources are printed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// The columns that matter
-    #[default]
-    Table,
-    /// All columns
-    Wide,
-    /// Whole, as JSON
-    Json,
-    /// Whole, as YAML
-    Yaml,
 }

@@ -55,6 +55,51 @@ fn devices_are_listed_page_by_page_with_what_they_say() {
 }
 
 #[test]
+fn nothing_that_a_device_says_moves_a_cursor_or_makes_a_line_of_its_own() {
+    let node = Node::start();
+    let wild = "on\nlock   steel   online \u{9b}2J\u{202e}gone\u{1b}[2J";
+    let mut it = lamp();
+    (it["description"], it["labels"]["room"]) = (wild.into(), wild.into());
+    it["readings"] =
+        json!([{"property": "code", "value": wild, "unit": wild, "unread": wild, "atMs": 0}]);
+    it["properties"][0]["choices"] = json!([wild]);
+    it["commands"][0]["description"] = wild.into();
+    it["madeSafe"] = json!({"atMs": 0, "what": wild});
+    node.on(
+        "GET /api/v1/namespaces/default/devices?",
+        Answer::json(&json!({"items": [it]})),
+    )
+    .on(
+        "GET /api/v1/namespaces/default/devices/lamp",
+        Answer::json(&it),
+    )
+    .on(
+        "GET /api/v1/namespaces/default/device-changes",
+        Answer::events(&[json!({"kind": "value", "device": "lamp", "property": "code", "value": wild, "unit": wild, "atMs": 0})]),
+    );
+    for args in [
+        &["device", "list"][..],
+        &["device", "describe", "lamp"],
+        &["device", "watch"],
+        &["device", "list", "-o", "json"],
+        &["device", "describe", "lamp", "-o", "json"],
+        &["device", "watch", "-o", "json"],
+    ] {
+        let ran = node.aionctl(args);
+        let all = [ran.out.as_str(), &ran.err].concat();
+        let is_wild = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(
+            all.contains("gone") && !all.contains(is_wild),
+            "{args:?}: {ran:?}"
+        );
+        assert!(!all.contains("\nlock"), "{args:?}: {ran:?}");
+    }
+    let exact = node.aionctl(&["device", "describe", "lamp", "-o", "json"]);
+    let exact: Value = serde_json::from_str(&exact.out).unwrap();
+    assert_eq!(exact["description"], wild);
+}
+
+#[test]
 fn a_device_is_described_line_by_line() {
     let node = Node::start();
     node.on(

@@ -56,6 +56,23 @@ odd            home     nothing can be made of it                             1
 }
 
 #[test]
+fn what_would_be_applied_is_exact_and_moves_no_cursor() {
+    let node = Node::start();
+    let wild = "Lamp\u{9b}2J\u{202e}\u{1b}[31m: é";
+    let mut it = lamp();
+    it["resources"][0]["spec"]["description"] = wild.into();
+    node.on(&format!("{ALL}/kitchen-lamp"), Answer::json(&it));
+    let yaml = node.aionctl(&["device", "proposals", "kitchen-lamp", "-o", "yaml"]);
+    let is_wild = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!yaml.out.contains(is_wild), "{yaml:?}");
+    let first = yaml.out.split("---\n").nth(1).unwrap();
+    let first: Value = serde_saphyr::from_str(first).unwrap();
+    assert_eq!(first["spec"]["description"], wild);
+    let odd = node.aionctl(&["device", "proposals", "kitchen-lamp", "-o", "wide"]);
+    assert_eq!(odd.status, 2, "{odd:?}");
+}
+
+#[test]
 fn a_proposal_is_approved_under_another_name_and_what_is_there_is_not_replaced() {
     let node = Node::start();
     let applied = json!({"applied": [{"kind": "DeviceModel", "name": "lamp", "change": "created"}, {"kind": "Device", "name": "lamp", "change": "created"}]});

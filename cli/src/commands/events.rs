@@ -78,11 +78,11 @@ pub(crate) async fn run(context: &Context, args: EventsArgs) -> Result<(), Failu
         if !is_wanted {
             continue;
         }
-        let line = match args.how.is_json() {
-            false => event::line(&context.screen, &told.what, &zone),
-            true => serde_json::to_string(&told)
-                .map_err(|why| Failure::new(format!("cannot write an event: {why}")))?,
-        };
+        if args.how.is_json() {
+            context.print_json_line(&told)?;
+            continue;
+        }
+        let line = event::line(&context.screen, &told.what, &zone);
         context.print(&format!("{line}\n"))?;
     }
     Err(Failure::new("the node is being stopped"))

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::{
     context::Context,
     failure::Failure,
-    global::Output,
     render::{
         columns,
         screen::Tone,
@@ -14,7 +13,10 @@ use crate::{
     },
 };
 
-use super::kind::{self, Known};
+use super::{
+    form::{Columns, Form},
+    kind::{self, Known},
+};
 
 /// List resources of a kind
 #[derive(Debug, Args)]
@@ -34,17 +36,8 @@ pub(crate) struct GetArgs {
     kind: String,
     /// One resource of it
     name: Option<String>,
-    /// How to print
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORM",
-        hide_possible_values = true,
-        help = "How to print: table, wide, json or yaml"
-    )]
-    output: Output,
+    #[command(flatten)]
+    how: Columns,
     /// In every namespace
     #[arg(short = 'A', long)]
     all_namespaces: bool,
@@ -77,7 +70,7 @@ pub(crate) async fn run(context: &Context, args: GetArgs) -> Result<(), Failure>
         };
         found.push((known, items));
     }
-    if matches!(args.output, Output::Table | Output::Wide) {
+    if matches!(args.how.output, Form::Table | Form::Wide) {
         return tables(context, &args, &found);
     }
     let mut items = found.into_iter().flat_map(|(_, items)| items);
@@ -88,8 +81,8 @@ pub(crate) async fn run(context: &Context, args: GetArgs) -> Result<(), Failure>
             json!({"apiVersion": "v1", "kind": "List", "items": items})
         }
     };
-    match args.output {
-        Output::Yaml => context.print_yaml(&whole),
+    match args.how.output {
+        Form::Yaml => context.print_yaml(&whole),
         _ => context.print_json(&whole),
     }
 }
@@ -108,7 +101,7 @@ fn tables(context: &Context, args: &GetArgs, found: &[(Known, Vec<Value>)]) -> R
             context.print(&format!("{apart}{title}\n"))?;
             apart = "\n";
         }
-        let wide = args.output == Output::Wide;
+        let wide = args.how.output == Form::Wide;
         let namespaces = args.all_namespaces && known.kind.namespaced;
         context.print(&drawn(context, known, items, wide, namespaces))?;
     }

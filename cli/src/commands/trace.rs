@@ -30,11 +30,11 @@ pub(crate) async fn run(context: &Context, args: TraceArgs) -> Result<(), Failur
     let mut traces = node.kernel_events(&context.namespace, &args.agent).await?;
     let zone = TimeZone::system();
     while let Some(trace) = traces.next().await? {
-        let line = match args.how.is_json() {
-            false => kernel::line(&context.screen, &trace, &zone),
-            true => serde_json::to_string(&trace)
-                .map_err(|why| Failure::new(format!("cannot write an event: {why}")))?,
-        };
+        if args.how.is_json() {
+            context.print_json_line(&trace)?;
+            continue;
+        }
+        let line = kernel::line(&context.screen, &trace, &zone);
         context.print(&format!("{line}\n"))?;
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! `aionctl why`.
 
 use aion_abi::admin::Why;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::tz::TimeZone;
 
+use super::form::{Form, Tree};
 use crate::{context::Context, failure::Failure, render::why};
 
 /// Show why an agent is ready, or is not
@@ -17,24 +18,8 @@ Examples:
 pub(crate) struct WhyArgs {
     /// The agent
     agent: String,
-    /// How to print: tree, json or yaml
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORM",
-        hide_possible_values = true
-    )]
-    output: WhyOutput,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum WhyOutput {
-    #[default]
-    Tree,
-    Json,
-    Yaml,
+    #[command(flatten)]
+    how: Tree,
 }
 
 pub(super) async fn why_of(context: &Context, agent: &str) -> Result<Why, Failure> {
@@ -51,11 +36,11 @@ pub(crate) async fn run(context: &Context, args: WhyArgs) -> Result<(), Failure>
         serde_json::to_value(&answer)
             .map_err(|why| Failure::new(format!("cannot write the answer: {why}")))
     };
-    match args.output {
-        WhyOutput::Tree => {
+    match args.how.output {
+        Form::Json => context.print_json(&value()?),
+        Form::Yaml => context.print_yaml(&value()?),
+        Form::Table | Form::Wide => {
             context.print(&why::chain(&context.screen, &answer, &TimeZone::system()))
         }
-        WhyOutput::Json => context.print_json(&value()?),
-        WhyOutput::Yaml => context.print_yaml(&value()?),
     }
 }

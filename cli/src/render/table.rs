@@ -1,10 +1,12 @@
-//! Tables for eyes: headings in capitals, three spaces between columns, one line a row where the width allows it.
+//! Tables for eyes: headings in capitals, three spaces between columns, one line a row where the width allows it. Text in a cell
+//! does nothing to the screen.
 
+use aion_abi::seen::in_a_line;
 use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets::NOTHING,
 };
 
-use super::screen::{Screen, Tone, tame};
+use super::screen::{Screen, Tone};
 
 /// Spaces between two columns where there is room.
 const WIDEST_GAP: u16 = 3;
@@ -96,7 +98,7 @@ fn gap(screen: &Screen, widths: &[u16]) -> Option<u16> {
 }
 
 fn cell(field: &Field) -> Cell {
-    let cell = Cell::new(tame(&field.text));
+    let cell = Cell::new(in_a_line(&field.text));
     match field.tone {
         None => cell,
         Some(Tone::Good) => cell.fg(Color::DarkGreen),
@@ -188,6 +190,18 @@ mod tests {
             &[row(name)],
         );
         assert!(drawn.contains(&format!("{name}  {name}  x y")), "{drawn}");
+    }
+
+    #[test]
+    fn no_text_makes_a_row_of_its_own() {
+        let wild = "a\nlock   True \u{9b}2J\u{202e}";
+        let drawn = table(
+            &Screen::test(None, false, true),
+            &["name"],
+            &[vec![Field::plain(wild)]],
+        );
+        let row = r"a\nlock   True \u{9b}2J\u{202e}";
+        assert_eq!(drawn, format!("NAME\n{row}\n"));
     }
 
     #[test]

@@ -10,6 +10,37 @@ pub fn exact(text: &str) -> String {
     text.chars().map(seen).collect()
 }
 
+/// Text of a stranger, such as a device, in one line: what moves the cursor, ends the line or turns the direction of writing is
+/// named. Letters may join.
+#[must_use]
+pub fn in_a_line(text: &str) -> String {
+    let seen = |c: char| match breaks_a_line(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(seen).collect()
+}
+
+/// The text of a JSON value as it is printed: the same value, and nothing in it does what [`in_a_line`] keeps a text from.
+#[must_use]
+pub fn in_json(text: &str) -> String {
+    let seen = |c: char| match breaks_a_line(c) && !matches!(c, '\n' | '\t') {
+        // All of them are below U+10000, and stand within strings alone.
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    text.chars().map(seen).collect()
+}
+
+fn breaks_a_line(c: char) -> bool {
+    // The separators of lines and paragraphs, and the marks of a direction.
+    is_wild(c)
+        || matches!(
+            c,
+            '\n' | '\t' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        )
+}
+
 /// So many blanks in a row are shown: more would push what follows out of sight.
 const BLANKS: usize = 64;
 
@@ -75,6 +106,35 @@ fn is_unseen(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_a_stranger_stays_in_its_line_and_json_is_the_same_value() {
+        let wild = "on\n\tlock \u{9b}2J\u{1b}[2J\u{202e}no\u{2028}\u{200f}\u{61c}\u{7f}";
+        let seen = in_a_line(wild);
+        assert!(seen.chars().all(|c| (' '..='~').contains(&c)), "{seen}");
+        assert!(
+            seen.starts_with(r"on\n\tlock \u{9b}2J\u{1b}[2J\u{202e}no"),
+            "{seen}"
+        );
+        assert_eq!(
+            in_a_line("Grüße 👩\u{200d}🚀 ☀\u{fe0f}"),
+            "Grüße 👩\u{200d}🚀 ☀\u{fe0f}"
+        );
+        let value = serde_json::json!({"is": wild, wild: [1]});
+        for text in [value.to_string(), format!("{value:#}")] {
+            let printed = in_json(&text);
+            assert!(
+                !printed.chars().any(|c| c != '\n' && breaks_a_line(c)),
+                "{printed}"
+            );
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&printed)
+                    .ok()
+                    .as_ref(),
+                Some(&value)
+            );
+        }
+    }
 
     #[test]
     fn what_is_agreed_to_has_no_character_that_is_not_seen() {

@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
+use aion_abi::seen::in_a_line;
 use aion_device::thing::{self, Names, Thing};
 use clap::Args;
 use serde_json::{Value, json};
@@ -10,7 +11,6 @@ use crate::{
     commands::manifests,
     context::{Context, yaml},
     failure::{Failure, Status},
-    render::screen::tame,
 };
 
 /// Make a DeviceModel of a W3C Thing Description (1.1), and a Device where its forms are of MQTT
@@ -43,7 +43,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
         broker: args.broker.clone(),
     };
     let thing = thing::read(&read.text, &names).map_err(|why| {
-        Failure::usage(tame(&why)).at(&read.file).remedy(
+        Failure::usage(in_a_line(&why)).at(&read.file).remedy(
             "give a Thing Description as https://www.w3.org/TR/wot-thing-description11/ has it",
         )
     })?;
@@ -61,11 +61,11 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
         context.note(&format!(
             "the Device needs a DeviceBroker {} of {}",
             device.spec.mqtt.broker,
-            tame(broker)
+            in_a_line(broker)
         ));
     }
     for it in &thing.unmapped {
-        context.warn(&tame(&format!("{}: {}", it.pointer, it.why)));
+        context.warn(&in_a_line(&format!("{}: {}", it.pointer, it.why)));
     }
     match thing.unmapped.len() {
         0 => Ok(()),

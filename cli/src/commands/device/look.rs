@@ -2,6 +2,7 @@
 
 use aion_abi::{
     device::{SeenDevice, Wanted},
+    seen::in_a_line,
     syscall::device::{Point, Reach, Reading},
 };
 use jiff::Timestamp;
@@ -94,14 +95,14 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
     if let Some(description) = &it.description {
         head += &format!(": {description}");
     }
-    context.print(&format!("{head}\n"))?;
+    context.print(&format!("{}\n", in_a_line(&head)))?;
     let labels = it
         .labels
         .iter()
         .map(|(key, value)| format!("{key}={value}"));
     let labels: Vec<_> = labels.collect();
     if !labels.is_empty() {
-        context.print(&format!("labels: {}\n", labels.join(", ")))?;
+        context.print(&format!("labels: {}\n", in_a_line(&labels.join(", "))))?;
     }
     let counts = seen.messages;
     let mut messages = format!(
@@ -123,7 +124,7 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
         let ago = ago
             .map(|at| age::since(at, clock::now()))
             .unwrap_or_default();
-        let words = &safe.what;
+        let words = in_a_line(&safe.what);
         context.print(&format!("made safe by its watchdog {ago} ago: {words}\n"))?;
     }
     let rows: Vec<_> = it
@@ -167,7 +168,8 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
     {
         context.warn(&format!(
             "{}: the newest message cannot be read: {}",
-            it.0, it.1
+            it.0,
+            in_a_line(it.1)
         ));
     }
     Ok(())

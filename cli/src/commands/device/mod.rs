@@ -23,7 +23,7 @@ use watch::WatchArgs;
 /// Devices: what they are, say and were; set and command them; play some
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-What a node heard of them. Whether they are set up as they should be, aionctl get devices and aionctl describe device say.
+What a node heard of them; in a cluster set and command alone. Whether they are set up as they should be, aionctl get devices and aionctl describe device say.
 
 Examples:
   aionctl device list

@@ -1,17 +1,21 @@
 //! Devices that are announced: what they would be, and a person's word on them.
 
-use aion_abi::proposal::{
-    Admission, Discovering, ProposalState, Proposals, ProposalsWanted, Proposed,
+use aion_abi::{
+    proposal::{Admission, Discovering, ProposalState, Proposals, ProposalsWanted, Proposed},
+    seen::in_a_line,
 };
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use crate::{
-    commands::manifests,
+    commands::{
+        form::{Form, Whole},
+        manifests,
+    },
     context::{Context, yaml},
     failure::Failure,
     render::{
-        screen::{Tone, tame},
+        screen::Tone,
         table::{Field, table},
     },
 };
@@ -23,25 +27,8 @@ pub(crate) struct ProposalsArgs {
     /// Those that were approved or rejected, too
     #[arg(long)]
     all: bool,
-    /// How to print
-    #[arg(
-        short,
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "FORM",
-        hide_possible_values = true,
-        help = "How to print: table, json, or yaml: what would be applied"
-    )]
-    output: Output,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    #[default]
-    Table,
-    Json,
-    Yaml,
+    #[command(flatten)]
+    how: Whole,
 }
 
 #[derive(Debug, Args)]
@@ -63,10 +50,10 @@ pub(super) async fn list(context: &Context, args: &ProposalsArgs) -> Result<(), 
     let node = context.node()?;
     if let Some(name) = &args.name {
         let one = node.proposal(&context.namespace, name).await?;
-        return match args.output {
-            Output::Table => describe(context, &one),
-            Output::Json => context.print_json(&json!(one)),
-            Output::Yaml => manifest(context, std::slice::from_ref(&one)),
+        return match args.how.output {
+            Form::Table | Form::Wide => describe(context, &one),
+            Form::Json => context.print_json(&json!(one)),
+            Form::Yaml => manifest(context, std::slice::from_ref(&one)),
         };
     }
     let mut wanted = ProposalsWanted {
@@ -83,13 +70,13 @@ pub(super) async fn list(context: &Context, args: &ProposalsArgs) -> Result<(), 
             break;
         }
     }
-    match args.output {
-        Output::Json => return context.print_json(&json!(all)),
-        Output::Yaml => manifest(context, &all.items)?,
-        Output::Table if all.items.is_empty() => {
+    match args.how.output {
+        Form::Json => return context.print_json(&json!(all)),
+        Form::Yaml => manifest(context, &all.items)?,
+        Form::Table | Form::Wide if all.items.is_empty() => {
             context.note("no device is proposed in this namespace");
         }
-        Output::Table => {
+        Form::Table | Form::Wide => {
             let rows: Vec<_> = all.items.iter().map(row).collect();
             let headings = [
                 "proposal",
@@ -113,7 +100,7 @@ fn told(context: &Context, brokers: &[Discovering]) {
     }
     for it in brokers {
         if let Some(why) = &it.away {
-            context.warn(&format!("broker {}: {}", it.broker, tame(why)));
+            context.warn(&format!("broker {}: {}", it.broker, in_a_line(why)));
         }
         if it.left_out > 0 {
             let last = it.last_left_out.as_deref().unwrap_or_default();
@@ -121,7 +108,7 @@ fn told(context: &Context, brokers: &[Discovering]) {
                 "broker {}: {} announcements were not kept; the newest: {}",
                 it.broker,
                 it.left_out,
-                tame(last)
+                in_a_line(last)
             ));
         }
     }
@@ -153,7 +140,7 @@ fn points(it: &Proposed) -> Vec<String> {
 fn what(it: &Proposed) -> String {
     let model = it.resources.iter().find(|it| it["kind"] == "DeviceModel");
     let what = model.and_then(|it| it["spec"]["description"].as_str());
-    tame(what.unwrap_or_default())
+    in_a_line(what.unwrap_or_default())
 }
 
 fn row(it: &Proposed) -> Vec<Field> {
@@ -191,14 +178,15 @@ fn describe(context: &Context, it: &Proposed) -> Result<(), Failure> {
     }
     let (says, takes) = (points(it), names(it, "commands"));
     if !says.is_empty() {
-        text += &format!("says {} (= can be set)\n", says.join(", "));
+        let says = in_a_line(&says.join(", "));
+        text += &format!("says {says} (= can be set)\n");
     }
     if !takes.is_empty() {
-        text += &format!("takes {}\n", takes.join(", "));
+        text += &format!("takes {}\n", in_a_line(&takes.join(", ")));
     }
     text += "announced on\n";
     for topic in &it.topics {
-        text += &format!("  {}\n", tame(topic));
+        text += &format!("  {}\n", in_a_line(topic));
     }
     if !it.unmapped.is_empty() {
         text += "not mapped\n";
@@ -206,9 +194,13 @@ fn describe(context: &Context, it: &Proposed) -> Result<(), Failure> {
     for left in &it.unmapped {
         let field = match left.field.as_str() {
             "" => String::new(),
-            field => format!("{}: ", tame(field)),
+            field => format!("{}: ", in_a_line(field)),
         };
-        text += &format!("  {field}{} ({})\n", tame(&left.why), tame(&left.topic));
+        text += &format!(
+            "  {field}{} ({})\n",
+            in_a_line(&left.why),
+            in_a_line(&left.topic)
+        );
     }
     context.print(&text)
 }
@@ -231,7 +223,7 @@ fn manifest(context: &Context, all: &[Proposed]) -> Result<(), Failure> {
 /// A text that ends no comment of YAML, in any of its versions.
 fn in_comment(text: &str) -> String {
     let ends = |c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    tame(&text.replace(ends, " "))
+    in_a_line(&text.replace(ends, " "))
 }
 
 pub(super) async fn approve(context: &Context, args: &ApproveArgs) -> Result<(), Failure> {

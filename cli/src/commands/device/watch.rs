@@ -1,6 +1,6 @@
 //! What devices say, as they say it.
 
-use aion_abi::{device::Watched, syscall::device::Reach};
+use aion_abi::{device::Watched, seen::in_a_line, syscall::device::Reach};
 use clap::Args;
 use jiff::tz::TimeZone;
 
@@ -31,18 +31,16 @@ pub(super) async fn run(context: &Context, args: &WatchArgs) -> Result<(), Failu
         .await?;
     let zone = TimeZone::system();
     while let Some(it) = seen.next().await? {
-        let line = match args.how.is_json() {
-            false => line(&it, &zone),
-            true => serde_json::to_string(&it)
-                .map_err(|why| Failure::new(format!("cannot write what was seen: {why}")))?,
-        };
-        context.print(&format!("{line}\n"))?;
+        match args.how.is_json() {
+            false => context.print(&format!("{}\n", line(&it, &zone)))?,
+            true => context.print_json_line(&it)?,
+        }
     }
     Err(Failure::new("the node is being stopped"))
 }
 
 fn line(seen: &Watched, zone: &TimeZone) -> String {
-    match seen {
+    let line = match seen {
         Watched::Value {
             device,
             property,
@@ -90,7 +88,8 @@ fn line(seen: &Watched, zone: &TimeZone) -> String {
             format!("{}  {device} {is}", age::clock(*at_ms, zone))
         }
         Watched::Missed { count } => format!("… {count} more were left out here"),
-    }
+    };
+    in_a_line(&line)
 }
 
 #[cfg(test)]
@@ -123,10 +122,11 @@ mod tests {
             ..
         } = &mut it
         {
-            *value = Value::Text("x\ny".to_owned());
-            (*unit, *age_ms, *stale) = (None, None, false);
+            *value = Value::Text("x\ny\u{9b}2J\u{202e}".to_owned());
+            (*unit, *age_ms, *stale) = (Some("\u{1b}[2J".to_owned()), None, false);
         }
-        assert!(line(&it, &TimeZone::UTC).ends_with("heater: target \"x\\ny\""));
+        let told = r#"heater: target "x\ny\u{9b}2J\u{202e}" \u{1b}[2J"#;
+        assert!(line(&it, &TimeZone::UTC).ends_with(told));
         assert_eq!(
             line(&Watched::Missed { count: 7 }, &TimeZone::UTC),
             "… 7 more were left out here"

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::date::UnixMillis;
+use crate::{date::UnixMillis, seen::in_a_line};
 
 /// The longest name of a device, a property or a command, in bytes.
 pub const MAX_NAME: usize = 63;
@@ -38,7 +38,7 @@ pub enum Value {
 const SHOWN: usize = 120;
 
 impl Value {
-    /// In one line, and no longer than that: a text is quoted, and cut.
+    /// In one line, and no longer than that: a text is quoted, cut, and does nothing to a screen.
     #[must_use]
     pub fn in_a_line(&self) -> String {
         let Self::Text(it) = self else {
@@ -46,7 +46,10 @@ impl Value {
         };
         let cut: String = it.chars().take(SHOWN).collect();
         let more = if cut.len() < it.len() { " (cut)" } else { "" };
-        format!("{}{more}", serde_json::Value::from(cut))
+        format!(
+            "{}{more}",
+            in_a_line(&serde_json::Value::from(cut).to_string())
+        )
     }
 }
 

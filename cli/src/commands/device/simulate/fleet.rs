@@ -105,7 +105,23 @@ pub(super) fn of_model(
         );
         twins.push(twin(Device::new(&name, spec), model, namespace)?);
     }
+    if let Some(topic) = shared(&twins) {
+        let what = format!(
+            "{count} devices of {of} would all say what they are on the topic {topic}, and nobody could tell one from another"
+        );
+        return Err(Failure::usage(what)
+            .at(name)
+            .remedy("write {{device}}, or a parameter, into the topic; or play one: --count 1"));
+    }
     Ok(Fleet { twins, yaml })
+}
+
+/// A topic on which more than one of them says what it is. All differ in the same, so two are looked at.
+fn shared(twins: &[Twin]) -> Option<String> {
+    let [one, other, ..] = twins else { return None };
+    let others = other.says();
+    let mut topics = one.says().into_iter().map(|it| it.topic);
+    topics.find(|topic| others.iter().any(|it| it.topic == *topic))
 }
 
 /// The names that each device has to fill in.
@@ -208,6 +224,13 @@ spec:
         assert_eq!(topics, ["simulated/lamp-2/flash", "simulated/lamp-2/set"]);
         let read = parse_manifests(&fleet.yaml, "made").unwrap();
         assert_eq!(read.len(), 3, "a broker and two devices");
+        let text = fs::read_to_string(file.path()).unwrap();
+        let one = text.replace(r#"state: {topic: "{{topic}}"}"#, "state: {topic: lamp/is}");
+        assert_ne!(one, text);
+        fs::write(file.path(), one).unwrap();
+        assert!(of_model(file.path(), 1, "home", USUAL).is_ok());
+        let refused = of_model(file.path(), 2, "home", USUAL).err().unwrap();
+        assert!(refused.what.contains("lamp/is"), "{refused:?}");
         let two = "kind: DeviceModel\nmetadata: {name: a}\nspec: {}";
         fs::write(file.path(), two).unwrap();
         assert!(of_model(file.path(), 2, "home", USUAL).is_err());

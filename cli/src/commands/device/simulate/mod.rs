@@ -1,9 +1,11 @@
 //! `aionctl device simulate`: devices without devices. They speak MQTT to a real broker as their model says, so that a node, its
 //! guardrails and its agents can be tried, tested and measured. A node may not enter: none is asked.
 
+mod broker;
 mod faults;
 mod fleet;
 mod house;
+mod outbox;
 mod play;
 mod told;
 mod wire;
@@ -15,16 +17,19 @@ use clap::Args;
 use super::super::form::How;
 use crate::{context::Context, failure::Failure};
 
+use broker::Broker;
 use faults::Faults;
 use play::{Life, Play};
 use told::Telling;
-use wire::{Broker, Pace};
+use wire::Pace;
 
 /// Play devices at a broker of MQTT: a house, or so many of a model
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The house is agents/homekeeper/house.yaml: a front door, a kitchen window, a heater, two lamps, a lock, a meter and a sensor of motion. --yaml prints it, for the broker that is named.
 A line DEVICE PROPERTY VALUE on standard input has a device say something.
+The broker retains what they say. At the end they say that they are away, and what it retains of them is taken back, unless --keep is given: what nobody plays any more is no device. A broker that is away then retains it, and so does one whose simulator was killed.
+A second Ctrl-C ends at once.
 
 Faults, each of so many in a hundred (10 unless said):
   silent      devices that say and hear nothing
@@ -59,12 +64,15 @@ pub(crate) struct SimulateArgs {
     /// The same number makes the same things go wrong
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// The broker: mqtt://HOST:PORT
+    /// The broker, mqtt://HOST:PORT, and the only address that is dialled
     #[arg(long, value_name = "URL", default_value = "mqtt://127.0.0.1:1883")]
     broker: String,
     /// End after so many seconds
     #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     lasts: Option<u64>,
+    /// Leave at the broker what it retains of them
+    #[arg(long)]
+    keep: bool,
     /// Print the resources that fit these devices, and play nothing
     #[arg(long)]
     yaml: bool,
@@ -100,6 +108,7 @@ pub(super) async fn run(context: &Context, args: &SimulateArgs) -> Result<(), Fa
             Life::House => 0,
         },
         lasts: args.lasts.map(Duration::from_secs),
+        keep: args.keep,
     };
     wire::play(&broker, &mut play, &pace, &mut telling).await?;
     telling.ended(&play.counts)

@@ -46,6 +46,8 @@ pub(super) struct Counts {
     pub(super) not_understood: u64,
     /// Messages to devices that are silent.
     pub(super) unheard: u64,
+    /// Messages that did not leave: the broker was away, or too slow.
+    pub(super) left_out: u64,
 }
 
 /// What devices do by themselves.
@@ -127,15 +129,20 @@ impl Play {
         out
     }
 
-    /// That they go.
-    pub(super) fn bye(&self) -> Vec<Out> {
+    /// That they go, and that what the broker retains on these topics is nobody's.
+    pub(super) fn bye(&self, retained: Vec<String>) -> Vec<Out> {
         let heard = self
             .twins
             .iter()
             .zip(&self.silent)
             .filter(|(_, silent)| !**silent);
         let said = heard.filter_map(|(twin, _)| twin.availability(false));
-        said.map(|said| kept(said, 0)).collect()
+        // Whoever listens hears first that a device is away, as from a real one.
+        let empty = retained.into_iter().map(|topic| Said {
+            topic,
+            payload: Vec::new(),
+        });
+        said.chain(empty).map(|said| kept(said, 0)).collect()
     }
 
     /// A second of the house, and of what flaps.
@@ -332,7 +339,10 @@ mod tests {
             ),
             (1, 1, 1)
         );
-        assert_eq!(play.bye().len(), 8);
+        let bye = play.bye(vec!["home/heater".to_owned()]);
+        assert_eq!(bye.len(), 9);
+        assert_eq!(texts(&bye[7..])[1], "home/heater  after 0");
+        assert!(bye.iter().all(|it| it.retain) && bye[8].said.payload.is_empty());
     }
 
     #[test]

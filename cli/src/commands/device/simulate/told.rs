@@ -1,5 +1,6 @@
 //! What a person who plays devices is told.
 
+use aion_abi::seen::in_a_line;
 use aion_device::Told;
 use serde_json::json;
 
@@ -39,6 +40,23 @@ impl Telling<'_> {
             .note(&format!("the broker is away, and is waited for: {why}"));
     }
 
+    /// Ctrl-C was typed, or the time is over.
+    pub(super) fn ending(&self) {
+        self.context
+            .note("the devices go; Ctrl-C once more ends it at once");
+    }
+
+    /// The broker was away at the end, or takes no more.
+    pub(super) fn not_taken_back(&self, topics: usize) {
+        let broker = self.broker;
+        self.context.warn(&match topics {
+            0 => format!("the broker at {broker} did not hear that the devices went"),
+            topics => format!(
+                "the broker at {broker} did not hear that the devices went, and may retain what they said on {topics} topics: play them once more while it is there, and end it with Ctrl-C"
+            ),
+        });
+    }
+
     pub(super) fn not_typed(&self, why: &str) {
         self.context.note(why);
     }
@@ -47,30 +65,32 @@ impl Telling<'_> {
         if !self.each {
             return Ok(());
         }
-        let line = match (told, self.json) {
-            (Told::Set { property, value }, true) => {
-                json!({"device": device, "property": property, "value": value}).to_string()
+        let line = match told {
+            Told::Set { property, value } if self.json => {
+                let told = json!({"device": device, "property": property, "value": value});
+                return self.context.print_json_line(&told);
             }
-            (Told::Command { command, arguments }, true) => {
-                json!({"device": device, "command": command, "arguments": arguments}).to_string()
+            Told::Command { command, arguments } if self.json => {
+                let told = json!({"device": device, "command": command, "arguments": arguments});
+                return self.context.print_json_line(&told);
             }
-            (Told::Set { property, value }, false) => {
+            Told::Set { property, value } => {
                 format!("{device} is set: {property} {}", value.in_a_line())
             }
-            (Told::Command { command, arguments }, false) => {
+            Told::Command { command, arguments } => {
                 let given = arguments.iter();
                 let given = given.map(|(name, it)| format!(" {name}={}", it.in_a_line()));
                 format!("{device} is told: {command}{}", given.collect::<String>())
             }
         };
-        self.context.print(&format!("{line}\n"))
+        self.context.print(&format!("{}\n", in_a_line(&line)))
     }
 
     /// How it ended.
     pub(super) fn ended(&self, counts: &Counts) -> Result<(), Failure> {
         if self.json {
-            let counts = json!({"devices": self.devices, "counts": counts}).to_string();
-            return self.context.print(&format!("{counts}\n"));
+            let counts = json!({"devices": self.devices, "counts": counts});
+            return self.context.print_json_line(&counts);
         }
         let rows = [
             ("devices", self.devices as u64),
@@ -83,6 +103,7 @@ impl Telling<'_> {
             ("  not confirmed", counts.unconfirmed),
             ("messages not understood", counts.not_understood),
             ("messages to silent devices", counts.unheard),
+            ("messages that did not leave", counts.left_out),
         ];
         let rows: Vec<_> = rows
             .iter()

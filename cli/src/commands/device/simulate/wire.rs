@@ -2,27 +2,35 @@
 
 use std::{
     cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BinaryHeap, HashMap},
     io::BufRead,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeFilter};
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep, sleep_until},
+    time::{MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 
 use super::{
+    broker::Broker,
+    outbox::{Outbox, Word},
     play::{Out, Play},
     told::Telling,
 };
 use crate::failure::{Failure, Status};
 
-/// What may wait on its way, each way.
+/// What may wait that comes from the broker, or is to be said later.
 const WAITING: usize = 10_000;
+/// What the client of MQTT has before it is on the wire.
+const ON_THE_WIRE: usize = 100;
 /// Topics of one subscription.
 const TOPICS: usize = 100;
 /// The largest message, in bytes.
@@ -31,46 +39,8 @@ const MAX_MESSAGE: usize = 1 << 20;
 const AGAIN: Duration = Duration::from_secs(1);
 /// So many times a second some of what is due is said.
 const BEATS: u32 = 20;
-/// Words that are on their way as it ends are given so long.
+/// A broker that takes no more of the last words is given so long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// Where a broker is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Broker {
-    host: String,
-    port: u16,
-}
-
-impl Broker {
-    /// Of `mqtt://HOST[:PORT]`.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let Some(rest) = url.strip_prefix("mqtt://") else {
-            return Err("write mqtt://HOST:PORT; devices that are played speak no TLS".to_owned());
-        };
-        let rest = rest.trim_end_matches('/');
-        if rest.contains(['@', '/']) {
-            return Err(
-                "write mqtt://HOST:PORT and nothing else: they show no name and no password"
-                    .to_owned(),
-            );
-        }
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) if !host.ends_with(':') && !port.ends_with(']') => (
-                host,
-                port.parse().map_err(|_| format!("{port} is no port"))?,
-            ),
-            _ => (rest, 1883),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        match host.is_empty() {
-            true => Err("write mqtt://HOST:PORT".to_owned()),
-            false => Ok(Self {
-                host: host.to_owned(),
-                port,
-            }),
-        }
-    }
-}
 
 /// What comes from the broker.
 enum Coming {
@@ -79,35 +49,65 @@ enum Coming {
     Away(String),
 }
 
-/// How long and how fast they are played.
+/// How long and how fast they are played, and what is left of them.
 pub(super) struct Pace {
     /// Messages a second, of devices that wander.
     pub(super) rate: u32,
     /// To the end after this.
     pub(super) lasts: Option<Duration>,
+    /// What devices said stays at the broker.
+    pub(super) keep: bool,
+}
+
+/// Ctrl-C, or SIGTERM. A signal that comes while nobody asks is kept.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self, Failure> {
+        let on = |kind| {
+            signal(kind).map_err(|why| Failure::new(format!("cannot wait for signals: {why}")))
+        };
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Plays until Ctrl-C, or until the time is over.
 ///
 /// # Errors
-/// No broker is there as it begins. One that goes later is waited for.
+/// No broker is there as it begins. One that goes later is waited for. A second Ctrl-C.
 pub(super) async fn play(
     broker: &Broker,
     play: &mut Play,
     pace: &Pace,
     telling: &mut Telling<'_>,
 ) -> Result<(), Failure> {
-    let id = format!("aion-simulator-{}", std::process::id());
-    let mut options = MqttOptions::new(id, broker.host.clone(), broker.port);
+    let mut stop = Stop::new()?;
+    let mut options = MqttOptions::new(client_id(), broker.host.clone(), broker.port);
     options.set_keep_alive(Duration::from_secs(15));
     options.set_max_packet_size(MAX_MESSAGE, MAX_MESSAGE);
-    let (client, events) = AsyncClient::new(options, WAITING);
+    let (client, events) = AsyncClient::new(options, ON_THE_WIRE);
     let (tell, mut coming) = mpsc::channel(WAITING);
-    let listens = tokio::spawn(listen(events, tell));
+    let taken = Arc::new(AtomicU64::new(0));
+    tokio::spawn(listen(events, tell, Arc::clone(&taken)));
+    let mut outbox = Outbox::to(client);
     let mut lines = typed();
     let mut later: BinaryHeap<Reverse<(Instant, u64)>> = BinaryHeap::new();
-    let mut waiting: std::collections::HashMap<u64, Out> = std::collections::HashMap::new();
-    let (mut number, mut was_there, mut owed) = (0_u64, false, 0_u32);
+    let mut waiting: HashMap<u64, Out> = HashMap::new();
+    let mut hello = Vec::new().into_iter().peekable();
+    let (mut number, mut was_there, mut is_there, mut owed) = (0_u64, false, false, 0_u32);
     let (mut second, mut beat) = (
         interval(Duration::from_secs(1)),
         interval(Duration::from_secs(1) / BEATS),
@@ -118,17 +118,18 @@ pub(super) async fn play(
         + pace
             .lasts
             .unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
-    let mut stopped = signal(SignalKind::terminate())
-        .map_err(|why| Failure::new(format!("cannot wait for signals: {why}")))?;
     loop {
         let due = later.peek().map(|Reverse((at, _))| *at);
         let out = tokio::select! {
+            () = stop.asked() => break,
+            () = sleep_until(ends.into()) => break,
             it = coming.recv() => match it {
                 Some(Coming::Connected) => {
                     let again = std::mem::replace(&mut was_there, true);
+                    is_there = true;
                     telling.connected(again);
-                    subscribe(&client, play).await?;
-                    play.hello()
+                    hello = greeting(play).into_iter().peekable();
+                    Vec::new()
                 }
                 Some(Coming::Message { topic, payload }) => {
                     let (told, out) = play.hear(&topic, &payload);
@@ -139,11 +140,17 @@ pub(super) async fn play(
                 }
                 Some(Coming::Away(why)) if !was_there => return Err(no_broker(broker, &why)),
                 Some(Coming::Away(why)) => {
+                    is_there = false;
+                    hello = Vec::new().into_iter().peekable();
                     telling.away(&why);
                     Vec::new()
                 }
                 None => return Err(Failure::new("the way to the broker broke off")),
             },
+            () = outbox.room(), if hello.peek().is_some() => {
+                outbox.put_some(&mut hello);
+                Vec::new()
+            }
             _ = second.tick(), if was_there => play.second(),
             _ = beat.tick(), if was_there && pace.rate > 0 => {
                 owed += pace.rate;
@@ -162,13 +169,13 @@ pub(super) async fn play(
                 let due = later.pop().and_then(|Reverse((_, number))| waiting.remove(&number));
                 due.map(|it| Out { after_ms: 0, ..it }).into_iter().collect()
             }
-            () = sleep_until(ends.into()) => break,
-            _ = tokio::signal::ctrl_c() => break,
-            _ = stopped.recv() => break,
         };
         for it in out {
             if it.after_ms == 0 {
-                send(&client, it).await?;
+                // Devices live on while their broker is away, and say how they are when it is back.
+                if !is_there || !outbox.put(Word::Say(it)) {
+                    play.counts.left_out += 1;
+                }
             } else if waiting.len() < WAITING {
                 number += 1;
                 later.push(Reverse((
@@ -176,15 +183,49 @@ pub(super) async fn play(
                     number,
                 )));
                 waiting.insert(number, it);
+            } else {
+                play.counts.left_out += 1;
             }
         }
     }
-    for it in play.bye() {
-        send(&client, it).await?;
+    let retained: Vec<_> = match pace.keep {
+        true => Vec::new(),
+        false => outbox.retained().cloned().collect(),
+    };
+    if !is_there {
+        telling.not_taken_back(retained.len());
+        return Ok(());
     }
-    let _ = client.disconnect().await;
-    let _ = tokio::time::timeout(LAST_WORDS, listens).await;
-    Ok(())
+    telling.ending();
+    let left = retained.len();
+    outbox.end(play.bye(retained).into_iter().map(Word::Say).collect());
+    tokio::select! {
+        () = stop.asked() => Err(Failure::new("interrupted").status(Status::Interrupted)),
+        ended = heard_out(&mut coming, &taken) => {
+            if !ended {
+                telling.not_taken_back(left);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A name that no other simulator has, of this machine or another: a broker closes a connection where the next one has its name.
+fn client_id() -> String {
+    format!(
+        "aion-simulator-{}-{:08x}",
+        std::process::id(),
+        fastrand::u32(..)
+    )
+}
+
+/// What devices do when their broker is there: they listen, and say all that they are.
+fn greeting(play: &mut Play) -> Vec<Word> {
+    let topics: Vec<_> = play.topics().cloned().collect();
+    let listen = topics.chunks(TOPICS).map(|it| Word::Listen(it.to_vec()));
+    let mut all: Vec<_> = listen.collect();
+    all.extend(play.hello().into_iter().map(Word::Say));
+    all
 }
 
 async fn at(due: Option<Instant>) {
@@ -194,9 +235,32 @@ async fn at(due: Option<Instant>) {
     }
 }
 
-/// Hears the broker, and comes back to it, until nobody listens or it was left.
-async fn listen(mut events: EventLoop, tell: mpsc::Sender<Coming>) {
-    let mut is_away = false;
+/// Waits until the broker has heard the last words and the connection is closed; `false` where it takes no more of them.
+async fn heard_out(coming: &mut mpsc::Receiver<Coming>, taken: &AtomicU64) -> bool {
+    let mut before = taken.load(Ordering::Relaxed);
+    loop {
+        let closed = async {
+            loop {
+                match coming.recv().await {
+                    None => return true,
+                    Some(Coming::Away(_)) => return false,
+                    Some(_) => {}
+                }
+            }
+        };
+        if let Ok(ended) = timeout(LAST_WORDS, closed).await {
+            return ended;
+        }
+        let now = taken.load(Ordering::Relaxed);
+        if std::mem::replace(&mut before, now) == now {
+            return false;
+        }
+    }
+}
+
+/// Hears the broker, and comes back to it, until nobody listens or it was left. Counts what the broker has `taken`.
+async fn listen(mut events: EventLoop, tell: mpsc::Sender<Coming>, taken: Arc<AtomicU64>) {
+    let (mut is_away, mut is_left) = (false, false);
     loop {
         let told = match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
@@ -214,8 +278,17 @@ async fn listen(mut events: EventLoop, tell: mpsc::Sender<Coming>) {
                     _ => Ok(()),
                 }
             }
-            Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
+            Ok(Event::Incoming(Packet::PubAck(_))) => {
+                taken.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            // The broker closes the connection, once it has read all: closed from here, what is on its way may be lost.
+            Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => {
+                is_left = true;
+                Ok(())
+            }
             Ok(_) => Ok(()),
+            Err(_) if is_left => return,
             Err(why) => {
                 let told = match std::mem::replace(&mut is_away, true) {
                     true => Ok(()),
@@ -231,31 +304,9 @@ async fn listen(mut events: EventLoop, tell: mpsc::Sender<Coming>) {
     }
 }
 
-async fn subscribe(client: &AsyncClient, play: &Play) -> Result<(), Failure> {
-    let topics: Vec<_> = play.topics().cloned().collect();
-    for some in topics.chunks(TOPICS) {
-        let filters = some
-            .iter()
-            .map(|it| SubscribeFilter::new(it.clone(), QoS::AtLeastOnce));
-        let asked = client.subscribe_many(filters.collect::<Vec<_>>()).await;
-        asked.map_err(|why| lost(&why))?;
-    }
-    Ok(())
-}
-
-async fn send(client: &AsyncClient, out: Out) -> Result<(), Failure> {
-    let Out { said, retain, .. } = out;
-    let sent = client.publish(said.topic, QoS::AtLeastOnce, retain, said.payload);
-    sent.await.map_err(|why| lost(&why))
-}
-
-fn lost(why: &rumqttc::ClientError) -> Failure {
-    Failure::new(format!("the way to the broker broke off: {why}"))
-}
-
 fn no_broker(broker: &Broker, why: &str) -> Failure {
     Failure::new(format!("no broker answers: {why}"))
-        .at(format!("mqtt://{}:{}", broker.host, broker.port))
+        .at(broker)
         .remedy("start one, such as mosquitto -p 1883, or name another: --broker mqtt://HOST:PORT")
         .status(Status::Unreachable)
 }
@@ -273,35 +324,4 @@ fn typed() -> mpsc::Receiver<String> {
         }
     });
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_broker_is_named_by_its_address_alone() {
-        let broker = |host: &str, port| {
-            Ok(Broker {
-                host: host.to_owned(),
-                port,
-            })
-        };
-        assert_eq!(
-            Broker::parse("mqtt://127.0.0.1:1884/"),
-            broker("127.0.0.1", 1884)
-        );
-        assert_eq!(Broker::parse("mqtt://hub"), broker("hub", 1883));
-        assert_eq!(Broker::parse("mqtt://[::1]:9"), broker("::1", 9));
-        assert_eq!(Broker::parse("mqtt://[::1]"), broker("::1", 1883));
-        for wrong in [
-            "127.0.0.1",
-            "mqtts://hub",
-            "mqtt://",
-            "mqtt://u:p@hub",
-            "mqtt://hub:x",
-        ] {
-            assert!(Broker::parse(wrong).is_err(), "{wrong}");
-        }
-    }
 }
