@@ -127,3 +127,52 @@ fn a_device_is_described_line_by_line() {
         "warning: brightness: the newest message cannot be read: \"abc\" is not a number\n"
     );
 }
+
+const SET: [&str; 5] = ["device", "set", "lamp", "power", "on"];
+const WRITE: &str = "POST /api/v1/namespaces/default/devices/lamp/write";
+
+#[test]
+fn what_a_node_took_is_never_said_to_be_refused() {
+    let gone = json!({"type": "urn:aion:not-found", "title": "not found", "status": 404, "code": "not-found",
+        "detail": "there is no turn 7", "remedy": "", "trace": ""});
+    let node = Node::start();
+    node.on(
+        WRITE,
+        Answer::events(&[json!({"event": "queued", "turn": 7})]),
+    )
+    .on("GET /api/v1/turns/7/events", Answer::problem(&gone));
+    let ran = node.aionctl(&SET);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(
+        ran.err.contains("outcome-unknown") && ran.err.contains("there is no turn 7"),
+        "{ran:?}"
+    );
+    let ran = node.aionctl(&[&SET[..], &["-o", "json"]].concat());
+    let said: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(
+        (ran.status, &said["outcome"]),
+        (1, &json!("outcome-unknown"))
+    );
+}
+
+#[test]
+fn what_surely_was_not_sent_is_told_so() {
+    let node = Node::start();
+    let refused = json!({"type": "urn:aion:denied", "title": "denied", "status": 403, "code": "denied",
+        "detail": "there is no agent by-hand", "remedy": "", "trace": ""});
+    node.on(WRITE, Answer::problem(&refused));
+    let ran = node.aionctl(&SET);
+    assert_eq!(
+        (ran.status, ran.err.contains("outcome-unknown")),
+        (5, false),
+        "{ran:?}"
+    );
+    // Nobody answers.
+    let home = tempfile::tempdir().unwrap();
+    let ran = admin::ran(admin::command(home.path()).args(SET));
+    assert_eq!(
+        (ran.status, ran.err.contains("outcome-unknown")),
+        (3, false),
+        "{ran:?}"
+    );
+}

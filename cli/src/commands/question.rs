@@ -47,6 +47,8 @@ pub(super) struct Question {
     key: String,
     /// A node may have taken it.
     taken: bool,
+    /// It is on its way to a node, and nothing is known of it.
+    under_way: bool,
     /// A node answered, or was there and broke off.
     reached: bool,
 }
@@ -80,8 +82,14 @@ impl Question {
             what,
             key: Uuid::new_v4().to_string(),
             taken: false,
+            under_way: false,
             reached: false,
         }
+    }
+
+    /// Whether a node took it, or may have: what it asks for may be done.
+    pub(super) fn may_be_taken(&self) -> bool {
+        self.taken || self.under_way
     }
 
     /// Between two streams.
@@ -101,6 +109,7 @@ impl Question {
     ) -> Result<Events<TurnEvent>, Failure> {
         let mut waited = Duration::ZERO;
         loop {
+            self.under_way = true;
             let tried = match shown.turn {
                 Some(turn) => asked.node.turn_events(turn).await,
                 None => {
@@ -120,6 +129,7 @@ impl Question {
                     }
                 }
             };
+            self.under_way = false;
             let error = match tried {
                 Ok(stream) => {
                     (self.taken, self.reached) = (true, true);
@@ -133,7 +143,7 @@ impl Question {
                 failed => failed,
             };
             self.reached |= was_reached(&error);
-            self.taken |= failed == Failed::Unknown;
+            self.taken |= may_be_taken(&error);
             let patience = if self.reached { PATIENCE } else { FIRST };
             if failed == Failed::ForGood || waited >= patience {
                 return Err(gone(error, asked, shown.turn));
@@ -166,6 +176,14 @@ fn failed(error: &ClientError, reached: bool) -> Failed {
         ClientError::Broken { .. } => Failed::Unknown,
         _ => Failed::ForGood,
     }
+}
+
+/// Whether the node may have taken the question. One that answers with a problem, or is not reached, did not.
+fn may_be_taken(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Broken { .. } | ClientError::Unexpected { .. }
+    )
 }
 
 /// Whether a node was there. One on this machine that breaks a connection off was, and is being started again.
@@ -217,5 +235,8 @@ mod tests {
         assert_eq!(failed(&unreachable("/run/a.sock"), true), Failed::NotTaken);
         assert_eq!(failed(&refused(Code::Restarting), false), Failed::NotTaken);
         assert_eq!(failed(&refused(Code::Denied), true), Failed::ForGood);
+        assert!(may_be_taken(&broken("10.0.0.1:1")));
+        assert!(!may_be_taken(&refused(Code::Denied)));
+        assert!(!may_be_taken(&unreachable("10.0.0.1:1")));
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 It is done when the device says so. Guardrails hold as for agents: one that refuses is named, one that wants approval asks (aionctl approvals), and waits.
 People act as the agent by-hand of the namespace: what it may, they may. aionctl why by-hand shows who did what.
 
-Exit status 0: the device, or its broker, confirmed. 1: nobody knows (outcome-unknown), or it failed otherwise: look before you do it again. 2: no such value. 3: the broker is away, or another node has the device, and nothing was sent. 4: no such device. 5: refused.
+Exit status 0: the device, or its broker, confirmed. 1: nobody knows (outcome-unknown), or it failed otherwise: look before you do it again. 2: no such value. 3: no node answers, the broker is away, or another node has the device, and nothing was sent. 4: no such device. 5: refused.
 
 Examples:
   aionctl device set kitchen-lamp power on
@@ -75,7 +75,9 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<(), Failure>
         property: args.property,
         value: Value::Text(args.value),
     };
-    told(context, &args.how, &what, What::Write(args.device, write)).await
+    let of = (args.device.as_str(), what.as_str());
+    let what = What::Write(args.device.clone(), write);
+    told(context, &args.how, of, what).await
 }
 
 pub(super) async fn command(context: &Context, args: CommandArgs) -> Result<(), Failure> {
@@ -90,26 +92,38 @@ pub(super) async fn command(context: &Context, args: CommandArgs) -> Result<(), 
         command: args.command,
         arguments,
     };
-    told(
-        context,
-        &args.how,
-        &what,
-        What::Command(args.device, command),
-    )
-    .await
+    let of = (args.device.as_str(), what.as_str());
+    let what = What::Command(args.device.clone(), command);
+    told(context, &args.how, of, what).await
 }
 
-async fn told(context: &Context, how: &How, named: &str, what: What) -> Result<(), Failure> {
+async fn told(
+    context: &Context,
+    how: &How,
+    (device, named): (&str, &str),
+    what: What,
+) -> Result<(), Failure> {
     let asked = context.node_of(BY_HAND).await?;
     let mut question = Question::by_hand(what);
     let json = how.is_json();
     let followed = turn::follow(context, asked, &mut question, json).await;
-    // The node was asked: that it went away says nothing of what it sent.
-    let (followed, _) =
-        followed.map_err(|failure| match failure.status == Status::Unreachable {
-            true => failure.status(Status::Failed),
-            false => failure,
-        })?;
+    let (followed, _) = match followed {
+        Ok(followed) => followed,
+        // Nothing was sent.
+        Err(failure) if !question.may_be_taken() => return Err(failure),
+        Err(failure) => {
+            let failure = unfinished(context, failure, device);
+            if failure.status == Status::Interrupted {
+                // Of a failure that the person made, nothing is told.
+                context.note(&failure.what);
+            } else if json {
+                let outcome = Code::OutcomeUnknown.as_str();
+                context
+                    .print_json(&json!({"what": named, "outcome": outcome, "why": failure.what}))?;
+            }
+            return Err(failure);
+        }
+    };
     let problem = followed.outcome.problem.as_ref();
     if json {
         context.print_json(&json!({
@@ -126,4 +140,30 @@ async fn told(context: &Context, how: &How, named: &str, what: What) -> Result<(
         Some(Code::NotFound) => failure.status(Status::NotFound),
         _ => failure,
     })
+}
+
+/// A node took it, or may have, and what came of it is not known here: whatever went wrong then says nothing of what was sent.
+fn unfinished(context: &Context, failure: Failure, device: &str) -> Failure {
+    #[cfg(feature = "kubernetes")]
+    let in_cluster = context.cluster().is_some();
+    #[cfg(not(feature = "kubernetes"))]
+    let in_cluster = false;
+    // Who looks at a device in a cluster asks its node agent, and not this.
+    let look = match in_cluster {
+        true => format!("aionctl --cluster why {BY_HAND}"),
+        false => format!("aionctl device describe {device}, and aionctl why {BY_HAND}"),
+    };
+    let status = match failure.status {
+        Status::Interrupted => Status::Interrupted,
+        _ => Status::Failed,
+    };
+    Failure {
+        what: format!(
+            "nobody knows whether it was done (outcome-unknown): {}",
+            failure.what
+        ),
+        ..failure
+    }
+    .remedy(format!("look before you do it again: {look}"))
+    .status(status)
 }
