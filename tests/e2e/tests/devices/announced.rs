@@ -255,6 +255,9 @@ fn devices_are_proposed_admitted_by_a_person_and_gone_when_they_take_it_back() -
 
     home.broker.kill();
     home.broker.start_again()?;
+    // Announced once the broker is back: where it is proposed, so is what was retained, and nothing of before is looked at.
+    home.says.one("homeassistant/switch/marker/config", json!({"stat_t": "marker", "cmd_t": "marker/set", "name": null, "dev": {"ids": ["marker"], "name": "Marker"}}))?;
+    let left = [left, vec!["marker"]].concat();
     home.proposed(&left, SOON)?;
     home.node.restart_daemon()?;
     home.proposed(&left, BOUND)?;
