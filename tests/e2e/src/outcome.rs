@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use aion_api::{Agent, AgentInstance};
-use aion_resolve::identity;
+use aion_api::{Agent, AgentInstance, Device};
+use aion_resolve::{device_binding::is_of_its_node, identity};
 use serde_json::{Value, json};
 
 /// How closely two outcomes are compared.
@@ -23,6 +23,8 @@ pub struct Outcome {
     instances: BTreeMap<String, Value>,
     /// By agent: the status without its times.
     agents: BTreeMap<String, Value>,
+    /// By device: the conditions that follow from the manifests. What its node hears of it is that node's.
+    devices: BTreeMap<String, Value>,
 }
 
 impl Outcome {
@@ -73,7 +75,25 @@ impl Outcome {
         Ok(Self {
             agents: agents.collect(),
             instances: plain,
+            devices: BTreeMap::new(),
         })
+    }
+
+    /// The same, with what `devices` of `namespace` say.
+    #[must_use]
+    pub fn with_devices(mut self, namespace: &str, devices: &[Device]) -> Self {
+        let names = [(namespace.to_owned(), "default".to_owned())];
+        let each = devices.iter().map(|device| {
+            let mut status = status(json!(device.status));
+            let mut conditions = status["conditions"].take();
+            if let Some(all) = conditions.as_array_mut() {
+                all.retain(|it| !is_of_its_node(it["type"].as_str().unwrap_or_default()));
+            }
+            let name = device.metadata.name.clone().unwrap_or_default();
+            (name, translated(conditions, &names))
+        });
+        self.devices = each.collect();
+        self
     }
 
     /// Whether `other` is the same.
@@ -88,7 +108,7 @@ impl Outcome {
         detail: Detail,
     ) -> Result<(), String> {
         let sides = [self, other].map(|side| {
-            let mut value = json!({"agents": side.agents, "instances": side.instances});
+            let mut value = json!({"agents": side.agents, "instances": side.instances, "devices": side.devices});
             if detail == Detail::Reasons {
                 forget_words(&mut value);
             }

@@ -11,12 +11,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aion_api::{Agent, AgentInstance, AgentInstanceStatus, KernelNode};
+use aion_api::{
+    Agent, AgentInstance, AgentInstanceStatus, Device, DeviceStatus, KernelNode, condition,
+};
 use aion_e2e::cluster::{BOUND, root};
 use aion_e2e::node_double::NodeDouble;
 use aion_e2e::outcome::{Detail, Outcome};
 use aion_e2e::standalone::Standalone;
 use aion_e2e::story::Story;
+use aion_resolve::device::{InNamespace, JudgedDevice, judge_device};
 use aion_resolve::node_status::node_view;
 use aion_resolve::{Key, NodeState, Object, Setting, Universe, parse_manifests, resolve_all};
 use aion_testkit::until;
@@ -191,7 +194,9 @@ impl<'a> Stage<'a> {
             self.play(namespace, &said)?;
             let agents: Vec<Agent> = self.list(namespace, "agents")?;
             let instances: Vec<AgentInstance> = self.list(namespace, "agentinstances")?;
+            let devices: Vec<Device> = self.list(namespace, "devices")?;
             let there = Outcome::of(namespace, &agents, &instances)?;
+            let there = there.with_devices(namespace, &devices);
             let same = there.same("the cluster", "the node alone", &alone, detail);
             last = same.clone().err().unwrap_or_default();
             same
@@ -206,10 +211,13 @@ impl<'a> Stage<'a> {
         };
         let mut universe = self.universe(case)?;
         let resolved = resolve_all(&mut universe).map_err(|e| e.to_string())?;
-        let problems: Vec<String> = resolved
+        let of_agents = resolved
             .iter()
-            .flat_map(|(_, resolved)| &resolved.judged.problems)
-            .map(ToString::to_string)
+            .flat_map(|(_, resolved)| resolved.judged.problems.clone());
+        let of_devices = each_judged(&universe).flat_map(|(_, judged)| judged.problems);
+        let problems: Vec<String> = of_agents
+            .chain(of_devices)
+            .map(|it| it.to_string())
             .collect();
         let explained = self.aionctl(&["explain", &case.path.to_string_lossy()]);
         let told = match &explained {
@@ -246,7 +254,17 @@ impl<'a> Stage<'a> {
                 let of = (instance.spec.agent.name.clone(), instance.spec.replica);
                 said.insert(of, status);
             }
+            let devices = typed::<Device>(self.alone.list("devices").map_err(|e| e.to_string())?)?;
+            let judged = |it: &Device| {
+                it.status
+                    .as_ref()
+                    .is_some_and(|it| !it.conditions.is_empty())
+            };
+            if !devices.iter().all(judged) {
+                return Err(format!("{devices:?}"));
+            }
             let outcome = Outcome::of("default", &agents, &instances)?;
+            let outcome = outcome.with_devices("default", &devices);
             let settled = before.as_ref() == Some(&outcome);
             before = Some(outcome.clone());
             match settled {
@@ -291,7 +309,8 @@ impl<'a> Stage<'a> {
                     agent.status = Some(resolved.status(&agent, &own, &now));
                     agents.push(agent);
                 }
-                return Outcome::of("default", &agents, &instances);
+                let outcome = Outcome::of("default", &agents, &instances)?;
+                return Ok(outcome.with_devices("default", &judged(&universe, &now)));
             }
             for instance in made {
                 let name = instance.metadata.name.clone().unwrap_or_default();
@@ -377,6 +396,30 @@ impl<'a> Stage<'a> {
         let list: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
         typed(list["items"].as_array().cloned().unwrap_or_default())
     }
+}
+
+/// The devices of a universe, each with what is to be said of it.
+fn each_judged(universe: &Universe) -> impl Iterator<Item = (&Device, JudgedDevice)> {
+    let things = InNamespace {
+        universe,
+        namespace: "default",
+    };
+    let devices = universe.devices.values();
+    devices.map(move |it| (it, judge_device(it, &things, &things.imposed())))
+}
+
+/// The devices of a universe, with the conditions that follow from it.
+fn judged(universe: &Universe, now: &Time) -> Vec<Device> {
+    let with_status = |(device, judged): (&Device, JudgedDevice)| {
+        let said = [judged.accepted, judged.resolved_refs, judged.guarded];
+        let mut device = device.clone();
+        device.status = Some(DeviceStatus {
+            conditions: condition::write(&[], &said, None, now),
+            ..DeviceStatus::default()
+        });
+        device
+    };
+    each_judged(universe).map(with_status).collect()
 }
 
 /// What the node alone says, by agent and replica.
