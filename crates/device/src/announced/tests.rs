@@ -2,7 +2,10 @@
 //! admitted device hears and what it is sent.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aion_abi::syscall::device::Value;
 use aion_api::{Device, DeviceModel};
