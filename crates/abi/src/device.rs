@@ -55,8 +55,15 @@ pub struct SeenDevice {
     /// What it is, and what it said last of each property that can be read.
     #[serde(flatten)]
     pub described: Described,
-    /// The broker that it is reached by.
+    /// The broker that it is reached by; empty where it is asked by HTTP.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub broker: String,
+    /// Where it is asked by HTTP, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Why it does not answer what it is asked, as long as it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<String>,
     /// When it was heard of last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heard_ms: Option<UnixMillis>,
@@ -65,6 +72,17 @@ pub struct SeenDevice {
     /// When its watchdog brought it into its safe state last, since the node was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_safe: Option<MadeSafe>,
+}
+
+impl SeenDevice {
+    /// Where it is reached, for people.
+    #[must_use]
+    pub fn way(&self) -> String {
+        match &self.url {
+            Some(url) => format!("at {url}"),
+            None => format!("by broker {}", self.broker),
+        }
+    }
 }
 
 /// A device was brought into its safe state.

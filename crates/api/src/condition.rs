@@ -275,6 +275,8 @@ pub mod reason {
         LISTENING = "Listening",
         /// A broker does not let the node listen to a topic of a device; the message names it.
         TOPIC_REFUSED = "TopicRefused",
+        /// A device does not take what the node asks, or its address may not be dialled; the message says why.
+        REQUEST_REFUSED = "RequestRefused",
         /// Guardrails hold; the message names them.
         GUARDRAILS_HOLD = "GuardrailsHold",
         /// Only what its model says bounds what is written.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::guardrail::Guardrail;
+use crate::http::DeviceHttp;
 use crate::mqtt::{MqttAvailability, MqttCommand, MqttProperty};
 use crate::schema::{NAME, conditions, said, unseen};
 use crate::watchdog::Watchdog;
@@ -34,11 +35,13 @@ use crate::watchdog::Watchdog;
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether a node listens to it and agents can use it."),
     printcolumn(name = "Connected", type_ = "string", json_path = ".status.conditions[?(@.type==\"Connected\")].reason", description = "Whether it is there: Online, Offline, NotHeard or BrokerAway."),
     printcolumn(name = "Broker", type_ = "string", json_path = ".spec.mqtt.broker", description = "By which it is reached.", priority = 1),
+    printcolumn(name = "URL", type_ = "string", json_path = ".spec.http.url", description = "Where it is reached by HTTP.", priority = 1),
     printcolumn(name = "Node", type_ = "string", json_path = ".status.nodeName", description = "In a cluster, the node that has it.", priority = 1),
     printcolumn(name = "Last seen", type_ = "date", json_path = ".status.lastSeen", description = "When it was heard of, by the minute.", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Since when it is there.")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.mqtt) != has(self.http)").message(said("a device is reached by MQTT or by HTTP", "say mqtt or http, and not both")))]
 pub struct DeviceSpec {
     /// The DeviceModel that it is of, of this namespace.
     #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
@@ -48,8 +51,12 @@ pub struct DeviceSpec {
     #[schemars(length(max = 1024))]
     pub description: Option<String>,
     /// How it is reached by MQTT.
-    pub mqtt: DeviceMqtt,
-    /// In a cluster, labels that its node must carry: those of the nodes that reach its broker. Any node, where none are said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mqtt: Option<DeviceMqtt>,
+    /// How it is reached by HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<DeviceHttp>,
+    /// In a cluster, labels that its node must carry: those of the nodes that reach it or its broker. Any node, where none are said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "crate::selector::label_map")]
     pub node_selector: BTreeMap<String, String>,
@@ -70,6 +77,24 @@ pub struct DeviceSpec {
     /// When the node brings it into its safe state by itself. A device's stands in the place of its model's, and waits no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watchdog: Option<Watchdog>,
+}
+
+impl DeviceSpec {
+    /// The DeviceBroker that it is reached by, if it is by one.
+    #[must_use]
+    pub fn broker(&self) -> Option<&str> {
+        self.mqtt.as_ref().map(|it| it.broker.as_str())
+    }
+
+    /// Where it is reached: its broker, or its address.
+    #[must_use]
+    pub fn way(&self) -> String {
+        match (&self.mqtt, &self.http) {
+            (Some(mqtt), _) => format!("by broker {}", mqtt.broker),
+            (None, Some(http)) => format!("at {}", http.url),
+            (None, None) => "that nothing says how to reach".to_owned(),
+        }
+    }
 }
 
 /// How a device is reached by MQTT. What its model says of a property, a command or its availability holds, unless it stands here.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::guardrail::Guardrail;
+use crate::http::HttpMapping;
 use crate::mqtt::MqttMapping;
 use crate::schema::{DECIMAL, POINT, said};
 use crate::tool::Retry;
@@ -67,6 +68,9 @@ pub struct DeviceModelSpec {
     /// How properties and commands look on MQTT, for all of them that do not say it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<MqttMapping>,
+    /// How they look on HTTP, for devices that are reached by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpMapping>,
     /// What must hold of whatever is written to them or commanded. A Device adds to it, and takes nothing away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(

@@ -73,6 +73,7 @@ mod device;
 mod device_broker;
 mod device_model;
 mod guardrail;
+mod http;
 mod instance_parts;
 mod kernel_node;
 mod memory_pool;
@@ -106,6 +107,10 @@ pub use device_model::{
 };
 pub use guardrail::{
     Approval, Change, Day, DeviceGuardrails, DeviceSelector, Guardrail, Hours, Rate,
+};
+pub use http::{
+    DeviceHttp, HttpAnswer, HttpBasic, HttpCommand, HttpDone, HttpHeader, HttpMapping, HttpMethod,
+    HttpProperty, HttpRequest, HttpState,
 };
 pub use instance_parts::{
     AgentReference, Grant, GrantEffect, InlineProgram, InstanceLimits, Quotas, ResolvedAgent,

@@ -9,7 +9,7 @@ use crate::schema::{DECIMAL, POINT, said};
 /// A topic: no wildcards and no control characters. `{{name}}` in it is filled in.
 pub(crate) const TOPIC: &str = r"^[^\x00-\x1f\x7f+#]+$";
 /// A JSON pointer (RFC 6901).
-const POINTER: &str = r"^(/([^~/]|~[01])*)+$";
+pub(crate) const POINTER: &str = r"^(/([^~/]|~[01])*)+$";
 
 /// How properties and commands look on MQTT. In topics and payloads {{device}}, {{namespace}} and the device's parameters are
 /// filled in; in a payload that is sent {{value}} and a command's arguments, too.

@@ -18,6 +18,7 @@ use crate::{
     safe::SafeStep,
     shape::{Send, Shape, Source},
     template::{Filler, Template},
+    way::Http,
 };
 
 /// Which device.
@@ -38,6 +39,7 @@ pub struct Compiled {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) safe: Arc<[SafeStep]>,
+    pub(crate) http: Option<Arc<Http>>,
 }
 
 impl Compiled {
@@ -62,6 +64,27 @@ impl Compiled {
         topics.sort_unstable();
         topics.dedup();
         topics
+    }
+
+    /// How it is asked by HTTP, if it is.
+    #[must_use]
+    pub fn http(&self) -> Option<&Arc<Http>> {
+        self.http.as_ref()
+    }
+
+    /// The paths that it is asked by, each once.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let mut topics = self.topics();
+        topics.retain(|it| it.starts_with('/'));
+        topics
+    }
+
+    /// The path that a property is asked by.
+    #[must_use]
+    pub fn path_of(&self, property: &str) -> Option<String> {
+        let (_, it) = self.shape.property(property)?;
+        it.source.as_ref().map(|it| self.fill(&it.topic, |_| None))
     }
 
     /// The topic of a number.
@@ -316,9 +339,9 @@ impl Compiled {
         given: impl Fn(&str) -> Option<Filler<'a>>,
     ) -> Order {
         Order {
-            topic: self.fill(&send.topic, |_| None),
+            topic: self.fill(&send.topic, &given),
             payload: self.fill(&send.payload, given).into_bytes(),
-            delivery: send.delivery,
+            how: send.how.clone(),
             confirm,
             confirm_ms: send.confirm_ms,
             repeatable: send.repeatable,

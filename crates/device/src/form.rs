@@ -51,7 +51,11 @@ impl Form {
         }
         match self.kind {
             ValueType::Boolean if wire.values.is_empty() => found.boolean().map(Value::Boolean),
-            ValueType::Boolean => Err(found.not("what the device writes for true or false")),
+            // Words are often how it is told alone: what it says is a boolean of JSON.
+            ValueType::Boolean => match found {
+                Found::Boolean(it) => Ok(Value::Boolean(*it)),
+                _ => Err(found.not("what the device writes for true or false")),
+            },
             ValueType::Integer => self.integer(wire, found),
             ValueType::Number => {
                 let said = found.number()?;

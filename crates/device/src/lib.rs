@@ -18,6 +18,7 @@ mod shape;
 mod topic;
 mod twin;
 mod unfill;
+mod way;
 
 pub mod announced;
 pub mod payload;
@@ -27,10 +28,11 @@ pub mod thing;
 pub use compile::{Fault, Of, compile};
 pub use compiled::{Compiled, Key};
 pub use moment::Moment;
-pub use order::{Confirm, Order};
+pub use order::{Confirm, How, Order};
 pub use registry::{Change, Counts, Heard, Limits, Link, Message, Registry, Subscriptions};
 pub use safe::{SafeStep, written};
 pub use twin::{Said, Told, Twin};
+pub use way::{Http, Shown};
 
 #[cfg(test)]
 mod corpus_tests;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use aion_api::{Access, Delivery};
+use aion_api::Access;
 use internment::ArcIntern;
 
 use crate::{
     form::{Form, Wire},
+    order::How,
     payload::Wanted,
     template::Template,
 };
@@ -51,7 +52,7 @@ pub(crate) struct Source {
 pub(crate) struct Send {
     pub(crate) topic: Template,
     pub(crate) payload: Template,
-    pub(crate) delivery: Delivery,
+    pub(crate) how: How,
     pub(crate) confirm_ms: u64,
     pub(crate) repeatable: bool,
 }

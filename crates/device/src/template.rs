@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 
 const OPEN: &str = "{{";
@@ -37,8 +38,23 @@ impl<'a> Filler<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Template {
     parts: Box<[Part]>,
-    json: bool,
+    of: Of,
 }
+
+/// What a template is, which says how a value is written in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    Text,
+    Json,
+    Path,
+}
+
+/// What is not escaped in a path or a query (RFC 3986, 2.3).
+const UNRESERVED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Part {
@@ -85,7 +101,18 @@ impl Template {
         }
         Ok(Self {
             parts: parts.into(),
-            json: false,
+            of: Of::Text,
+        })
+    }
+
+    /// A path of an address, and a query: whatever is filled in is one part of it.
+    ///
+    /// # Errors
+    /// As for [`Template::text`].
+    pub fn path(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            of: Of::Path,
+            ..Self::text(text)?
         })
     }
 
@@ -96,9 +123,10 @@ impl Template {
     pub fn payload(text: &str) -> Result<Self, String> {
         let mut this = Self::text(text)?;
         let start = text.trim_start();
-        this.json =
+        let json =
             start.starts_with(['[', '"']) || (start.starts_with('{') && !start.starts_with(OPEN));
-        if this.json {
+        if json {
+            this.of = Of::Json;
             this.quote()?;
         }
         Ok(this)
@@ -154,7 +182,13 @@ impl Template {
     /// Whether what is filled in has to be JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        self.json
+        self.of == Of::Json
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
     }
 
     /// The names in it, in their order.
@@ -178,8 +212,11 @@ impl Template {
             match part {
                 Part::Text(text) => filled.push_str(text),
                 Part::Field { name, quoted } => match value(name).ok_or(&**name)? {
+                    Filler::Literal(text) | Filler::Text(text) if self.of == Of::Path => {
+                        filled.extend(utf8_percent_encode(&text, &UNRESERVED));
+                    }
                     Filler::Literal(text) => filled.push_str(&text),
-                    Filler::Text(text) if !self.json => filled.push_str(&text),
+                    Filler::Text(text) if self.of == Of::Text => filled.push_str(&text),
                     Filler::Text(text) => {
                         let string = Json::String(text.into_owned()).to_string();
                         filled.push_str(match quoted {
@@ -272,6 +309,17 @@ mod tests {
             filled(r#"{"id": {{id}}}"#, &Filler::written(" 7")),
             r#"{"id": " 7"}"#
         );
+    }
+
+    #[test]
+    fn what_is_filled_into_a_path_stays_one_part_of_it() {
+        let template = Template::path("/cm?cmnd=Power%20{{value}}&x={{ x }}").unwrap();
+        let fill = |text: &'static str| template.fill(|_| Some(Filler::written(text))).unwrap();
+        assert_eq!(fill("on"), "/cm?cmnd=Power%20on&x=on");
+        assert_eq!(fill("-1.5"), "/cm?cmnd=Power%20-1.5&x=-1.5");
+        let hostile = fill("a/../b?c=d&e#f\r\n ü");
+        let one = "a%2F..%2Fb%3Fc%3Dd%26e%23f%0D%0A%20%C3%BC";
+        assert_eq!(hostile, format!("/cm?cmnd=Power%20{one}&x={one}"));
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use aion_api::condition::{
     reason,
 };
 use aion_api::{Device, DeviceBroker, DeviceBrokerSpec, DeviceModel, DeviceModelSpec};
-use aion_device::{Compiled, Of, compile};
+use aion_device::{Compiled, Http, Of, compile};
 use aion_kernel::Guards;
 use aion_policy::{Devices, Imposed, guards};
 use aion_trigger::Zone;
@@ -101,16 +101,39 @@ const NAMED_GUARDRAILS: usize = 16;
 pub struct ResolvedDevice {
     /// Its namespace and name.
     pub key: Key,
-    /// The name of its broker.
-    pub broker: String,
-    /// What that says.
-    pub reached: Arc<DeviceBrokerSpec>,
+    /// By what it is reached.
+    pub reached: Reached,
     /// What it says and is told.
     pub compiled: Arc<Compiled>,
     /// What must hold of whatever is written to it or commanded.
     pub guards: Arc<Guards>,
     /// The time zone of its guardrails' hours.
     pub zone: Zone,
+}
+
+/// By what a device is reached.
+#[derive(Debug, Clone)]
+pub enum Reached {
+    /// A broker of its namespace.
+    Broker {
+        /// Its name.
+        name: String,
+        /// What it says.
+        says: Arc<DeviceBrokerSpec>,
+    },
+    /// It is asked by HTTP.
+    Http(Arc<Http>),
+}
+
+impl Reached {
+    /// The name of the broker, if it is one.
+    #[must_use]
+    pub fn broker(&self) -> Option<&str> {
+        match self {
+            Self::Broker { name, .. } => Some(name),
+            Self::Http(_) => None,
+        }
+    }
 }
 
 /// A device and what was found of it.
@@ -139,8 +162,19 @@ pub struct LiveDevice {
     pub away: Option<String>,
     /// A topic that the broker does not let the node listen to, and why.
     pub refused: Option<String>,
+    /// Why it does not answer, where it is asked.
+    pub silent: Option<Silent>,
     /// When it was heard of last.
     pub last_seen: Option<UnixMillis>,
+}
+
+/// A device that does not answer what it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silent {
+    /// Why, and what to do about it.
+    pub why: String,
+    /// Somebody has to mend it: it does not pass by itself.
+    pub mend: bool,
 }
 
 /// Judges a device by what is there, and by what policies put upon the devices of its namespace.
@@ -151,7 +185,11 @@ pub fn judge_device(
     imposed: &[Imposed<'_>],
 ) -> JudgedDevice {
     let spec = &device.spec;
-    let (model, broker) = (things.model(&spec.model), things.broker(&spec.mqtt.broker));
+    let by = spec.broker();
+    let (model, broker) = (
+        things.model(&spec.model),
+        by.and_then(|it| things.broker(it)),
+    );
     let mut missing = Vec::new();
     let mut miss = |field: &str, kind: &str, name: &str| {
         let what = format!("there is no {kind} {name} in its namespace");
@@ -161,15 +199,18 @@ pub fn judge_device(
     if model.is_none() {
         miss("spec.model", "DeviceModel", &spec.model);
     }
-    if broker.is_none() {
-        miss("spec.mqtt.broker", "DeviceBroker", &spec.mqtt.broker);
+    if let (Some(name), None) = (by, broker) {
+        miss("spec.mqtt.broker", "DeviceBroker", name);
     }
     let resolved_refs = match missing.is_empty() {
         true => Judgement::new(
             RESOLVED_REFS,
             true,
             reason::RESOLVED,
-            "its model and its broker are there",
+            match by {
+                Some(_) => "its model and its broker are there",
+                None => "its model is there",
+            },
         ),
         false => Judgement::new(
             RESOLVED_REFS,
@@ -229,11 +270,20 @@ pub fn judge_device(
             "its guardrails hold when it makes sense",
         ),
     };
-    let resolved = both.zip(broker);
-    let resolved = resolved.map(|(((compiled, guards), zone), broker)| ResolvedDevice {
+    let resolved = both.and_then(|it| {
+        let reached = match (it.0.0.http(), broker) {
+            (Some(http), _) => Reached::Http(Arc::clone(http)),
+            (None, Some(broker)) => Reached::Broker {
+                name: by?.to_owned(),
+                says: Arc::new(broker.spec.clone()),
+            },
+            (None, None) => return None,
+        };
+        Some((reached, it))
+    });
+    let resolved = resolved.map(|(reached, ((compiled, guards), zone))| ResolvedDevice {
         key: Key::new(namespace, name),
-        broker: spec.mqtt.broker.clone(),
-        reached: Arc::new(broker.spec.clone()),
+        reached,
         compiled: Arc::new(compiled),
         guards: Arc::new(guards),
         zone,
@@ -260,11 +310,7 @@ pub fn device_conditions(judged: &JudgedDevice, live: Option<&LiveDevice>) -> Ve
     let ready = match (wrong, live) {
         (Some(wrong), _) => Judgement::new(READY, false, wrong.reason, wrong.message.clone()),
         (None, None) => Judgement::new(READY, false, reason::PENDING, "no node listens to it yet"),
-        (None, Some(live)) => match (&live.away, &live.refused) {
-            (Some(why), _) => Judgement::new(READY, false, reason::BROKER_AWAY, why.clone()),
-            (None, Some(why)) => Judgement::new(READY, false, reason::TOPIC_REFUSED, why.clone()),
-            (None, None) => Judgement::new(READY, true, reason::LISTENING, "a node listens to it"),
-        },
+        (None, Some(live)) => ready(live),
     };
     let stalled = wrong.is_some_and(|it| it.status == condition::Status::False);
     let reconciling = ready.status == condition::Status::False && !stalled;
@@ -282,6 +328,16 @@ pub fn device_conditions(judged: &JudgedDevice, live: Option<&LiveDevice>) -> Ve
     ]
 }
 
+fn ready(live: &LiveDevice) -> Judgement {
+    let no = |reason, why: &String| Judgement::new(READY, false, reason, why.clone());
+    match (&live.away, &live.refused, &live.silent) {
+        (Some(why), ..) => no(reason::BROKER_AWAY, why),
+        (None, Some(why), _) => no(reason::TOPIC_REFUSED, why),
+        (None, None, Some(Silent { why, mend: true })) => no(reason::REQUEST_REFUSED, why),
+        _ => Judgement::new(READY, true, reason::LISTENING, "a node listens to it"),
+    }
+}
+
 fn connected(live: Option<&LiveDevice>) -> Judgement {
     let judge = |status: condition::Status, reason, message: &str| {
         Judgement::new(CONNECTED, status, reason, message)
@@ -295,7 +351,10 @@ fn connected(live: Option<&LiveDevice>) -> Judgement {
         Reach::Offline => judge(
             condition::Status::False,
             reason::OFFLINE,
-            "it says that it is not there, or its broker does of it",
+            live.silent.as_ref().map_or(
+                "it says that it is not there, or its broker does of it",
+                |it| &it.why,
+            ),
         ),
         Reach::Unknown => judge(
             unknown,

@@ -1,4 +1,4 @@
-//! What the page on devices shows is accepted, all of it.
+//! What the pages on devices show is accepted, all of it.
 #![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path};
@@ -11,8 +11,12 @@ use aion_resolve::{
 };
 
 fn page() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    fs::read_to_string(root.join("docs/devices.md")).unwrap()
+    read("devices.md")
+}
+
+fn read(page: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    fs::read_to_string(root.join(page)).unwrap()
 }
 
 fn blocks(page: &str) -> Vec<&str> {
@@ -111,6 +115,17 @@ fn the_walk_through_of_a_raspberry_pi_ends_with_devices() {
         let (guarded, why) = judged(&universe, device);
         assert_eq!(guarded, Status::True);
         assert!(why.contains(expected), "{device}: {why}");
+    }
+}
+
+#[test]
+fn the_devices_of_the_page_on_http_are_some() {
+    let page = read("device-http.md");
+    let blocks = blocks(&page);
+    assert_eq!(blocks.len(), 2);
+    for (block, device) in blocks.into_iter().zip(["fan", "weather"]) {
+        let universe = universe(block);
+        judged(&universe, device);
     }
 }
 

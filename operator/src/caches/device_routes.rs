@@ -45,7 +45,9 @@ pub(super) fn device_model(changes: &Changes, change: &Change<'_, DeviceModel>) 
 /// Devices that are reached by it.
 pub(super) fn device_broker(changes: &Changes, change: &Change<'_, DeviceBroker>) {
     if change.is_seen_by(|_| ()) {
-        of_devices(changes, change.object, |it| &it.spec.mqtt.broker);
+        of_devices(changes, change.object, |it| {
+            it.spec.broker().unwrap_or_default()
+        });
     }
 }
 

@@ -81,10 +81,10 @@ pub(super) fn dereference(device: &Device, caches: &Caches) -> Option<Dereferenc
     let namespace = device.namespace().unwrap_or_default();
     let key = Key::new(&namespace, &device.name_any());
     let unreadable = &caches.unreadable;
-    let (model, broker) = (&device.spec.model, &device.spec.mqtt.broker);
+    let (model, broker) = (&device.spec.model, device.spec.broker());
     let held = [
         unreadable.of::<DeviceModel>(&namespace, model),
-        unreadable.of::<DeviceBroker>(&namespace, broker),
+        broker.and_then(|it| unreadable.of::<DeviceBroker>(&namespace, it)),
     ];
     // One that cannot be read may be what keeps a device from being moved.
     let policies = [
@@ -97,7 +97,7 @@ pub(super) fn dereference(device: &Device, caches: &Caches) -> Option<Dereferenc
     let policies = Policies::of(&namespace, caches);
     let mut things = Found {
         models: BTreeMap::new(),
-        broker: named(&caches.device_brokers, &namespace, broker),
+        broker: broker.and_then(|it| named(&caches.device_brokers, &namespace, it)),
         others: BTreeMap::new(),
     };
     let mut names = vec![model.clone()];

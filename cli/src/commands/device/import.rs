@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context, args: &ImportArgs) -> Result<(), Failure> {
     if let Some((device, broker)) = &thing.device {
         context.note(&format!(
             "the Device needs a DeviceBroker {} of {}",
-            device.spec.mqtt.broker,
+            device.spec.broker().unwrap_or_default(),
             in_a_line(broker)
         ));
     }

@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     render::{
         age,
-        screen::Tone,
+        screen::{Tone, tame},
         table::{Field, table},
     },
 };
@@ -91,7 +91,7 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
         return context.print_json(&json!(seen));
     }
     let it = &seen.described;
-    let mut head = format!("{}, a {} by broker {}", it.name, it.model, seen.broker);
+    let mut head = format!("{}, a {} {}", it.name, it.model, seen.way());
     if let Some(description) = &it.description {
         head += &format!(": {description}");
     }
@@ -118,6 +118,9 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
         messages += &format!(", {} that cannot be read", counts.unread);
     }
     context.print(&format!("{messages}\n"))?;
+    if let Some(why) = &seen.silent {
+        context.print(&format!("{}\n", tame(why)))?;
+    }
     if let Some(safe) = &seen.made_safe {
         let ago = i64::try_from(safe.at_ms.0).ok();
         let ago = ago.and_then(|it| Timestamp::from_millisecond(it).ok());

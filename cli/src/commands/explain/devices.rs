@@ -34,9 +34,9 @@ pub(super) fn asked(universe: &Universe, named: &[(&'static str, Key, Place)]) -
     let devices = universe.devices.iter().filter_map(|(key, device)| {
         let hangs = |it: &&(&str, Key, Place)| {
             let name = match it.0 {
-                "Device" => &key.name,
+                "Device" => key.name.as_str(),
                 "DeviceModel" => &device.spec.model,
-                _ => &device.spec.mqtt.broker,
+                _ => device.spec.broker().unwrap_or_default(),
             };
             it.1.namespace == key.namespace && it.1.name == *name
         };

@@ -44,7 +44,7 @@ pub(super) fn device(screen: &Screen, device: &Device, judged: &JudgedDevice) ->
         screen.paint(&format!("Device {}", tame(name)), Tone::Strong)
     );
     let spec = &device.spec;
-    let nature = format!("A {} by broker {}.", spec.model, spec.mqtt.broker);
+    let nature = format!("A {} {}.", spec.model, spec.way());
     out += &paragraph(screen, &nature, "  ");
     if judged.problems.is_empty() {
         out += &paragraph(

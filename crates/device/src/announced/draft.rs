@@ -271,13 +271,13 @@ fn specs(
     };
     let device = DeviceSpec {
         description: name.clone(),
-        mqtt: DeviceMqtt {
+        mqtt: Some(DeviceMqtt {
             broker: broker.to_owned(),
             properties: properties().map(|(_, it)| it.clone()).collect(),
             commands: commands().map(|(_, it)| it.clone()).collect(),
             availability: availability.cloned(),
             ..DeviceMqtt::default()
-        },
+        }),
         ..DeviceSpec::default()
     };
     (model, device)

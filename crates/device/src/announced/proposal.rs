@@ -48,8 +48,8 @@ impl Taken {
             .annotations
             .as_ref()
             .and_then(|it| it.get(IDENTITY));
-        if let Some(identity) = identity {
-            let of = (device.spec.mqtt.broker.clone(), identity.clone());
+        if let (Some(identity), Some(broker)) = (identity, device.spec.broker()) {
+            let of = (broker.to_owned(), identity.clone());
             self.admitted.insert(of, name.clone());
         }
         self.names.insert(name);

@@ -1,10 +1,11 @@
 //! How properties and commands look on the wire: what the model has is mapped, as it may be used, and confirmed by somebody.
 
-use aion_api::{DeviceModel, MqttAvailability, MqttCommand, MqttProperty, Retry};
+use aion_api::{DeviceModel, MqttAvailability, Retry};
 use internment::ArcIntern;
 
 use super::{
     Entry, Faults, Of, Place,
+    mapped::{self, Way},
     message::{rows, samples},
     points::Points,
 };
@@ -12,6 +13,7 @@ use crate::{
     compiled::Compiled,
     form::{Form, Wire},
     shape::{Argument, Availability, Command, Keep, Listen, Property, Send, Source, What},
+    template::Template,
 };
 
 /// The names that mean the same everywhere, and that no parameter and no argument may have.
@@ -23,6 +25,9 @@ const HOURS: i32 = 24;
 
 /// A mapping that is being checked.
 pub(super) struct Checked<'a> {
+    pub(super) way: Way,
+    /// When what was heard is stale, unless the model says so.
+    pub(super) stale_ms: Option<u64>,
     pub(super) device: &'a Compiled,
     pub(super) faults: &'a mut Faults,
     pub(super) listens: &'a mut Vec<Listen>,
@@ -32,7 +37,7 @@ impl Checked<'_> {
     pub(super) fn properties(
         &mut self,
         points: &Points,
-        entries: &[Entry<'_, MqttProperty>],
+        entries: &[Entry<mapped::Property<'_>>],
         model: &DeviceModel,
     ) -> Box<[ArcIntern<Property>]> {
         let mut properties = Vec::new();
@@ -49,20 +54,11 @@ impl Checked<'_> {
             match entry {
                 Some(Entry { it: mapped, place }) => {
                     wire = self.wire(mapped, form, place);
-                    set = self.set(mapped, it, form, &wire, confirm, place);
+                    set = self.set(mapped, (number, it), form, &wire, confirm, place);
                     source = self.state(mapped, it.access.reads(), number, place);
                 }
                 None => {
-                    let place = Place::new(Of::Device, "spec.mqtt.properties");
-                    let remedy = format!(
-                        "add an entry named {}, here or in the model's mqtt",
-                        it.name
-                    );
-                    self.faults.add(
-                        &place,
-                        format!("nothing says how {} looks on MQTT", it.name),
-                        remedy,
-                    );
+                    self.nothing_says("properties", &it.name, "looks on");
                 }
             }
             let history = it.history.unwrap_or(aion_api::HistoryUse {
@@ -80,7 +76,8 @@ impl Checked<'_> {
                 set,
                 stale_ms: it
                     .stale_seconds
-                    .map(|it| u64::from(it.unsigned_abs()) * 1000),
+                    .map(|it| u64::from(it.unsigned_abs()) * 1000)
+                    .or(self.stale_ms),
                 keep: Keep {
                     points: history.points.unsigned_abs().min(1000) as usize,
                     reach_ms: u64::from(history.hours.unwrap_or(HOURS).unsigned_abs()) * 3_600_000,
@@ -90,9 +87,18 @@ impl Checked<'_> {
         properties.into()
     }
 
+    fn nothing_says(&mut self, list: &str, name: &str, how: &str) {
+        let (field, words) = (self.way.field(), self.way.words());
+        self.faults.add(
+            &Place::new(Of::Device, format!("spec.{field}.{list}")),
+            format!("nothing says how {name} {how} {words}"),
+            format!("add an entry named {name}, here or in the model's {field}"),
+        );
+    }
+
     fn state(
         &mut self,
-        mapped: &MqttProperty,
+        mapped: &mapped::Property<'_>,
         reads: bool,
         number: usize,
         place: &Place,
@@ -100,13 +106,16 @@ impl Checked<'_> {
         let name = &mapped.name;
         match (&mapped.state, reads) {
             (Some(state), true) => {
-                let about = (What::Property(number), state.pointer.as_deref());
-                return self.listen(&state.topic, about, &place.at("state"));
+                let about = (What::Property(number), state.pointer);
+                return self.listen(state.at, about, &place.at("state"));
             }
             (None, true) => self.faults.add(
                 place,
                 format!("{name} can be read, and nothing says where"),
-                "add state.topic, or say access: write in the model",
+                format!(
+                    "add state.{}, or say access: write in the model",
+                    self.way.heard_at()
+                ),
             ),
             (Some(_), false) => self.faults.add(
                 &place.at("state"),
@@ -120,8 +129,8 @@ impl Checked<'_> {
 
     fn set(
         &mut self,
-        mapped: &MqttProperty,
-        of: &aion_api::Property,
+        mapped: &mapped::Property<'_>,
+        (number, of): (usize, &aion_api::Property),
         form: &Form,
         wire: &Wire,
         confirm: (Option<i32>, &Retry),
@@ -135,22 +144,36 @@ impl Checked<'_> {
                     .map(|it| vec![("value", it.clone())])
                     .collect();
                 let place = place.at("set");
-                let send = self.send(set, "{{value}}", confirm, &sample, &place)?;
-                if !send.payload.fields().any(|it| it == "value") {
+                let of_path = Template::path(set.to()).ok();
+                let in_path = self.way == Way::Http
+                    && of_path.is_some_and(|it| it.fields().any(|it| it == "value"));
+                let otherwise = if in_path { "" } else { "{{value}}" };
+                let answer = mapped.answer.map(|pointer| {
+                    let topic = format!("answer to set {}", mapped.name);
+                    let about = (What::Property(number), pointer);
+                    self.answer(&topic, about, &place);
+                    topic
+                });
+                let send = self.send((*set, answer), otherwise, confirm, &sample, &place)?;
+                let says = |it: &Template| it.fields().any(|it| it == "value");
+                if !says(&send.topic) && !says(&send.payload) {
                     self.faults.add(
                         &place.at("payload"),
                         "the payload does not say {{value}}",
                         "add it, or make a command of this",
                     );
                 }
-                self.unconfirmed(set, of.access.reads(), &place);
+                self.unconfirmed(*set, of.access.reads(), &place);
                 Some(send)
             }
             (None, true) => {
                 self.faults.add(
                     place,
                     format!("{} can be written, and nothing says how", mapped.name),
-                    "add set.topic, or say access: read in the model",
+                    format!(
+                        "add set.{}, or say access: read in the model",
+                        self.way.sent_to()
+                    ),
                 );
                 None
             }
@@ -169,7 +192,7 @@ impl Checked<'_> {
     pub(super) fn commands(
         &mut self,
         points: &Points,
-        entries: &[Entry<'_, MqttCommand>],
+        entries: &[Entry<mapped::Command<'_>>],
         model: &DeviceModel,
     ) -> Box<[ArcIntern<Command>]> {
         let mut commands = Vec::new();
@@ -177,16 +200,7 @@ impl Checked<'_> {
             let Some(Entry { it: mapped, place }) =
                 entries.iter().find(|entry| entry.it.name == it.name)
             else {
-                let place = Place::new(Of::Device, "spec.mqtt.commands");
-                let remedy = format!(
-                    "add an entry named {}, here or in the model's mqtt",
-                    it.name
-                );
-                self.faults.add(
-                    &place,
-                    format!("nothing says how {} is sent by MQTT", it.name),
-                    remedy,
-                );
+                self.nothing_says("commands", &it.name, "is sent by");
                 continue;
             };
             for (at, argument) in it.arguments.iter().enumerate() {
@@ -203,21 +217,26 @@ impl Checked<'_> {
                 }
             }
             let place_of_send = place.at("send");
+            let answer = mapped.done.filter(|it| it.at.is_none());
+            let answer = answer.map(|_| format!("answer to command {}", it.name));
             let send = self.send(
-                &mapped.send,
+                (mapped.send, answer.clone()),
                 "",
                 (it.confirm_seconds, &it.retry),
                 &rows(it, forms),
                 &place_of_send,
             );
-            self.unconfirmed(&mapped.send, mapped.done.is_some(), &place_of_send);
-            let done = mapped.done.as_ref().map(|done| {
-                self.listen(
-                    &done.topic,
-                    (What::Done(commands.len()), done.pointer.as_deref()),
-                    &place.at("done"),
-                );
-                done.equals.as_deref().map(Into::into)
+            self.unconfirmed(mapped.send, mapped.done.is_some(), &place_of_send);
+            let done = mapped.done.map(|done| {
+                let about = (What::Done(commands.len()), done.pointer);
+                match (done.at, &answer) {
+                    (Some(topic), _) => {
+                        self.listen(topic, about, &place.at("done"));
+                    }
+                    (None, Some(topic)) => self.answer(topic, about, &place.at("done")),
+                    (None, None) => {}
+                }
+                done.equals.map(Into::into)
             });
             let Some(send) = send else { continue };
             let arguments = it.arguments.iter().zip(forms).map(|(it, form)| Argument {

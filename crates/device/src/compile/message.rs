@@ -1,11 +1,17 @@
 //! Topics and payloads, checked with what the device fills in: each is filled once here, so that what is filled later cannot
 //! fail.
 
-use aion_api::{Delivery, DeviceCommand, MqttPublish, Retry, ValueType};
+use aion_api::{Delivery, DeviceCommand, HttpMethod, Retry, ValueType};
 
-use super::{Place, Subject, mapping::Checked, topic_fault};
+use super::{
+    Place, Subject,
+    mapped::{Sent, Way},
+    mapping::Checked,
+    topic_fault,
+};
 use crate::{
     form::{Form, Wire},
+    order::How,
     payload::Wanted,
     shape::{About, Listen, Send, Source},
     template::{Filler, Template},
@@ -19,10 +25,26 @@ impl Checked<'_> {
     pub(super) fn listen(
         &mut self,
         topic: &str,
+        subject: Subject<'_>,
+        place: &Place,
+    ) -> Option<Source> {
+        let topic = self.topic(topic, &[], &place.at(self.way.heard_at()))?;
+        self.about(topic, subject, place)
+    }
+
+    /// Adds a subject to what is taken in of an answer: it has a topic that is no path.
+    pub(super) fn answer(&mut self, topic: &str, subject: Subject<'_>, place: &Place) {
+        if let Ok(topic) = Template::text(topic) {
+            self.about(topic, subject, place);
+        }
+    }
+
+    fn about(
+        &mut self,
+        topic: Template,
         (what, pointer): Subject<'_>,
         place: &Place,
     ) -> Option<Source> {
-        let topic = self.topic(topic, &place.at("topic"))?;
         let at = self
             .listens
             .iter()
@@ -54,24 +76,45 @@ impl Checked<'_> {
         })
     }
 
-    /// A topic that can be filled in, and is one then.
-    pub(super) fn topic(&mut self, text: &str, place: &Place) -> Option<Template> {
-        let template = match Template::text(text) {
+    /// A topic or a path that can be filled in, and is one then. Of what is given, the first row stands for all: whatever is filled
+    /// into a path is escaped.
+    pub(super) fn topic(
+        &mut self,
+        text: &str,
+        rows: &[Vec<(&str, Filler<'_>)>],
+        place: &Place,
+    ) -> Option<Template> {
+        let (read, kind) = match self.way {
+            Way::Mqtt => (Template::text(text), "topic"),
+            Way::Http => (Template::path(text), "path"),
+        };
+        let template = match read {
             Ok(template) => template,
             Err(why) => {
                 self.faults.add(
                     place,
-                    format!("the topic {why}"),
+                    format!("the {kind} {why}"),
                     "write {{name}} for what is filled in",
                 );
                 return None;
             }
         };
-        if !self.known(&template, &[], place) {
+        let row: &[_] = match (self.way, rows) {
+            (Way::Http, [first, ..]) => first,
+            _ => &[],
+        };
+        let given: Vec<&str> = row.iter().map(|(name, _)| *name).collect();
+        if !self.known(&template, &given, place) {
             return None;
         }
-        let filled = template.fill(|name| self.device.own(name)).ok()?;
-        if let Some(what) = topic_fault(&filled) {
+        let value = |name: &str| row.iter().find(|(it, _)| *it == name);
+        let filled = template.fill(|name| {
+            value(name)
+                .map(|(_, value)| value.clone())
+                .or_else(|| self.device.own(name))
+        });
+        let filled = filled.ok()?;
+        if let Some(what) = topic_fault(self.way, &filled) {
             self.faults.add(
                 place,
                 what,
@@ -85,15 +128,19 @@ impl Checked<'_> {
     /// A message that is a topic and a payload whatever is filled in: each row of samples is one way to do it.
     pub(super) fn send(
         &mut self,
-        publish: &MqttPublish,
+        (sent, answer): (Sent<'_>, Option<String>),
         otherwise: &str,
         (seconds, retry): (Option<i32>, &Retry),
         rows: &[Vec<(&str, Filler<'_>)>],
         place: &Place,
     ) -> Option<Send> {
-        let topic = self.topic(&publish.topic, &place.at("topic"));
+        let topic = self.topic(sent.to(), rows, &place.at(self.way.sent_to()));
         let place = place.at("payload");
-        let payload = match Template::payload(publish.payload.as_deref().unwrap_or(otherwise)) {
+        let otherwise = match sent {
+            Sent::Request(it) if it.method == HttpMethod::Get => "",
+            _ => otherwise,
+        };
+        let payload = match Template::payload(sent.payload().unwrap_or(otherwise)) {
             Ok(payload) => payload,
             Err(why) => {
                 self.faults.add(&place, format!("the payload {why}"), "write {{name}} for what is filled in, where JSON takes a value or within a string");
@@ -129,8 +176,8 @@ impl Checked<'_> {
         }
         Some(Send {
             topic: topic?,
+            how: how(sent, &payload, answer),
             payload,
-            delivery: publish.delivery,
             confirm_ms: u64::from(seconds.unwrap_or(CONFIRM_SECONDS).unsigned_abs()) * 1000,
             repeatable: !retry.is_never(),
         })
@@ -164,7 +211,8 @@ impl Checked<'_> {
     }
 
     /// Nobody would say that it arrived.
-    pub(super) fn unconfirmed(&mut self, publish: &MqttPublish, heard: bool, place: &Place) {
+    pub(super) fn unconfirmed(&mut self, sent: Sent<'_>, heard: bool, place: &Place) {
+        let Sent::Publish(publish) = sent else { return };
         if publish.delivery == Delivery::AtMostOnce && !heard {
             let remedy = "say atLeastOnce, or add by what the device says that it did it";
             self.faults.add(
@@ -173,6 +221,24 @@ impl Checked<'_> {
                 remedy,
             );
         }
+    }
+}
+
+/// How it is carried. What a payload is, its first character says, unless somebody says it.
+fn how(sent: Sent<'_>, payload: &Template, answer: Option<String>) -> How {
+    let request = match sent {
+        Sent::Publish(it) => return How::Publish(it.delivery),
+        Sent::Request(it) => it,
+    };
+    let said = request.content_type.as_deref();
+    let looks = match payload.is_json() {
+        true => "application/json",
+        false => "text/plain; charset=utf-8",
+    };
+    How::Request {
+        method: request.method,
+        content_type: (!payload.is_empty()).then(|| said.unwrap_or(looks).into()),
+        answer: answer.map(String::into_boxed_str),
     }
 }
 

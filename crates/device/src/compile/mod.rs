@@ -1,16 +1,20 @@
 //! A Device and its DeviceModel, checked and compiled. All that is wrong is found at once, each fault in the resource that has
 //! to be mended.
 
+mod mapped;
 mod mapping;
 mod message;
 mod points;
 mod watchdog;
+mod way;
 mod wire;
 
 use std::{fmt, sync::Arc};
 
-use aion_api::{Device, DeviceModel, MqttAvailability, MqttCommand, MqttProperty};
+use aion_api::{Device, DeviceModel, MqttAvailability};
 use internment::ArcIntern;
+
+use mapped::{Command, Property, Said, Way};
 
 use crate::{
     compiled::{Compiled, Key},
@@ -92,16 +96,16 @@ impl Faults {
 }
 
 /// An entry of a mapping, and where it stands.
-struct Entry<'a, T> {
-    it: &'a T,
+struct Entry<T> {
+    it: T,
     place: Place,
 }
 
 /// The entries of a mapping by the names of what they are about: the device's in place of the model's.
 struct Mapping<'a> {
-    properties: Vec<Entry<'a, MqttProperty>>,
-    commands: Vec<Entry<'a, MqttCommand>>,
-    availability: Option<Entry<'a, MqttAvailability>>,
+    properties: Vec<Entry<Property<'a>>>,
+    commands: Vec<Entry<Command<'a>>>,
+    availability: Option<Entry<&'a MqttAvailability>>,
 }
 
 /// Checks a device with its model, and compiles them.
@@ -111,6 +115,18 @@ struct Mapping<'a> {
 pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fault>> {
     let mut faults = Faults::default();
     let spec = &device.spec;
+    let (way, parameters) = match (&spec.mqtt, &spec.http) {
+        (Some(mqtt), None) => (Way::Mqtt, &mqtt.parameters),
+        (None, Some(http)) => (Way::Http, &http.parameters),
+        _ => {
+            faults.add(
+                &Place::new(Of::Device, "spec"),
+                "a device is reached by MQTT or by HTTP",
+                "say mqtt or http, and not both",
+            );
+            return Err(faults.0);
+        }
+    };
     let mut compiled = Compiled {
         key: Key {
             namespace: device.metadata.namespace.clone().unwrap_or_default(),
@@ -119,16 +135,16 @@ pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fau
         shape: ArcIntern::new(empty()),
         description: spec.description.as_deref().map(Into::into),
         labels: device.metadata.labels.clone().unwrap_or_default(),
-        parameters: spec.mqtt.parameters.clone(),
+        parameters: parameters.clone(),
         safe: Arc::default(),
+        http: None,
     };
-    for name in spec
-        .mqtt
-        .parameters
+    for name in parameters
         .keys()
         .filter(|name| mapping::RESERVED.contains(&name.as_str()))
     {
-        let place = Place::new(Of::Device, format!("spec.mqtt.parameters.{name}"));
+        let field = format!("spec.{}.parameters.{name}", way.field());
+        let place = Place::new(Of::Device, field);
         faults.add(
             &place,
             format!("{{{{{name}}}}} means something already"),
@@ -140,9 +156,12 @@ pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fau
     shape.model = spec.model.as_str().into();
     shape.description = model.spec.description.as_deref().map(Into::into);
     let points = points::check(model, &mut faults);
-    let mapping = merged(device, model, &mut faults);
+    let mapping = merged(device, model, way, &mut faults);
+    let http = way::http(device, model, &compiled, &mut faults);
     let mut listens = Vec::new();
     let mut checked = mapping::Checked {
+        way,
+        stale_ms: http.as_ref().map(crate::way::Http::stale_ms),
         device: &compiled,
         faults: &mut faults,
         listens: &mut listens,
@@ -157,6 +176,7 @@ pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fau
         return Err(faults.0);
     }
     compiled.shape = ArcIntern::new(shape);
+    compiled.http = http.map(Arc::new);
     watchdog::watch(&mut compiled, device, model)?;
     Ok(compiled)
 }
@@ -173,9 +193,24 @@ fn empty() -> Shape {
 }
 
 /// The mapping that holds for a device, of which each entry is about something that the model has.
-fn merged<'a>(device: &'a Device, model: &'a DeviceModel, faults: &mut Faults) -> Mapping<'a> {
-    let own = &device.spec.mqtt;
-    let shared = model.spec.mqtt.as_ref();
+fn merged<'a>(
+    device: &'a Device,
+    model: &'a DeviceModel,
+    way: Way,
+    faults: &mut Faults,
+) -> Mapping<'a> {
+    let (own, shared) = match way {
+        Way::Mqtt => (
+            device.spec.mqtt.as_ref().map(Said::from),
+            model.spec.mqtt.as_ref().map(Said::from),
+        ),
+        Way::Http => (
+            device.spec.http.as_ref().map(Said::from),
+            model.spec.http.as_ref().map(Said::from),
+        ),
+    };
+    let own = own.unwrap_or_default();
+    let availability = format!("spec.{}.availability", way.field());
     let properties: Vec<&str> = model
         .spec
         .properties
@@ -189,55 +224,50 @@ fn merged<'a>(device: &'a Device, model: &'a DeviceModel, faults: &mut Faults) -
         .map(|it| it.name.as_str())
         .collect();
     let mut merged = Mapping {
-        properties: entries(Of::Device, "properties", &own.properties),
-        commands: entries(Of::Device, "commands", &own.commands),
-        availability: own.availability.as_ref().map(|it| Entry {
+        properties: entries(Of::Device, way, "properties", own.properties),
+        commands: entries(Of::Device, way, "commands", own.commands),
+        availability: own.availability.map(|it| Entry {
             it,
-            place: Place::new(Of::Device, "spec.mqtt.availability"),
+            place: Place::new(Of::Device, availability.clone()),
         }),
     };
     about(
         &merged.properties,
         "property",
         &properties,
-        |it| &it.name,
+        |it| it.name,
         faults,
     );
-    about(
-        &merged.commands,
-        "command",
-        &commands,
-        |it| &it.name,
-        faults,
-    );
+    about(&merged.commands, "command", &commands, |it| it.name, faults);
     if let Some(shared) = shared {
-        let others = entries(Of::Model, "properties", &shared.properties);
-        about(&others, "property", &properties, |it| &it.name, faults);
-        let is_own = |name: &String| own.properties.iter().any(|it| it.name == *name);
-        merged
-            .properties
-            .extend(others.into_iter().filter(|it| !is_own(&it.it.name)));
-
-        let others = entries(Of::Model, "commands", &shared.commands);
-        about(&others, "command", &commands, |it| &it.name, faults);
-        let is_own = |name: &String| own.commands.iter().any(|it| it.name == *name);
-        merged
-            .commands
-            .extend(others.into_iter().filter(|it| !is_own(&it.it.name)));
-
+        let others = entries(Of::Model, way, "properties", shared.properties);
+        about(&others, "property", &properties, |it| it.name, faults);
+        beside(&mut merged.properties, others, |it| it.name);
+        let others = entries(Of::Model, way, "commands", shared.commands);
+        about(&others, "command", &commands, |it| it.name, faults);
+        beside(&mut merged.commands, others, |it| it.name);
         if merged.availability.is_none() {
-            merged.availability = shared.availability.as_ref().map(|it| Entry {
+            merged.availability = shared.availability.map(|it| Entry {
                 it,
-                place: Place::new(Of::Model, "spec.mqtt.availability"),
+                place: Place::new(Of::Model, availability),
             });
         }
     }
     merged
 }
 
-fn entries<'a, T>(of: Of, list: &str, from: &'a [T]) -> Vec<Entry<'a, T>> {
-    let place = |at| Place::new(of, format!("spec.mqtt.{list}[{at}]"));
-    from.iter()
+/// Adds the entries whose names are not there yet.
+fn beside<'a, T>(own: &mut Vec<Entry<T>>, others: Vec<Entry<T>>, name: impl Fn(&T) -> &'a str) {
+    for other in others {
+        if !own.iter().any(|it| name(&it.it) == name(&other.it)) {
+            own.push(other);
+        }
+    }
+}
+
+fn entries<T>(of: Of, way: Way, list: &str, from: Vec<T>) -> Vec<Entry<T>> {
+    let place = |at| Place::new(of, format!("spec.{}.{list}[{at}]", way.field()));
+    from.into_iter()
         .enumerate()
         .map(|(at, it)| Entry {
             it,
@@ -247,16 +277,16 @@ fn entries<'a, T>(of: Of, list: &str, from: &'a [T]) -> Vec<Entry<'a, T>> {
 }
 
 /// Each entry is about something that is there, and no two about the same.
-fn about<T>(
-    entries: &[Entry<'_, T>],
+fn about<'a, T>(
+    entries: &[Entry<T>],
     what: &str,
     there: &[&str],
-    name: impl Fn(&T) -> &String,
+    name: impl Fn(&T) -> &'a str,
     faults: &mut Faults,
 ) {
     for (at, entry) in entries.iter().enumerate() {
-        let its = name(entry.it);
-        if !there.contains(&its.as_str()) {
+        let its = name(&entry.it);
+        if !there.contains(&its) {
             let remedy = format!("name one of the model's: {}", there.join(", "));
             faults.add(
                 &entry.place.at("name"),
@@ -264,7 +294,7 @@ fn about<T>(
                 remedy,
             );
         }
-        if entries[..at].iter().any(|other| name(other.it) == its) {
+        if entries[..at].iter().any(|other| name(&other.it) == its) {
             faults.add(
                 &entry.place.at("name"),
                 format!("the {what} {its} is there twice"),
@@ -274,11 +304,14 @@ fn about<T>(
     }
 }
 
-/// What is wrong with a topic that was filled in.
-fn topic_fault(topic: &str) -> Option<String> {
-    let why = topic::check_name(topic).err()?;
+/// What is wrong with a topic or a path that was filled in.
+fn topic_fault(way: Way, topic: &str) -> Option<String> {
+    let (kind, why) = match way {
+        Way::Mqtt => ("topic", topic::check_name(topic).err()?),
+        Way::Http => ("path", topic::check_path(topic).err()?),
+    };
     Some(format!(
-        "the topic {} {why}",
+        "the {kind} {} {why}",
         crate::payload::scalar_told(topic)
     ))
 }
@@ -286,5 +319,7 @@ fn topic_fault(topic: &str) -> Option<String> {
 /// A message's subject, for a listen.
 type Subject<'a> = (What, Option<&'a str>);
 
+#[cfg(test)]
+mod http_tests;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! What a device writes for values, checked: words for values, and the scale of numbers.
 
-use aion_api::{MqttProperty, Takes, ValueType};
+use aion_api::{Takes, ValueType};
 
-use super::{Place, mapping::Checked};
+use super::{Place, mapped::Property, mapping::Checked};
 use crate::{
     decimal::Decimal,
     form::{Form, Scale, Wire},
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Checked<'_> {
-    pub(super) fn wire(&mut self, mapped: &MqttProperty, form: &Form, place: &Place) -> Wire {
+    pub(super) fn wire(&mut self, mapped: &Property<'_>, form: &Form, place: &Place) -> Wire {
         let values = mapped
             .values
             .iter()
@@ -66,7 +66,7 @@ impl Checked<'_> {
                 "add the other",
             );
         }
-        if let Some(scale) = &mapped.scale {
+        if let Some(scale) = mapped.scale {
             let place = place.at("scale");
             if !numeric {
                 self.faults.add(

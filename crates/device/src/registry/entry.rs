@@ -32,7 +32,7 @@ pub(super) struct Entry {
     /// One for each property; none before anything was heard.
     slots: Box<[Slot]>,
     /// What it says of whether it is there.
-    there: Option<bool>,
+    pub(super) there: Option<bool>,
     /// When it was heard of last, as opposed to what was kept from before.
     pub(super) seen: Option<u64>,
     pub(super) share: Share,
@@ -125,6 +125,10 @@ impl Entry {
     /// What is known of a property, by number.
     pub(super) fn slot(&self, number: usize) -> Option<&Slot> {
         self.slots.get(number)
+    }
+
+    pub(super) fn slot_mut(&mut self, number: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(number)
     }
 
     /// Takes a message of the device's share, if there is room.

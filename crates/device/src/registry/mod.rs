@@ -4,6 +4,7 @@
 //! What may not enter: a connection, a clock, what agents may do, orders under way.
 
 mod ask;
+mod asked;
 mod entry;
 mod heard;
 mod kept;
@@ -238,6 +239,29 @@ impl Registry {
                 &mut heard,
             );
             parsed = Some((which, reading));
+        }
+        heard
+    }
+
+    /// A device said on a topic what it said before.
+    pub fn again(&mut self, topic: &str, now: Moment) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        for (id, number) in self.topics.get(topic).into_iter().flatten() {
+            let entry = self.entries.get_mut(*id as usize);
+            if let Some(entry) = entry.and_then(Option::as_deref_mut) {
+                entry.again(usize::from(*number), now.at, &mut heard);
+            }
+        }
+        heard
+    }
+
+    /// Whether a device that cannot say so itself is there: it answered what it was asked, or it did not.
+    pub fn answers(&mut self, key: &Key, there: bool) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        let id = self.by_key.get(key).copied();
+        let entry = id.and_then(|it| self.entries.get_mut(it as usize));
+        if let Some(entry) = entry.and_then(Option::as_deref_mut) {
+            entry.answers(there, &mut heard);
         }
         heard
     }

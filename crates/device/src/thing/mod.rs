@@ -280,12 +280,12 @@ fn makes_sense(
 ) -> bool {
     let spec = DeviceSpec {
         model: "alone".to_owned(),
-        mqtt: DeviceMqtt {
+        mqtt: Some(DeviceMqtt {
             broker: "broker".to_owned(),
             properties,
             commands,
             ..DeviceMqtt::default()
-        },
+        }),
         ..DeviceSpec::default()
     };
     let compiled = compile(
@@ -314,12 +314,12 @@ fn device(
     let spec = DeviceSpec {
         model: name.to_owned(),
         description: Some(brief(title, 1024)),
-        mqtt: DeviceMqtt {
+        mqtt: Some(DeviceMqtt {
             broker: broker.unwrap_or_else(|| "broker".to_owned()),
             properties,
             commands,
             ..DeviceMqtt::default()
-        },
+        }),
         ..DeviceSpec::default()
     };
     (Device::new(name, spec), forms.broker().to_owned())

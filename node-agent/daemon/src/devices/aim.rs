@@ -35,10 +35,9 @@ impl Devices {
         };
         let tenant = &instance.spec().tenant;
         let found = self.entry(tenant.as_str(), &device).ok();
-        let broker = found
-            .as_ref()
-            .map_or(device.as_str(), |it| &it.device.broker);
-        lowered.resource = Resource::Devices(of_tenant(tenant, broker));
+        let by = found.as_ref().and_then(|it| it.device.reached.broker());
+        let by = by.unwrap_or(&device);
+        lowered.resource = Resource::Devices(of_tenant(tenant, by));
         let Some(point) = point else { return Ok(()) };
         let mut aim = Aim {
             device: of_tenant(tenant, &device),

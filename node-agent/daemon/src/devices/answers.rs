@@ -138,7 +138,13 @@ impl Devices {
                 readings: read?.readings,
                 ..described(&entry)
             },
-            broker: entry.device.broker.clone(),
+            broker: entry.device.reached.broker().unwrap_or_default().to_owned(),
+            url: entry.device.compiled.http().map(|it| it.url.clone()),
+            silent: entry
+                .link
+                .asked()
+                .and_then(|it| it.silent())
+                .map(|it| it.why),
             last_heard_ms,
             messages: Messages {
                 taken: counts.taken,

@@ -1,4 +1,5 @@
-//! What devices are told: one message that leaves once, and the word of the device that it did it.
+//! What devices are told: one message that leaves once, and the word of the device that it did it. By HTTP it is a request
+//! ([`super::asked`]).
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use aion_abi::{
     syscall::device::{CommandRequest, ConfirmedBy, DoneResponse, Value, WriteRequest},
 };
 use aion_api::Delivery;
-use aion_device::{Confirm, Order};
+use aion_device::{Confirm, How, Order};
 use aion_drivers::device::{Publish, Qos};
 use aion_kernel::{Breach, Generation, Refusal};
 use tokio::time::timeout;
@@ -95,12 +96,19 @@ impl Devices {
         order: Order,
     ) -> Result<DoneResponse, Problem> {
         let (link, key) = (&entry.link, entry.device.compiled.key());
-        let connection = link.connection()?;
         if told == Told::NoMore || !self.0.parts.tenure.holds() {
             let what = format!("this node does not serve device {} any more", key.name);
             return Err(Problem::new(Code::Unreachable, what)
                 .remedy("nothing was sent: kubectl get devices -o wide says which node has it"));
         }
+        if let Some(asked) = link.asked() {
+            return self.request(entry, asked, order).await;
+        }
+        let How::Publish(delivery) = order.how else {
+            let what = "a request of HTTP cannot be sent by a broker";
+            return Err(Problem::new(Code::Internal, what));
+        };
+        let connection = link.connection()?;
         let heard = match &order.confirm {
             Confirm::Broker => None,
             confirm => Some(link.expect(key, confirm.clone())),
@@ -108,7 +116,7 @@ impl Devices {
         let publish = Publish {
             topic: order.topic,
             payload: order.payload.into(),
-            qos: match order.delivery {
+            qos: match delivery {
                 Delivery::AtMostOnce => Qos::AtMostOnce,
                 Delivery::AtLeastOnce => Qos::AtLeastOnce,
                 Delivery::ExactlyOnce => Qos::ExactlyOnce,
@@ -132,7 +140,7 @@ impl Devices {
     }
 
     /// A device that is as it was to be may have nothing to say about it: then what it said itself before counts.
-    fn as_it_was(
+    pub(super) fn as_it_was(
         &self,
         entry: &Entry,
         confirm: &Confirm,
@@ -163,14 +171,14 @@ impl Devices {
     }
 }
 
-fn confirmed(confirmed_by: ConfirmedBy, value: Option<Value>) -> DoneResponse {
+pub(super) fn confirmed(confirmed_by: ConfirmedBy, value: Option<Value>) -> DoneResponse {
     DoneResponse {
         confirmed_by,
         value,
     }
 }
 
-fn unknown(what: String) -> Problem {
+pub(super) fn unknown(what: String) -> Problem {
     Problem::new(Code::OutcomeUnknown, what)
         .remedy("look at the device before you tell it again: it may have done it, or may still")
 }

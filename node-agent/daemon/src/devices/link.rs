@@ -1,4 +1,4 @@
-//! A broker: the connection to it, and the devices that are reached by it.
+//! What devices are reached by, and what they say there: a broker with the connection to it, or a device that is asked.
 
 use std::{
     collections::BTreeSet,
@@ -17,48 +17,56 @@ use aion_drivers::{
     outbound::Endpoint,
     secrets::SecretRef,
 };
-use aion_kernel::Millis;
 use aion_policy::count;
 use aion_resolve::{Key, device::ResolvedDevice};
 use parking_lot::{Mutex, RwLock};
 use tokio::{
     sync::{Notify, oneshot},
-    time::{sleep, sleep_until},
+    time::sleep,
 };
 
-use super::{Happened, Shared, discovery::Announced};
+use super::{Happened, Shared, asked::Asked, discovery::Announced, due};
 use crate::telemetry::BrokerCounters;
 
 /// Unless the broker says otherwise.
 const KEEP_ALIVE_SECONDS: u32 = 30;
 const MAX_MESSAGE_KIB: u32 = 64;
-const MESSAGES_PER_SECOND: u32 = 50;
+pub(super) const MESSAGES_PER_SECOND: u32 = 50;
 /// How long after an authority could not be read it is looked for again.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(super) struct Link {
-    /// What the broker says of itself.
-    pub(super) reached: Arc<DeviceBrokerSpec>,
-    /// Its namespace and name.
+    /// By what its devices are reached.
+    pub(super) by: By,
+    /// Namespace and name of the broker, or of the device that is asked.
     key: Key,
-    counters: BrokerCounters,
+    pub(super) counters: BrokerCounters,
     registry: Mutex<Registry>,
     /// What is announced at it, where that is listened to.
     pub(super) announced: Announced,
     /// What of the devices is waited for.
     waiting: Mutex<Vec<Waiter>>,
     /// There once the broker's authority is read, until nobody is reached by it.
-    connection: RwLock<Connected>,
+    pub(super) connection: RwLock<Connected>,
     /// Why the broker is away, while it is.
     away: Mutex<Option<String>>,
     /// Topics that the broker does not let the node listen to.
     refused: Mutex<BTreeSet<String>>,
     /// What was left out is due, or it is closed.
-    due: Arc<Notify>,
+    pub(super) due: Arc<Notify>,
 }
 
-enum Connected {
+/// By what devices are reached.
+pub(super) enum By {
+    /// A broker, which says this of itself.
+    Broker(Arc<DeviceBrokerSpec>),
+    /// The one device is asked.
+    Asked(Box<Asked>),
+}
+
+/// The connection to a broker.
+pub(super) enum Connected {
     NotYet,
     By(Arc<dyn Connection>),
     Closed,
@@ -78,29 +86,46 @@ impl Link {
         key: Key,
         reached: Arc<DeviceBrokerSpec>,
     ) -> Arc<Self> {
+        let messages = reached
+            .messages_per_second
+            .map_or(MESSAGES_PER_SECOND, count);
+        let counters = shared.parts.telemetry.broker(&key.to_string());
+        let link = Self::new(shared, (key, By::Broker(reached)), messages, counters);
+        *link.away.lock() = Some("its broker is not connected yet".to_owned());
+        let link = Arc::new(link);
+        let (weak, of) = (Arc::downgrade(&link), Arc::downgrade(shared));
+        tokio::spawn(connect(weak.clone(), of.clone()));
+        tokio::spawn(due::take(weak, of));
+        link
+    }
+
+    pub(super) fn new(
+        shared: &Shared,
+        (key, by): (Key, By),
+        messages_per_second: u32,
+        counters: BrokerCounters,
+    ) -> Self {
         let limits = Limits {
-            messages_per_second: reached
-                .messages_per_second
-                .map_or(MESSAGES_PER_SECOND, count),
+            messages_per_second,
             ..Limits::default()
         };
-        let counters = shared.parts.telemetry.broker(&key.to_string());
-        let link = Arc::new(Self {
-            reached,
+        Self {
+            by,
             key,
             registry: Mutex::new(Registry::new(limits, shared.now())),
             counters,
             announced: Announced::default(),
             waiting: Mutex::default(),
             connection: RwLock::new(Connected::NotYet),
-            away: Mutex::new(Some("its broker is not connected yet".to_owned())),
+            away: Mutex::default(),
             refused: Mutex::default(),
             due: Arc::default(),
-        });
-        let (weak, of) = (Arc::downgrade(&link), Arc::downgrade(shared));
-        tokio::spawn(connect(weak.clone(), of.clone()));
-        tokio::spawn(take_what_is_due(weak, of));
-        link
+        }
+    }
+
+    /// Whether it is a broker that says this of itself.
+    pub(super) fn is_by(&self, reached: &DeviceBrokerSpec) -> bool {
+        matches!(&self.by, By::Broker(it) if **it == *reached)
     }
 
     /// Its namespace and name.
@@ -110,7 +135,12 @@ impl Link {
 
     /// Nobody is to be reached by it any more.
     pub(super) fn close(&self) {
-        *self.away.lock() = Some("its broker is reached otherwise now".to_owned());
+        match &self.by {
+            By::Broker(_) => {
+                *self.away.lock() = Some("its broker is reached otherwise now".to_owned());
+            }
+            By::Asked(asked) => asked.close(),
+        }
         *self.connection.write() = Connected::Closed;
         self.due.notify_one();
     }
@@ -145,7 +175,10 @@ impl Link {
 
     /// Listens to what devices announce at the broker, if that is asked for.
     pub(super) fn discover(&self) {
-        if let Some(filters) = self.announced.listen(&self.reached) {
+        let By::Broker(reached) = &self.by else {
+            return;
+        };
+        if let Some(filters) = self.announced.listen(reached) {
             self.subscribe(Subscriptions {
                 add: filters,
                 remove: Vec::new(),
@@ -230,7 +263,7 @@ impl Link {
     }
 
     /// Takes in what was heard of its devices.
-    fn heard(&self, shared: &Shared, heard: Vec<Heard>, now: Moment) {
+    pub(super) fn heard(&self, shared: &Shared, heard: Vec<Heard>, now: Moment) {
         for it in heard {
             self.answer(&it);
             if shared.watching.any() {
@@ -287,8 +320,7 @@ impl Link {
         }
     }
 
-    fn broker(&self, node: &str, authority: Option<Arc<str>>) -> Broker {
-        let spec = &self.reached;
+    fn broker(&self, node: &str, spec: &DeviceBrokerSpec, authority: Option<Arc<str>>) -> Broker {
         let secret = |key: &aion_api::program::SecretKey| SecretRef {
             secret: key.secret.clone(),
             key: key.key.clone(),
@@ -323,7 +355,8 @@ async fn connect(link: Weak<Link>, shared: Weak<Shared>) {
         let (Some(it), Some(of)) = (link.upgrade(), shared.upgrade()) else {
             return;
         };
-        let authority = match &it.reached.authority {
+        let By::Broker(reached) = &it.by else { return };
+        let authority = match &reached.authority {
             None => None,
             Some(key) => {
                 let secret = SecretRef {
@@ -346,7 +379,7 @@ async fn connect(link: Weak<Link>, shared: Weak<Shared>) {
             link: link.clone(),
             shared: shared.clone(),
         };
-        let broker = it.broker(&of.parts.node, authority);
+        let broker = it.broker(&of.parts.node, reached, authority);
         let connection = of.parts.driver.open(broker, Arc::new(ear));
         let connection: Arc<dyn Connection> = Arc::from(connection);
         let mut connected = it.connection.write();
@@ -356,34 +389,6 @@ async fn connect(link: Weak<Link>, shared: Weak<Shared>) {
             *connected = Connected::By(connection);
         }
         return;
-    }
-}
-
-/// Takes what was left out of a loud device, the last of each topic, when its share lets it. Holds nothing of the link while it
-/// waits.
-async fn take_what_is_due(link: Weak<Link>, shared: Weak<Shared>) {
-    loop {
-        let Some((it, of)) = link.upgrade().zip(shared.upgrade()) else {
-            return;
-        };
-        if matches!(*it.connection.read(), Connected::Closed) {
-            return;
-        }
-        let now = of.now();
-        let (heard, next) = it.registry(|registry| (registry.take_due(now), registry.due()));
-        it.heard(&of, heard, now);
-        let (clock, due) = (of.parts.clock, Arc::clone(&it.due));
-        drop((it, of));
-        let woken = async {
-            match next {
-                Some(at) => sleep_until(clock.instant(Millis(at)).into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = due.notified() => {}
-            () = woken => {}
-        }
     }
 }
 

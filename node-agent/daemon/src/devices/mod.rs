@@ -1,14 +1,16 @@
 //! Devices: what they say is heard here, and what they are told leaves from here.
 //!
-//! A device is put in fully resolved ([`Devices::change`]); the node listens to it by its broker, keeps what it said last and for
+//! A device is put in fully resolved ([`Devices::change`]); the node listens to it by its broker or asks it by HTTP, keeps what it said last and for
 //! a while before, and tells the kernel what guardrails look at. A message costs a look at a table; nothing of it reaches an API
 //! server, and none a disk but of devices that triggers listen to. What may not enter: whether somebody may (the kernel), payloads and topics
 //! (`aion-device`), connections (`aion_drivers::device`).
 
 mod aim;
 mod answers;
+mod asked;
 mod discovery;
 mod doing;
+mod due;
 mod elsewhere;
 mod failsafe;
 mod happening;
@@ -16,6 +18,8 @@ mod link;
 mod sensing;
 mod standing;
 mod tenure;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod watching;
@@ -31,9 +35,15 @@ use std::{
 use aion_abi::{code::Code, problem::Problem};
 use aion_api::DeviceBrokerSpec;
 use aion_device::Moment;
-use aion_drivers::{device::BrokerDriver, secrets::Secrets};
+use aion_drivers::{
+    device::{BrokerDriver, http::HttpDriver},
+    secrets::Secrets,
+};
 use aion_kernel::{Event, Generation, Guarding, Name};
-use aion_resolve::{Key, device::ResolvedDevice};
+use aion_resolve::{
+    Key,
+    device::{Reached, ResolvedDevice},
+};
 use parking_lot::RwLock;
 
 use failsafe::LastSafe;
@@ -80,6 +90,8 @@ pub(crate) struct Parts {
     pub(crate) node: String,
     /// The way to brokers.
     pub(crate) driver: Arc<dyn BrokerDriver>,
+    /// The way to devices that are asked by HTTP.
+    pub(crate) http: Arc<dyn HttpDriver>,
     /// Where the brokers' authorities are.
     pub(crate) secrets: Arc<dyn Secrets>,
     /// The way to the kernel.
@@ -240,9 +252,14 @@ impl Shared {
     fn put(self: &Arc<Self>, device: ResolvedDevice) -> Generation {
         let (key, device) = (device.key.clone(), Arc::new(device));
         let mut table = self.table.write();
-        let broker = Key::new(&device.key.namespace, &device.broker);
-        let link = self.link(&mut table, &broker, &device.reached);
         let before = table.devices.get(&key).cloned();
+        let link = match &device.reached {
+            Reached::Http(http) => self.asks(before.as_ref().map(|it| &it.link), &key, http),
+            Reached::Broker { name, says } => {
+                let broker = Key::new(&key.namespace, name);
+                self.link(&mut table, &broker, says)
+            }
+        };
         let told = before.as_ref().map(|it| Arc::clone(&it.told));
         // What waits for a word or for its turn is not refused where nothing that it was aimed by changed.
         let same = before.as_ref().filter(|it| {
@@ -284,7 +301,7 @@ impl Shared {
         key: &Key,
         reached: &Arc<DeviceBrokerSpec>,
     ) -> Arc<Link> {
-        let there = table.links.get(key).filter(|it| it.reached == *reached);
+        let there = table.links.get(key).filter(|it| it.is_by(reached));
         let link = there.cloned().unwrap_or_else(|| {
             if let Some(there) = table.links.get(key) {
                 // Two of one name would take the broker from one another.

@@ -150,6 +150,7 @@ fn live(entry: &Entry, now: Moment) -> LiveDevice {
         reach: reach.unwrap_or_default(),
         away: entry.link.away(),
         refused: entry.link.refused(&entry.device),
+        silent: entry.link.asked().and_then(|it| it.silent()),
         last_seen,
     }
 }

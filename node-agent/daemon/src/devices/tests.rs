@@ -8,37 +8,14 @@ use aion_abi::syscall::device::{
     CommandRequest, ConfirmedBy, ListRequest, ReadRequest, Value, WriteRequest,
 };
 use aion_api::{Device, DeviceBroker, DeviceModel};
-use aion_drivers::{device::FakeBroker, secrets::SecretFolder};
 use aion_kernel::Measure;
 use aion_resolve::{
     Object, Universe,
     device::{InNamespace, judge_device},
 };
 use serde_json::{Value as Json, json};
-use tokio::sync::mpsc;
 
 use super::*;
-
-impl Devices {
-    /// On a broker in memory; what the kernel is told comes out.
-    pub(crate) fn fake() -> (Self, FakeBroker, mpsc::UnboundedReceiver<Event>) {
-        let broker = FakeBroker::default();
-        let (out, told) = mpsc::unbounded_channel();
-        let devices = Self::new(Parts {
-            node: "here".to_owned(),
-            driver: Arc::new(broker.clone()),
-            secrets: Arc::new(SecretFolder::new("/nowhere")),
-            tell: Box::new(move |event| {
-                let _ = out.send(event);
-            }),
-            telemetry: Arc::new(Telemetry::new().unwrap()),
-            clock: Clock::behind(None),
-            tenure: Tenure::endless(),
-            elsewhere: None,
-        });
-        (devices, broker, told)
-    }
-}
 
 /// A heater whose guardrail looks at a window.
 pub(super) fn house(confirm_seconds: i32) -> Vec<ResolvedDevice> {

@@ -61,7 +61,7 @@ impl DeviceStandings {
             "DeviceBroker" => {
                 self.touched_brokers.insert(key.clone());
                 let by = universe.devices.iter();
-                let by = by.filter(|(_, it)| it.spec.mqtt.broker == key.name);
+                let by = by.filter(|(_, it)| it.spec.broker() == Some(&*key.name));
                 by.map(|(it, _)| it).filter(beside).cloned().collect()
             }
             // Agents hang on them, too.
@@ -162,9 +162,9 @@ impl DeviceStandings {
         let model = universe
             .device_models
             .get(&Key::new(&key.namespace, &device.spec.model));
-        let broker = universe
-            .device_brokers
-            .get(&Key::new(&key.namespace, &device.spec.mqtt.broker));
+        let broker = device.spec.broker();
+        let broker = broker.map(|it| Key::new(&key.namespace, it));
+        let broker = broker.and_then(|it| universe.device_brokers.get(&it));
         let (labels, uid) = (&device.metadata.labels, &device.metadata.uid);
         let own = (&device.spec, labels, uid);
         let imposed = imposed.iter().filter(|it| it.selects(device));

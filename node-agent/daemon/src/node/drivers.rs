@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aion_drivers::{
-    device::MqttBrokers,
+    device::{MqttBrokers, http::HttpDevices},
     embed::{Embedder, HttpEmbedder},
     files::FolderFiles,
     memory::{Means, MemoryDriver},
@@ -72,6 +72,10 @@ pub(super) async fn drivers(
     let devices = Devices::new(devices::Parts {
         node: config.node.clone(),
         driver: Arc::new(MqttBrokers::new(
+            Arc::clone(&outbound),
+            Arc::clone(&secrets),
+        )),
+        http: Arc::new(HttpDevices::new(
             Arc::clone(&outbound),
             Arc::clone(&secrets),
         )),

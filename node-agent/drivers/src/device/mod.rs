@@ -1,4 +1,4 @@
-//! Brokers of MQTT: how what devices say gets here, and what is said to them gets there.
+//! Brokers of MQTT, and devices that are asked by [`http`]: how what devices say gets here, and what is said to them gets there.
 //!
 //! It knows brokers, topics and bytes. What may not enter: devices, properties, values, rights and guardrails; a retry of
 //! anything that may have had an effect.
@@ -19,6 +19,7 @@ mod topic;
 pub mod conformance;
 #[cfg(any(test, feature = "conformance"))]
 mod fake;
+pub mod http;
 mod mqtt;
 mod packet;
 mod refused;

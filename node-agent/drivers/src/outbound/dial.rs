@@ -146,14 +146,14 @@ pub(super) fn bad_url(endpoint: &Endpoint, why: &str) -> Problem {
         Code::BadRequest,
         format!("the address of {} cannot be used: {why}", endpoint.name),
     )
-    .remedy("correct the address in the ModelEndpoint, Tool or DeviceBroker, or in the node's config/memory.yaml")
+    .remedy("correct the address in the ModelEndpoint, Tool, Device or DeviceBroker, or in the node's config/memory.yaml")
 }
 
 pub(super) fn refusal_problem(name: &str, refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::Offline(_) => Problem::new(Code::Offline, format!("{name}: {refusal}")),
         Refusal::Kind { .. } => Problem::new(Code::Denied, format!("{name}: {refusal}"))
-            .remedy("give the ModelEndpoint, Tool or DeviceBroker another address: this one no agent may reach"),
+            .remedy("give the ModelEndpoint, Tool, Device or DeviceBroker another address: this one no agent may reach"),
     }
 }
 

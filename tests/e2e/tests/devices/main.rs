@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod announced;
+mod asked;
 mod house;
 mod owners;
 

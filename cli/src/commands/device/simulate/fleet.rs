@@ -90,14 +90,14 @@ pub(super) fn of_model(
             .map(|it| (it.clone(), format!("simulated/{name}")));
         let spec = DeviceSpec {
             model: of.clone(),
-            mqtt: DeviceMqtt {
+            mqtt: Some(DeviceMqtt {
                 broker: "simulated".to_owned(),
                 parameters: filled.collect(),
                 ..DeviceMqtt::default()
-            },
+            }),
             ..DeviceSpec::default()
         };
-        let given = spec.mqtt.parameters.iter();
+        let given = spec.mqtt.iter().flat_map(|it| &it.parameters);
         let given: Vec<_> = given.map(|(name, it)| format!("{name}: {it}")).collect();
         yaml += &format!(
             "---\napiVersion: aion.dev/v1alpha1\nkind: Device\nmetadata: {{name: {name}}}\nspec: {{model: {of}, mqtt: {{broker: simulated, parameters: {{{}}}}}}}\n",
