@@ -69,6 +69,9 @@ pub struct SeenDevice {
     pub last_heard_ms: Option<UnixMillis>,
     /// Its messages since the node began to listen.
     pub messages: Messages,
+    /// Its edge node, where it is reached by Sparkplug.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge_node: Option<EdgeNode>,
     /// When its watchdog brought it into its safe state last, since the node was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_safe: Option<MadeSafe>,
@@ -83,6 +86,37 @@ impl SeenDevice {
             None => format!("by broker {}", self.broker),
         }
     }
+}
+
+/// An edge node of Sparkplug, and what happened to its messages since the node began to listen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EdgeNode {
+    /// Its group and name.
+    pub name: String,
+    /// Its births.
+    pub births: u64,
+    /// How often it was asked for one.
+    pub asked: u64,
+    /// Messages that came out of order, or after one that was missed.
+    pub gaps: u64,
+    /// Messages that came twice.
+    pub duplicates: u64,
+    /// Messages before a birth.
+    pub unborn: u64,
+    /// Deaths of a session that was over.
+    pub old_deaths: u64,
+    /// Births while another edge node had its name.
+    pub contested: u64,
+    /// Messages and metrics that could not be read.
+    pub unread: u64,
+    /// Metrics of before, which are left out.
+    pub historical: u64,
+    /// Messages beyond its share, and those that the broker kept.
+    pub left_out: u64,
+    /// What was wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
 }
 
 /// A device was brought into its safe state.

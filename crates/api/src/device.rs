@@ -12,6 +12,7 @@ use crate::guardrail::Guardrail;
 use crate::http::DeviceHttp;
 use crate::mqtt::{MqttAvailability, MqttCommand, MqttProperty};
 use crate::schema::{NAME, conditions, said, unseen};
+use crate::sparkplug::DeviceSparkplug;
 use crate::watchdog::Watchdog;
 
 /// A thing that agents see and move.
@@ -41,7 +42,9 @@ use crate::watchdog::Watchdog;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Since when it is there.")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.mqtt) != has(self.http)").message(said("a device is reached by MQTT or by HTTP", "say mqtt or http, and not both")))]
+#[x_kube(
+    validation = Rule::new("[has(self.mqtt), has(self.http), has(self.sparkplug)].filter(it, it).size() == 1").message(said("a device is reached in one way: by mqtt, http or sparkplug", "say one of them"))
+)]
 pub struct DeviceSpec {
     /// The DeviceModel that it is of, of this namespace.
     #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
@@ -56,6 +59,9 @@ pub struct DeviceSpec {
     /// How it is reached by HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<DeviceHttp>,
+    /// How it is reached by Sparkplug B, a profile of MQTT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparkplug: Option<DeviceSparkplug>,
     /// In a cluster, labels that its node must carry: those of the nodes that reach it or its broker. Any node, where none are said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "crate::selector::label_map")]
@@ -83,14 +89,15 @@ impl DeviceSpec {
     /// The DeviceBroker that it is reached by, if it is by one.
     #[must_use]
     pub fn broker(&self) -> Option<&str> {
-        self.mqtt.as_ref().map(|it| it.broker.as_str())
+        let mqtt = self.mqtt.as_ref().map(|it| it.broker.as_str());
+        mqtt.or_else(|| self.sparkplug.as_ref().map(|it| it.broker.as_str()))
     }
 
     /// Where it is reached: its broker, or its address.
     #[must_use]
     pub fn way(&self) -> String {
-        match (&self.mqtt, &self.http) {
-            (Some(mqtt), _) => format!("by broker {}", mqtt.broker),
+        match (self.broker(), &self.http) {
+            (Some(broker), _) => format!("by broker {broker}"),
             (None, Some(http)) => format!("at {}", http.url),
             (None, None) => "that nothing says how to reach".to_owned(),
         }

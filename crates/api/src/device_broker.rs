@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::program::SecretKey;
 use crate::schema::said;
+use crate::sparkplug::SparkplugDiscovery;
 
 /// An MQTT broker.
 #[derive(
@@ -85,11 +86,14 @@ pub struct DeviceBrokerSpec {
 /// By what devices announce themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.homeAssistant)").message(said("discovery without a way of announcing finds nothing", "add homeAssistant: {}, or remove discovery")))]
+#[x_kube(validation = Rule::new("has(self.homeAssistant) || has(self.sparkplug)").message(said("discovery without a way of announcing finds nothing", "add homeAssistant: {} or sparkplug: {groups: [NAME]}, or remove discovery")))]
 pub struct Discovery {
     /// Home Assistant's MQTT discovery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home_assistant: Option<HomeAssistantDiscovery>,
+    /// Births of Sparkplug B.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparkplug: Option<SparkplugDiscovery>,
 }
 
 /// Home Assistant's MQTT discovery.

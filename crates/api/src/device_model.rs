@@ -8,6 +8,7 @@ use crate::guardrail::Guardrail;
 use crate::http::HttpMapping;
 use crate::mqtt::MqttMapping;
 use crate::schema::{DECIMAL, POINT, said};
+use crate::sparkplug::SparkplugMapping;
 use crate::tool::Retry;
 use crate::watchdog::Watchdog;
 
@@ -71,6 +72,9 @@ pub struct DeviceModelSpec {
     /// How they look on HTTP, for devices that are reached by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpMapping>,
+    /// How they look in Sparkplug B, for all of them that do not say it themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparkplug: Option<SparkplugMapping>,
     /// What must hold of whatever is written to them or commanded. A Device adds to it, and takes nothing away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(

@@ -82,6 +82,7 @@ mod mqtt;
 mod policy_rules;
 mod readable;
 mod required_attestation;
+mod sparkplug;
 mod tool;
 mod trigger;
 mod trust_policy;
@@ -133,6 +134,10 @@ pub use program::ModelPurpose;
 pub use readable::{Placed, Readable, Unreadable};
 pub use required_attestation::{
     ProvenanceRule, RequiredAttestation, SbomFormat, SbomRule, Severity, VulnerabilitiesRule,
+};
+pub use sparkplug::{
+    DeviceSparkplug, Rebirth, SparkplugCommand, SparkplugDiscovery, SparkplugDone,
+    SparkplugMapping, SparkplugProperty,
 };
 pub use tool::{
     AsksPeople, McpHttp, McpServer, McpStdio, RemoteAgent, Retry, Tool, ToolOperation, ToolSpec,

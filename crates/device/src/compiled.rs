@@ -1,7 +1,10 @@
 //! A device as the hot path has it: what it shares with others of its model, and what is its own; and the messages that it
 //! is sent.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aion_abi::{
     code::Code,
@@ -13,6 +16,7 @@ use internment::ArcIntern;
 
 use crate::{
     decimal::Decimal,
+    edge::{self, Edge},
     form::{Form, filler},
     order::{Confirm, Order},
     safe::SafeStep,
@@ -38,6 +42,8 @@ pub struct Compiled {
     pub(crate) description: Option<Box<str>>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) parameters: BTreeMap<String, String>,
+    /// Which device of which edge node it is, where it is reached by Sparkplug.
+    pub(crate) edge: Option<Edge>,
     pub(crate) safe: Arc<[SafeStep]>,
     pub(crate) http: Option<Arc<Http>>,
 }
@@ -55,9 +61,18 @@ impl Compiled {
         &self.labels
     }
 
-    /// The topics that it is heard on, each once.
+    /// The topics that the broker has to let the node listen to, each once. Those of an edge node have a wildcard for its devices: what
+    /// all of them say is counted together.
     #[must_use]
     pub fn topics(&self) -> Vec<String> {
+        match &self.edge {
+            Some(edge) => edge.filters().into(),
+            None => self.places(),
+        }
+    }
+
+    /// Where it is heard, each once: topics, or metrics of its edge node.
+    pub(crate) fn places(&self) -> Vec<String> {
         let mut topics: Vec<String> = (0..self.shape.listens.len())
             .map(|at| self.topic(at))
             .collect();
@@ -85,6 +100,22 @@ impl Compiled {
     pub fn path_of(&self, property: &str) -> Option<String> {
         let (_, it) = self.shape.property(property)?;
         it.source.as_ref().map(|it| self.fill(&it.topic, |_| None))
+    }
+
+    /// The metrics that it is heard or told by, where it is reached by Sparkplug.
+    pub(crate) fn metrics(&self) -> BTreeSet<Arc<str>> {
+        let sets = self
+            .shape
+            .properties
+            .iter()
+            .filter_map(|it| it.set.as_ref());
+        let commands = self.shape.commands.iter().map(|it| &it.send);
+        let told = sets
+            .chain(commands)
+            .map(|it| self.fill(&it.topic, |_| None));
+        let metric = |it: String| Some(edge::metric_of(&it)?.1.into());
+        let places = self.places().into_iter();
+        places.chain(told).filter_map(metric).collect()
     }
 
     /// The topic of a number.

@@ -8,6 +8,7 @@
 mod compile;
 mod compiled;
 mod decimal;
+mod edge;
 mod form;
 mod history;
 mod moment;
@@ -15,6 +16,7 @@ mod order;
 mod registry;
 mod safe;
 mod shape;
+mod sparkplug;
 mod topic;
 mod twin;
 mod unfill;
@@ -29,8 +31,11 @@ pub use compile::{Fault, Of, compile};
 pub use compiled::{Compiled, Key};
 pub use moment::Moment;
 pub use order::{Confirm, How, Order};
-pub use registry::{Change, Counts, Heard, Limits, Link, Message, Registry, Subscriptions};
+pub use registry::{
+    Change, Counts, EdgeCounts, Heard, Limits, Link, Message, Registry, Subscriptions,
+};
 pub use safe::{SafeStep, written};
+pub use sparkplug::RebirthRequest;
 pub use twin::{Said, Told, Twin};
 pub use way::{Http, Shown};
 

@@ -200,7 +200,11 @@ pub fn judge_device(
         miss("spec.model", "DeviceModel", &spec.model);
     }
     if let (Some(name), None) = (by, broker) {
-        miss("spec.mqtt.broker", "DeviceBroker", name);
+        let field = match spec.sparkplug {
+            Some(_) => "spec.sparkplug.broker",
+            None => "spec.mqtt.broker",
+        };
+        miss(field, "DeviceBroker", name);
     }
     let resolved_refs = match missing.is_empty() {
         true => Judgement::new(

@@ -38,7 +38,7 @@ pub(super) fn device(changes: &Changes, change: &Change<'_, Device>) {
 /// Devices of it, and those whose guardrails look at them.
 pub(super) fn device_model(changes: &Changes, change: &Change<'_, DeviceModel>) {
     if change.is_seen_by(|it| it.spec.clone()) {
-        of_devices(changes, change.object, |it| &it.spec.model);
+        of_devices(changes, change.object, |it| it.spec.model.as_str());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What devices are, and what they say.
 
 use aion_abi::{
-    device::{SeenDevice, Wanted},
+    device::{EdgeNode, SeenDevice, Wanted},
     seen::in_a_line,
     syscall::device::{Point, Reach, Reading},
 };
@@ -119,7 +119,10 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
     }
     context.print(&format!("{messages}\n"))?;
     if let Some(why) = &seen.silent {
-        context.print(&format!("{}\n", tame(why)))?;
+        context.print(&format!("{}\n", in_a_line(why)))?;
+    }
+    if let Some(edge) = &seen.edge_node {
+        context.print(&format!("{}\n", in_a_line(&edge_node(edge))))?;
     }
     if let Some(safe) = &seen.made_safe {
         let ago = i64::try_from(safe.at_ms.0).ok();
@@ -176,6 +179,32 @@ pub(super) async fn describe(context: &Context, device: &str, how: &How) -> Resu
         ));
     }
     Ok(())
+}
+
+/// `edge node plant/press: 2 births, asked once; 1 message out of order: …`
+fn edge_node(edge: &EdgeNode) -> String {
+    let mut words = format!(
+        "edge node {}: {} births, asked for one {} times",
+        edge.name, edge.births, edge.asked
+    );
+    for (count, what) in [
+        (edge.gaps, "messages after one that was missed"),
+        (edge.duplicates, "messages that came twice"),
+        (edge.unborn, "messages before a birth"),
+        (edge.old_deaths, "deaths of a session that was over"),
+        (edge.contested, "births of another of its name"),
+        (edge.unread, "messages or metrics that cannot be read"),
+        (edge.historical, "metrics of before left out"),
+        (edge.left_out, "messages left out"),
+    ] {
+        if count > 0 {
+            words += &format!(", {count} {what}");
+        }
+    }
+    if let Some(last) = &edge.last {
+        words += &format!("; last: {last}");
+    }
+    words
 }
 
 fn property(point: &Point, readings: &[Reading]) -> Vec<Field> {

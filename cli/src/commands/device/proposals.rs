@@ -96,7 +96,7 @@ pub(super) async fn list(context: &Context, args: &ProposalsArgs) -> Result<(), 
 /// Where proposals come from, if there is something to say of it.
 fn told(context: &Context, brokers: &[Discovering]) {
     if brokers.is_empty() {
-        context.note("no DeviceBroker of this namespace has discovery: add discovery: {homeAssistant: {}} to its spec");
+        context.note("no DeviceBroker of this namespace has discovery: add discovery: {homeAssistant: {}} or {sparkplug: {groups: [NAME]}} to its spec");
     }
     for it in brokers {
         if let Some(why) = &it.away {

@@ -38,7 +38,7 @@ pub(super) fn asked(universe: &Universe, named: &[(&'static str, Key, Place)]) -
                 "DeviceModel" => &device.spec.model,
                 _ => device.spec.broker().unwrap_or_default(),
             };
-            it.1.namespace == key.namespace && it.1.name == *name
+            it.1.namespace == key.namespace && it.1.name == name
         };
         // Where the device stands itself, it is there.
         let mut by = named.iter().filter(hangs);

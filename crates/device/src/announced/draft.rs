@@ -14,13 +14,13 @@ use super::{
 use crate::compile;
 
 /// As many properties and commands as a model has.
-const MAX_PROPERTIES: usize = 64;
+pub(super) const MAX_PROPERTIES: usize = 64;
 const MAX_COMMANDS: usize = 32;
 /// As much as is said of what could not be mapped.
-const MAX_UNMAPPED: usize = 64;
+pub(super) const MAX_UNMAPPED: usize = 64;
 /// As much as is held of that before it is sorted: each says the topic of its announcement.
 const MAX_HELD: usize = 4 * MAX_UNMAPPED;
-const MAX_WHY: usize = 300;
+pub(super) const MAX_WHY: usize = 300;
 
 /// A device as it is announced, without a name that is its own.
 #[derive(Debug, Clone, PartialEq)]
@@ -284,7 +284,7 @@ fn specs(
 }
 
 /// What is wrong with it, as it would be told of a device that is applied.
-fn faults((model, device): &(DeviceModelSpec, DeviceSpec)) -> Option<String> {
+pub(super) fn faults((model, device): &(DeviceModelSpec, DeviceSpec)) -> Option<String> {
     let faults = compile(
         &Device::new("device", device.clone()),
         &DeviceModel::new("device", model.clone()),

@@ -108,7 +108,7 @@ impl Entity {
             parts: Parts::default(),
             availability: None,
             device: Of {
-                identity: identity(&[name.to_owned()]),
+                identity: identity("homeassistant", &[name.to_owned()]),
                 ..Of::default()
             },
         }
@@ -199,16 +199,16 @@ fn of(map: &Map<String, Value>, topic: &str) -> Of {
         .flatten();
     let make = make.map(|it| brief(&it, 100)).collect::<Vec<_>>().join(" ");
     Of {
-        identity: identity(&identifiers),
+        identity: identity("homeassistant", &identifiers),
         name: field("name").map(|it| brief(&it, 128)),
         make: Some(make).filter(|it| !it.is_empty()),
     }
 }
 
 /// See [`Of::identity`].
-pub(super) fn identity(identifiers: &[String]) -> String {
+pub(super) fn identity(announced_by: &str, identifiers: &[String]) -> String {
     let mut digest = Sha256::new();
-    digest.update(b"homeassistant");
+    digest.update(announced_by);
     for it in identifiers {
         digest.update((it.len() as u64).to_be_bytes());
         digest.update(it);

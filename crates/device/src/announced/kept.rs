@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::topic::Topic;
+use crate::edge::{self, Said};
 
 /// Announcements that are kept of one broker.
 pub const MAX_ANNOUNCEMENTS: usize = 4096;
@@ -20,12 +21,35 @@ const TOLD: usize = 120;
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Announcements {
-    prefix: Box<str>,
+    by: By,
     kept: BTreeMap<Box<str>, Box<[u8]>>,
     shares: BTreeMap<Box<str>, Share>,
     bytes: usize,
     left_out: LeftOut,
     revision: u64,
+}
+
+/// By what devices announce themselves.
+#[derive(Debug, Clone)]
+enum By {
+    /// Home Assistant's discovery, behind a prefix.
+    HomeAssistant(Box<str>),
+    /// Births of Sparkplug, of these groups.
+    Births(Vec<Box<str>>),
+}
+
+impl By {
+    /// Who announces by a topic: what is bounded together. Nothing where it is no announcement.
+    fn source(&self, topic: &str) -> Option<String> {
+        match self {
+            Self::HomeAssistant(prefix) => Some(Topic::of(prefix, topic)?.source().to_owned()),
+            Self::Births(groups) => {
+                let topic = edge::Topic::of(topic)?;
+                let is = topic.said == Said::Birth && groups.iter().any(|it| **it == *topic.group);
+                is.then(|| topic.of_node())
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -47,8 +71,20 @@ impl Announcements {
     /// Those behind a prefix, none yet.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
+        Self::by(By::HomeAssistant(prefix.into()))
+    }
+
+    /// Births of edge nodes of these groups, none yet.
+    #[must_use]
+    pub(super) fn births(groups: &[String]) -> Self {
+        Self::by(By::Births(
+            groups.iter().map(|it| it.as_str().into()).collect(),
+        ))
+    }
+
+    fn by(by: By) -> Self {
         Self {
-            prefix: prefix.into(),
+            by,
             kept: BTreeMap::new(),
             shares: BTreeMap::new(),
             bytes: 0,
@@ -60,14 +96,17 @@ impl Announcements {
     /// Takes a message, if it is an announcement. One that is empty takes back what its topic announced; one that finds no room
     /// leaves what its topic announced before.
     pub fn take(&mut self, topic: &str, payload: &[u8]) {
-        let Some(parsed) = Topic::of(&self.prefix, topic) else {
+        let Some(source) = self.by.source(topic) else {
             // Of no other topic is anything asked for but what a filter matches and Home Assistant does not take.
-            if topic.starts_with(&*self.prefix) && topic.ends_with("/config") {
+            if let By::HomeAssistant(prefix) = &self.by
+                && topic.starts_with(&**prefix)
+                && topic.ends_with("/config")
+            {
                 self.leave_out(topic, "its topic is none of Home Assistant's discovery");
             }
             return;
         };
-        let source = parsed.source();
+        let source = source.as_str();
         if payload.is_empty() {
             self.remove(topic, source);
             return;
@@ -133,7 +172,7 @@ impl Announcements {
     /// Forgets all of it: a broker that is connected to anew says again what it retains.
     pub fn clear(&mut self) {
         let revision = self.revision + 1;
-        *self = Self::new(&std::mem::take(&mut self.prefix));
+        *self = Self::by(self.by.clone());
         self.revision = revision;
     }
 
@@ -169,10 +208,23 @@ impl Announcements {
 
     /// Topics and payloads, in the order of topics.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Topic<'_>, &str, &[u8])> {
-        let all = self.kept.iter();
-        all.filter_map(|(topic, payload)| {
-            Some((Topic::of(&self.prefix, topic)?, &**topic, &**payload))
-        })
+        self.payloads()
+            .filter_map(|(topic, payload)| match &self.by {
+                By::HomeAssistant(prefix) => Some((Topic::of(prefix, topic)?, topic, payload)),
+                By::Births(_) => None,
+            })
+    }
+
+    /// What was announced, by topic.
+    pub(super) fn payloads(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.kept
+            .iter()
+            .map(|(topic, payload)| (&**topic, &**payload))
+    }
+
+    /// Whether something is kept of a topic.
+    pub(super) fn has(&self, topic: &str) -> bool {
+        self.kept.contains_key(topic)
     }
 }
 

@@ -85,7 +85,7 @@ pub fn named(namespace: &str, drafts: &[(String, &[Draft])], taken: &Taken) -> V
             Some(name) => name.clone(),
             None if alone => draft.name.clone(),
             None if places.get(&(draft.name.as_str(), draft.identity.as_str())) > Some(&1) => {
-                let at = entity::identity(&[draft.identity.clone(), broker.clone()]);
+                let at = entity::identity("broker", &[draft.identity.clone(), broker.clone()]);
                 format!("{}-{}", draft.name, &at[..TOLD_APART])
             }
             None => format!("{}-{}", draft.name, &draft.identity[..TOLD_APART]),

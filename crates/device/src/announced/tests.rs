@@ -320,10 +320,8 @@ fn who_claims_anothers_identifiers_takes_no_property_of_it() {
         device
             .spec
             .mqtt
-            .as_ref()
-            .unwrap()
-            .properties
             .iter()
+            .flat_map(|it| &it.properties)
             .find(|it| it.name == name)
             .unwrap()
             .state

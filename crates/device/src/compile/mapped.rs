@@ -10,6 +10,7 @@ use aion_api::{
 pub(super) enum Way {
     Mqtt,
     Http,
+    Sparkplug,
 }
 
 impl Way {
@@ -18,6 +19,7 @@ impl Way {
         match self {
             Self::Mqtt => "mqtt",
             Self::Http => "http",
+            Self::Sparkplug => "sparkplug",
         }
     }
 
@@ -25,6 +27,7 @@ impl Way {
         match self {
             Self::Mqtt => "MQTT",
             Self::Http => "HTTP",
+            Self::Sparkplug => "Sparkplug",
         }
     }
 
@@ -33,6 +36,7 @@ impl Way {
         match self {
             Self::Mqtt => "topic",
             Self::Http => "get",
+            Self::Sparkplug => "metric",
         }
     }
 
@@ -41,6 +45,7 @@ impl Way {
         match self {
             Self::Mqtt => "topic",
             Self::Http => "path",
+            Self::Sparkplug => "metric",
         }
     }
 }
@@ -152,7 +157,7 @@ impl<'a> From<&'a HttpMapping> for Said<'a> {
     }
 }
 
-fn published(it: &MqttProperty) -> Property<'_> {
+pub(super) fn published(it: &MqttProperty) -> Property<'_> {
     Property {
         name: &it.name,
         state: it.state.as_ref().map(|it| State {
@@ -166,7 +171,7 @@ fn published(it: &MqttProperty) -> Property<'_> {
     }
 }
 
-fn published_command(it: &MqttCommand) -> Command<'_> {
+pub(super) fn published_command(it: &MqttCommand) -> Command<'_> {
     Command {
         name: &it.name,
         send: Sent::Publish(&it.send),

@@ -10,6 +10,7 @@ use super::{
     topic_fault,
 };
 use crate::{
+    edge,
     form::{Form, Wire},
     order::How,
     payload::Wanted,
@@ -87,6 +88,7 @@ impl Checked<'_> {
         let (read, kind) = match self.way {
             Way::Mqtt => (Template::text(text), "topic"),
             Way::Http => (Template::path(text), "path"),
+            Way::Sparkplug => (Template::text(text), "metric"),
         };
         let template = match read {
             Ok(template) => template,
@@ -135,7 +137,10 @@ impl Checked<'_> {
         place: &Place,
     ) -> Option<Send> {
         let topic = self.topic(sent.to(), rows, &place.at(self.way.sent_to()));
-        let place = place.at("payload");
+        let place = match self.way {
+            Way::Mqtt | Way::Http => place.at("payload"),
+            Way::Sparkplug => Place::new(place.of, place.field.replace(".send", ".value")),
+        };
         let otherwise = match sent {
             Sent::Request(it) if it.method == HttpMethod::Get => "",
             _ => otherwise,
@@ -196,11 +201,16 @@ impl Checked<'_> {
                 .chain(given.iter().copied());
             let there: Vec<&str> = there
                 .chain(self.device.parameters.keys().map(String::as_str))
+                .filter(|it| !edge::is_own(it))
                 .collect();
-            let remedy = format!(
-                "add {name} to spec.mqtt.parameters of the Device, or say one of {}",
-                there.join(", ")
-            );
+            let there = there.join(", ");
+            let remedy = match self.way {
+                Way::Mqtt | Way::Http => format!(
+                    "add {name} to spec.{}.parameters of the Device, or say one of {there}",
+                    self.way.field()
+                ),
+                Way::Sparkplug => format!("say one of {there}"),
+            };
             self.faults.add(
                 place,
                 format!("there is nothing for {{{{{name}}}}}"),

@@ -5,11 +5,12 @@ mod mapped;
 mod mapping;
 mod message;
 mod points;
+mod sparkplug;
 mod watchdog;
 mod way;
 mod wire;
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use aion_api::{Device, DeviceModel, MqttAvailability};
 use internment::ArcIntern;
@@ -102,6 +103,7 @@ struct Entry<T> {
 }
 
 /// The entries of a mapping by the names of what they are about: the device's in place of the model's.
+#[derive(Default)]
 struct Mapping<'a> {
     properties: Vec<Entry<Property<'a>>>,
     commands: Vec<Entry<Command<'a>>>,
@@ -115,18 +117,6 @@ struct Mapping<'a> {
 pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fault>> {
     let mut faults = Faults::default();
     let spec = &device.spec;
-    let (way, parameters) = match (&spec.mqtt, &spec.http) {
-        (Some(mqtt), None) => (Way::Mqtt, &mqtt.parameters),
-        (None, Some(http)) => (Way::Http, &http.parameters),
-        _ => {
-            faults.add(
-                &Place::new(Of::Device, "spec"),
-                "a device is reached by MQTT or by HTTP",
-                "say mqtt or http, and not both",
-            );
-            return Err(faults.0);
-        }
-    };
     let mut compiled = Compiled {
         key: Key {
             namespace: device.metadata.namespace.clone().unwrap_or_default(),
@@ -135,28 +125,38 @@ pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fau
         shape: ArcIntern::new(empty()),
         description: spec.description.as_deref().map(Into::into),
         labels: device.metadata.labels.clone().unwrap_or_default(),
-        parameters: parameters.clone(),
+        parameters: BTreeMap::new(),
+        edge: None,
         safe: Arc::default(),
         http: None,
     };
-    for name in parameters
-        .keys()
-        .filter(|name| mapping::RESERVED.contains(&name.as_str()))
-    {
-        let field = format!("spec.{}.parameters.{name}", way.field());
-        let place = Place::new(Of::Device, field);
-        faults.add(
-            &place,
-            format!("{{{{{name}}}}} means something already"),
-            "give the parameter another name",
-        );
-    }
+    let way = match (&spec.mqtt, &spec.http, &spec.sparkplug) {
+        (Some(mqtt), None, None) => {
+            parameters(&mqtt.parameters, Way::Mqtt, &mut compiled, &mut faults)
+        }
+        (None, Some(http), None) => {
+            parameters(&http.parameters, Way::Http, &mut compiled, &mut faults)
+        }
+        (None, None, Some(it)) => {
+            sparkplug::reached(it, &mut compiled, &mut faults);
+            Way::Sparkplug
+        }
+        _ => {
+            let what = "a device is reached in one way: by mqtt, http or sparkplug";
+            faults.add(&Place::new(Of::Device, "spec"), what, "say one of them");
+            return Err(faults.0);
+        }
+    };
 
     let mut shape = empty();
     shape.model = spec.model.as_str().into();
     shape.description = model.spec.description.as_deref().map(Into::into);
     let points = points::check(model, &mut faults);
-    let mapping = merged(device, model, way, &mut faults);
+    let converted = sparkplug::converted(device, model, &mut faults);
+    let mapping = match &converted {
+        Some(converted) => converted.mapping(),
+        None => merged(device, model, way, &mut faults),
+    };
     let http = way::http(device, model, &compiled, &mut faults);
     let mut listens = Vec::new();
     let mut checked = mapping::Checked {
@@ -179,6 +179,26 @@ pub fn compile(device: &Device, model: &DeviceModel) -> Result<Compiled, Vec<Fau
     compiled.http = http.map(Arc::new);
     watchdog::watch(&mut compiled, device, model)?;
     Ok(compiled)
+}
+
+/// What the device fills in.
+fn parameters(
+    parameters: &BTreeMap<String, String>,
+    way: Way,
+    compiled: &mut Compiled,
+    faults: &mut Faults,
+) -> Way {
+    compiled.parameters.clone_from(parameters);
+    let names = parameters.keys();
+    for name in names.filter(|name| mapping::RESERVED.contains(&name.as_str())) {
+        let field = format!("spec.{}.parameters.{name}", way.field());
+        faults.add(
+            &Place::new(Of::Device, field),
+            format!("{{{{{name}}}}} means something already"),
+            "give the parameter another name",
+        );
+    }
+    way
 }
 
 fn empty() -> Shape {
@@ -208,6 +228,8 @@ fn merged<'a>(
             device.spec.http.as_ref().map(Said::from),
             model.spec.http.as_ref().map(Said::from),
         ),
+        // It has a mapping of its own.
+        Way::Sparkplug => (None, None),
     };
     let own = own.unwrap_or_default();
     let availability = format!("spec.{}.availability", way.field());
@@ -309,6 +331,8 @@ fn topic_fault(way: Way, topic: &str) -> Option<String> {
     let (kind, why) = match way {
         Way::Mqtt => ("topic", topic::check_name(topic).err()?),
         Way::Http => ("path", topic::check_path(topic).err()?),
+        // It is the place of a metric, and no topic.
+        Way::Sparkplug => return None,
     };
     Some(format!(
         "the {kind} {} {why}",
@@ -321,5 +345,7 @@ type Subject<'a> = (What, Option<&'a str>);
 
 #[cfg(test)]
 mod http_tests;
+#[cfg(test)]
+mod sparkplug_tests;
 #[cfg(test)]
 mod tests;

@@ -35,7 +35,8 @@ impl Registry {
     pub fn hearers(&self, topic: &str) -> Vec<Key> {
         let hearers = self.topics.get(topic).into_iter().flatten();
         let entries = hearers.filter_map(|(id, _)| self.entries.get(*id as usize)?.as_deref());
-        entries.map(|it| it.device().key().clone()).collect()
+        let keys = entries.map(|it| it.device().key().clone());
+        keys.chain(self.edges.hearers(topic)).collect()
     }
 
     /// What a device itself said last that a property is, where that still holds: not what the broker kept from before.
@@ -133,7 +134,8 @@ impl Registry {
         reading.at_ms = Some(now.date_of(slot.at));
         reading.age_ms = Some(age);
         // What the broker kept holds as long as the device is there, unless its age matters: that nobody knows.
-        reading.stale = (slot.retained && property.stale_ms.is_some())
+        reading.stale = slot.doubted
+            || (slot.retained && property.stale_ms.is_some())
             || self.link == Link::Away
             || reach == Reach::Offline
             || slot.at < self.whole_since

@@ -49,6 +49,8 @@ pub(super) struct Slot {
     pub(super) at: u64,
     /// The broker kept it from before.
     pub(super) retained: bool,
+    /// What it was holds no longer: messages were missed since, or the device says that it does not know.
+    pub(super) doubted: bool,
     /// Why the newest message about it was not believed.
     pub(super) unread: Option<Box<str>>,
     pub(super) ring: Option<Box<Ring>>,
@@ -163,7 +165,9 @@ impl Entry {
         let there = |it: &Availability| it.source.clone();
         let (from, to) = (was.map(there), is.map(there));
         let same_words = was.map(Availability::words) == is.map(Availability::words);
-        if !same_words || !old.says_the_same(from.as_ref(), new, to.as_ref()) {
+        let same_edge = new.edge.is_some() && new.parameters == old.parameters;
+        let same = same_words && old.says_the_same(from.as_ref(), new, to.as_ref());
+        if !same && !same_edge {
             self.there = None;
         }
         // Nothing is left of what was heard: it may be another thing.
@@ -179,8 +183,8 @@ impl Entry {
             (Link::Away, ..) => Reach::BrokerAway,
             (_, Some(true), _) => Reach::Online,
             (_, Some(false), _) => Reach::Offline,
-            (_, None, Some(_)) => Reach::Online,
-            (_, None, None) => Reach::Unknown,
+            (_, None, Some(_)) if self.device.edge.is_none() => Reach::Online,
+            (_, None, _) => Reach::Unknown,
         }
     }
 
@@ -239,15 +243,7 @@ impl Entry {
             Ok(Some(found)) => property.form.read(&property.wire, &found),
             Err(why) => Err(why),
         };
-        if self.slots.is_empty() {
-            self.slots = self
-                .device
-                .shape
-                .properties
-                .iter()
-                .map(|_| Slot::default())
-                .collect();
-        }
+        self.make_slots();
         let Some(slot) = self.slots.get_mut(number) else {
             return;
         };
@@ -267,6 +263,7 @@ impl Entry {
             }
         };
         slot.unread = None;
+        slot.doubted = false;
         let change = if news.retained {
             // What the device said itself since the link is there is newer, or the same.
             if slot.value.as_ref() == Some(&value) && slot.at >= news.whole_since {
@@ -293,6 +290,62 @@ impl Entry {
             value,
             change,
         });
+    }
+
+    fn make_slots(&mut self) {
+        if self.slots.is_empty() {
+            let all = self.device.shape.properties.iter();
+            self.slots = all.map(|_| Slot::default()).collect();
+        }
+    }
+
+    /// What the properties of a place are is not known.
+    pub(super) fn unknown(&mut self, place: usize, why: &str, heard: &mut Vec<Heard>) {
+        self.counts.unread += 1;
+        self.drop_kept_of(place);
+        self.make_slots();
+        let device = Arc::clone(&self.device);
+        for about in &device.shape.listens[place].about {
+            if let What::Property(number) = about.what
+                && let Some(slot) = self.slots.get_mut(number)
+            {
+                slot.doubted = true;
+                slot.unread = Some(why.into());
+                heard.push(Heard::Doubted {
+                    device: Arc::clone(&device),
+                    property: Some(Arc::clone(&device.shape.properties[number].name)),
+                    why: why.to_owned(),
+                });
+            }
+        }
+    }
+
+    /// Nothing that it said holds any longer.
+    pub(super) fn doubt(&mut self, why: &str, heard: &mut Vec<Heard>) {
+        self.drop_kept();
+        for slot in &mut self.slots {
+            slot.doubted = true;
+            slot.unread = Some(why.into());
+        }
+        heard.push(Heard::Doubted {
+            device: Arc::clone(&self.device),
+            property: None,
+            why: why.to_owned(),
+        });
+    }
+
+    /// Whether it is there, as its edge node says.
+    pub(super) fn is_there(&mut self, there: Option<bool>, at: u64, heard: &mut Vec<Heard>) {
+        let before = self.reach(Link::Resumed);
+        self.there = there;
+        if there.is_some() {
+            self.seen = Some(at);
+        }
+        let reach = self.reach(Link::Resumed);
+        if reach != before {
+            let device = Arc::clone(&self.device);
+            heard.push(Heard::Reach { device, reach });
+        }
     }
 
     fn availability(&mut self, found: Result<Option<Found<'_>>, Unread>, heard: &mut Vec<Heard>) {

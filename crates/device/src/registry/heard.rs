@@ -32,6 +32,15 @@ pub enum Heard {
         /// Why, for a person.
         why: String,
     },
+    /// What was said of a property, or of all of them, holds no longer.
+    Doubted {
+        /// The device.
+        device: Arc<Compiled>,
+        /// The property; none where it is all of them.
+        property: Option<Arc<str>>,
+        /// Why, for a person.
+        why: String,
+    },
     /// Whether the device can be reached, where that changed.
     Reach {
         /// The device.
@@ -68,6 +77,7 @@ impl Heard {
         match self {
             Self::Value { device, .. }
             | Self::Unread { device, .. }
+            | Self::Doubted { device, .. }
             | Self::Reach { device, .. }
             | Self::Done { device, .. } => device,
         }

@@ -93,6 +93,18 @@ impl Entry {
         self.kept.as_ref().map(|_| self.share.next(limits))
     }
 
+    /// Drops what waits of one topic.
+    pub(super) fn drop_kept_of(&mut self, number: usize) {
+        if let Some(queue) = &mut self.kept
+            && let Some(at) = queue.waiting.iter().position(|it| it.number == number)
+            && let Some(dropped) = queue.waiting.remove(at)
+        {
+            queue.bytes -= dropped.payload.len();
+            self.counts.left_out += 1;
+        }
+        self.forget_empty();
+    }
+
     /// Drops what waits.
     pub(super) fn drop_kept(&mut self) {
         let dropped = self.kept.take().map_or(0, |it| it.waiting.len());

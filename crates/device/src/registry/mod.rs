@@ -5,9 +5,11 @@
 
 mod ask;
 mod asked;
+mod edges;
 mod entry;
 mod heard;
 mod kept;
+mod of_edges;
 mod rate;
 
 use std::{
@@ -15,13 +17,16 @@ use std::{
     sync::Arc,
 };
 
+pub use edges::EdgeCounts;
 pub use entry::Counts;
 pub use heard::{Change, Heard};
 
 use crate::{
     compiled::{Compiled, Key},
+    edge,
     moment::Moment,
 };
+use edges::Edges;
 use entry::{Entry, News, Parsed};
 
 /// What is taken of each device.
@@ -93,6 +98,8 @@ pub struct Registry {
     /// When a device that has messages kept may take one.
     due: BTreeSet<(u64, Id)>,
     kept_bytes: usize,
+    /// Edge nodes of Sparkplug that devices are of.
+    edges: Edges,
 }
 
 impl Registry {
@@ -110,11 +117,22 @@ impl Registry {
             topics: HashMap::new(),
             due: BTreeSet::new(),
             kept_bytes: 0,
+            edges: Edges::default(),
         }
     }
 
     /// Adds a device, or replaces it. What is known of a property that stays as it was is kept.
     pub fn insert(&mut self, device: Arc<Compiled>) -> Subscriptions {
+        let of_edge = self.edges.follow(&device);
+        let of_device = self.insert_device(device);
+        let both = |these: Vec<String>, those| these.into_iter().chain(those).collect();
+        difference(
+            both(of_device.add, of_edge.add),
+            both(of_device.remove, of_edge.remove),
+        )
+    }
+
+    fn insert_device(&mut self, device: Arc<Compiled>) -> Subscriptions {
         let Some(id) = self.by_key.get(device.key()).copied() else {
             let id = self.free.pop().unwrap_or_else(|| {
                 self.entries.push(None);
@@ -155,15 +173,18 @@ impl Registry {
         };
         self.forget_kept(id, &mut entry);
         self.free.push(id);
+        let mut remove = self.unhear(id, entry.device());
+        remove.extend(self.edges.forget(key));
         Subscriptions {
             add: Vec::new(),
-            remove: self.unhear(id, entry.device()),
+            remove,
         }
     }
 
-    /// The topics that somebody hears.
-    pub fn topics(&self) -> impl Iterator<Item = &str> {
-        self.topics.keys().map(|it| &**it)
+    /// What is to be subscribed to: the topics that somebody hears, and those of edge nodes.
+    pub fn topics(&self) -> impl Iterator<Item = String> {
+        let topics = self.topics.keys().filter(|it| !edge::is_place(it));
+        topics.map(|it| it.to_string()).chain(self.edges.filters())
     }
 
     /// The devices.
@@ -188,11 +209,28 @@ impl Registry {
         self.link = link;
         if link == Link::New {
             self.whole_since = now.at;
+            let words = self.edges.anew(now);
+            // Whoever hears of the link asks how each device stands.
+            self.obey(words, now);
         }
     }
 
     /// Takes a message, and says what is heard by it.
     pub fn take(&mut self, message: Message<'_>, now: Moment) -> Vec<Heard> {
+        let Message {
+            topic,
+            payload,
+            retained,
+        } = message;
+        match self.edges.take(topic, payload, retained, now) {
+            Some(words) => self.obey(words, now),
+            None if edge::is_place(topic) => Vec::new(),
+            None => self.hear_at(message, now),
+        }
+    }
+
+    /// Takes what is said at a topic, or the place of a metric.
+    fn hear_at(&mut self, message: Message<'_>, now: Moment) -> Vec<Heard> {
         let mut heard = Vec::new();
         let Self {
             topics,
@@ -266,10 +304,12 @@ impl Registry {
         heard
     }
 
-    /// When [`Registry::take_due`] has something to do: an instant of the steady clock.
+    /// When [`Registry::take_due`] or [`Registry::rebirths`] has something to do: an instant of the steady clock.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
-        self.due.first().map(|(at, _)| *at)
+        let kept = self.due.first().map(|(at, _)| *at);
+        let asks = self.edges.due().filter(|_| self.link != Link::Away);
+        kept.into_iter().chain(asks).min()
     }
 
     /// Takes the messages that were kept because their devices sent too many.
@@ -308,7 +348,9 @@ impl Registry {
                 None => {
                     self.topics
                         .insert(topic.as_str().into(), vec![(id, number)]);
-                    new.push(topic);
+                    if !edge::is_place(&topic) {
+                        new.push(topic);
+                    }
                 }
             }
         }
@@ -318,14 +360,16 @@ impl Registry {
     /// Has a device hear its topics no longer; gives those that nobody hears any more.
     fn unhear(&mut self, id: Id, device: &Compiled) -> Vec<String> {
         let mut gone = Vec::new();
-        for topic in device.topics() {
+        for topic in device.places() {
             let Some(hearers) = self.topics.get_mut(topic.as_str()) else {
                 continue;
             };
             hearers.retain(|(it, _)| *it != id);
             if hearers.is_empty() {
                 self.topics.remove(topic.as_str());
-                gone.push(topic);
+                if !edge::is_place(&topic) {
+                    gone.push(topic);
+                }
             }
         }
         gone

@@ -51,6 +51,7 @@ fn told(heard: &[Heard]) -> Vec<String> {
             format!("unread {}", property.as_deref().unwrap_or("availability"))
         }
         Heard::Reach { reach, .. } => reach.as_str().to_owned(),
+        Heard::Doubted { why, .. } => format!("doubted: {why}"),
         Heard::Done { command, .. } => format!("done {command}"),
     };
     heard.iter().map(one).collect()

@@ -74,8 +74,8 @@ fn forms_of_mqtt_are_a_device_that_is_told_what_the_thing_reads() {
     assert_eq!(it.unmapped, []);
     let (device, broker) = it.device.clone().unwrap();
     assert_eq!(
-        (broker.as_str(), device.spec.broker().unwrap()),
-        ("mqtt://broker.example:1883", "broker-example")
+        (broker.as_str(), device.spec.broker()),
+        ("mqtt://broker.example:1883", Some("broker-example"))
     );
     let target = it
         .model

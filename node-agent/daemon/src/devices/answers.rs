@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use aion_abi::{
     code::Code,
-    device::{Messages, Page, SeenDevice},
+    device::{EdgeNode, Messages, Page, SeenDevice},
     problem::Problem,
     syscall::device::{
         Described, HistoryRequest, HistoryResponse, ListRequest, ListResponse, MAX_DEVICES,
         MAX_POINTS, ReadRequest, ReadResponse, Value,
     },
 };
+use aion_device::EdgeCounts;
 use aion_resolve::Key;
 
 use super::{Devices, Entry};
@@ -128,9 +129,12 @@ impl Devices {
     pub(crate) fn see(&self, namespace: &str, device: &str) -> Result<SeenDevice, Problem> {
         let entry = self.entry(namespace, device)?;
         let (key, now) = (entry.device.compiled.key(), self.0.now());
-        let (read, last_heard_ms, counts) = entry.link.registry(|it| {
+        let (read, last_heard_ms, counts, edge_node) = entry.link.registry(|it| {
             let read = it.read(key, &[], now);
-            (read, it.last_seen(key, now), it.counts(key))
+            let edge_node = it
+                .edge_node(key)
+                .map(|(name, counts)| of_edge(name, counts));
+            (read, it.last_seen(key, now), it.counts(key), edge_node)
         });
         let counts = counts.unwrap_or_default();
         Ok(SeenDevice {
@@ -151,6 +155,7 @@ impl Devices {
                 left_out: counts.left_out + counts.lost,
                 unread: counts.unread,
             },
+            edge_node,
             made_safe: self.0.last_safe.of(&Key::new(namespace, device)),
         })
     }
@@ -185,6 +190,23 @@ impl Devices {
         let compiled = &self.entry(namespace, device)?.device.compiled;
         let arguments = compiled.meant_arguments(command, arguments)?;
         compiled.command(command, &arguments).map(|_| arguments)
+    }
+}
+
+fn of_edge(name: String, counts: &EdgeCounts) -> EdgeNode {
+    EdgeNode {
+        name,
+        births: counts.births,
+        asked: counts.asked,
+        gaps: counts.gaps,
+        duplicates: counts.duplicates,
+        unborn: counts.unborn,
+        old_deaths: counts.old_deaths,
+        contested: counts.contested,
+        unread: counts.unread,
+        historical: counts.historical,
+        left_out: counts.left_out,
+        last: counts.last.clone(),
     }
 }
 

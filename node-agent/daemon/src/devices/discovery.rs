@@ -5,98 +5,149 @@ use std::sync::{Arc, OnceLock};
 
 use aion_abi::proposal::Discovering;
 use aion_api::DeviceBrokerSpec;
-use aion_device::announced::{Announcements, Draft, drafts, filters};
+use aion_device::{
+    Moment, RebirthRequest,
+    announced::{Announcements, Births, Draft, LeftOut, drafts, filters},
+};
 use aion_resolve::Key;
 use parking_lot::Mutex;
 
 use super::{Devices, Shared, link::Link};
 
-/// The announcements of one broker, once they are listened to.
+/// What is announced at one broker, once it is listened to: by each way of announcing that it is asked for.
 #[derive(Default)]
-pub(super) struct Announced(OnceLock<Listening>);
+pub(super) struct Announced(OnceLock<Vec<Listening>>);
 
 struct Listening {
+    /// What the topics of announcements begin with.
     prefix: String,
+    filters: Vec<String>,
     state: Mutex<State>,
 }
 
 struct State {
-    announcements: Announcements,
+    kept: Kept,
     /// What they come to, and at which revision.
     drafted: Option<(u64, Arc<[Draft]>)>,
 }
 
-impl Announced {
-    /// Listens from now on. Gives what is to be subscribed to, the first time.
-    pub(super) fn listen(&self, broker: &DeviceBrokerSpec) -> Option<Vec<String>> {
-        let of = broker.discovery.as_ref()?.home_assistant.as_ref()?;
-        let prefix = of.prefix().to_owned();
-        let listening = Listening {
-            state: Mutex::new(State {
-                announcements: Announcements::new(&prefix),
-                drafted: None,
-            }),
+enum Kept {
+    HomeAssistant(Announcements),
+    Sparkplug(Births),
+}
+
+impl Kept {
+    fn all(&self) -> &Announcements {
+        match self {
+            Self::HomeAssistant(it) => it,
+            Self::Sparkplug(it) => it.kept(),
+        }
+    }
+
+    fn left_out(&self) -> &LeftOut {
+        self.all().left_out()
+    }
+}
+
+impl Listening {
+    fn new(prefix: String, filters: Vec<String>, kept: Kept) -> Self {
+        let state = Mutex::new(State {
+            kept,
+            drafted: None,
+        });
+        Self {
             prefix,
-        };
-        self.0.set(listening).is_ok().then(|| self.filters())
-    }
-
-    /// What is subscribed to.
-    pub(super) fn filters(&self) -> Vec<String> {
-        let prefix = self.0.get().map(|it| filters(&it.prefix));
-        prefix.into_iter().flatten().collect()
-    }
-
-    /// Takes a message, which may be anything.
-    pub(super) fn take(&self, topic: &str, payload: &[u8]) {
-        if let Some(it) = self.0.get()
-            && topic.starts_with(&it.prefix)
-        {
-            it.state.lock().announcements.take(topic, payload);
+            filters,
+            state,
         }
     }
 
-    /// The broker is connected to anew, and says all again that it retains: nothing that is gone stays.
-    pub(super) fn anew(&self) {
-        if let Some(it) = self.0.get() {
-            it.state.lock().announcements.clear();
+    fn take(&self, topic: &str, payload: &[u8], now: Moment) -> Option<RebirthRequest> {
+        match &mut self.state.lock().kept {
+            Kept::HomeAssistant(it) if topic.starts_with(&self.prefix) => it.take(topic, payload),
+            Kept::HomeAssistant(_) => {}
+            Kept::Sparkplug(it) => return it.take(topic, payload, now),
         }
+        None
     }
 
-    /// The devices that are announced.
     fn drafts(&self, broker: &str) -> Arc<[Draft]> {
-        let Some(it) = self.0.get() else {
-            return Arc::default();
-        };
-        let announcements = {
-            let state = it.state.lock();
-            let revision = state.announcements.revision();
+        let (is_births, kept) = {
+            let state = self.state.lock();
+            let kept = state.kept.all();
+            let revision = kept.revision();
             if let Some((of, drafts)) = &state.drafted
                 && *of == revision
             {
                 return Arc::clone(drafts);
             }
             // The connection does not wait for its reading.
-            state.announcements.clone()
+            (matches!(state.kept, Kept::Sparkplug(_)), kept.clone())
         };
-        let made: Arc<[Draft]> = drafts(broker, &announcements).into();
-        it.state.lock().drafted = Some((announcements.revision(), Arc::clone(&made)));
+        let made: Arc<[Draft]> = match is_births {
+            true => Births::drafts(broker, &kept).into(),
+            false => drafts(broker, &kept).into(),
+        };
+        self.state.lock().drafted = Some((kept.revision(), Arc::clone(&made)));
         made
     }
 
-    fn stands(&self, link: &Link) -> Option<Discovering> {
-        let it = self.0.get()?;
-        let state = it.state.lock();
-        let left_out = state.announcements.left_out();
+    fn stands(&self, link: &Link) -> Discovering {
+        let state = self.state.lock();
+        let left_out = state.kept.left_out();
         let last = left_out.last.as_ref();
-        Some(Discovering {
+        Discovering {
             broker: link.key().name.clone(),
-            prefix: it.prefix.clone(),
-            away: link.away().or_else(|| link.refused_any(&self.filters())),
-            announcements: state.announcements.len() as u64,
+            prefix: self.prefix.clone(),
+            away: link.away().or_else(|| link.refused_any(&self.filters)),
+            announcements: state.kept.all().len() as u64,
             left_out: left_out.count,
             last_left_out: last.map(|(topic, why)| format!("{topic}: {why}")),
-        })
+        }
+    }
+}
+
+impl Announced {
+    /// Listens from now on. Gives what is to be subscribed to, the first time.
+    pub(super) fn listen(&self, broker: &DeviceBrokerSpec) -> Option<Vec<String>> {
+        let of = broker.discovery.as_ref()?;
+        let home_assistant = of.home_assistant.as_ref().map(|it| {
+            let prefix = it.prefix();
+            let kept = Kept::HomeAssistant(Announcements::new(prefix));
+            Listening::new(prefix.to_owned(), filters(prefix).into(), kept)
+        });
+        let sparkplug = of.sparkplug.as_ref().map(|it| {
+            let births = Births::new(it);
+            let prefix = format!("spBv1.0/{}", births.groups().join(","));
+            Listening::new(prefix, births.filters(), Kept::Sparkplug(births))
+        });
+        let all = home_assistant.into_iter().chain(sparkplug).collect();
+        self.0.set(all).is_ok().then(|| self.filters())
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Listening> {
+        self.0.get().into_iter().flatten()
+    }
+
+    /// What is subscribed to.
+    pub(super) fn filters(&self) -> Vec<String> {
+        self.each().flat_map(|it| it.filters.clone()).collect()
+    }
+
+    /// Takes a message, which may be anything. Gives what an edge node is asked for its birth by.
+    pub(super) fn take(&self, topic: &str, payload: &[u8], now: Moment) -> Vec<RebirthRequest> {
+        let asked = self.each().filter_map(|it| it.take(topic, payload, now));
+        asked.collect()
+    }
+
+    /// The broker is connected to anew, and says all again that it retains: nothing that is gone stays. Births are not retained.
+    pub(super) fn anew(&self) {
+        for it in self.each() {
+            match &mut it.state.lock().kept {
+                Kept::HomeAssistant(it) => it.clear(),
+                Kept::Sparkplug(it) => it.anew(),
+            }
+        }
     }
 }
 
@@ -104,19 +155,22 @@ impl Devices {
     /// Devices that are announced in a namespace, by broker. Costs what reading all of it does where something changed: not for a
     /// task that others wait for.
     pub(crate) fn announced(&self, namespace: &str) -> Vec<(String, Arc<[Draft]>)> {
-        let links = self.links(namespace).into_iter();
-        links
-            .map(|it| (it.key().name.clone(), it.announced.drafts(&it.key().name)))
-            .collect()
+        let links = self.links(namespace);
+        let all = links.iter().flat_map(|link| {
+            let broker = &link.key().name;
+            let each = link.announced.each();
+            each.map(move |it| (broker.clone(), it.drafts(broker)))
+        });
+        all.collect()
     }
 
     /// The brokers of a namespace whose announcements are listened to.
     pub(crate) fn discovering(&self, namespace: &str) -> Vec<Discovering> {
         let links = self.links(namespace);
-        links
+        let all = links
             .iter()
-            .filter_map(|it| it.announced.stands(it))
-            .collect()
+            .flat_map(|link| link.announced.each().map(|it| it.stands(link)));
+        all.collect()
     }
 
     fn links(&self, namespace: &str) -> Vec<Arc<Link>> {

@@ -109,13 +109,15 @@ impl Devices {
             return Err(Problem::new(Code::Internal, what));
         };
         let connection = link.connection()?;
+        let now = self.0.now();
+        let (topic, payload) = link.registry(|it| it.outgoing(key, &order, now))?;
         let heard = match &order.confirm {
             Confirm::Broker => None,
             confirm => Some(link.expect(key, confirm.clone())),
         };
         let publish = Publish {
-            topic: order.topic,
-            payload: order.payload.into(),
+            topic,
+            payload: payload.into(),
             qos: match delivery {
                 Delivery::AtMostOnce => Qos::AtMostOnce,
                 Delivery::AtLeastOnce => Qos::AtLeastOnce,

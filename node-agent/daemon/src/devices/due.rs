@@ -21,8 +21,12 @@ pub(super) async fn take(link: Weak<Link>, shared: Weak<Shared>) {
             return;
         }
         let now = of.now();
-        let (heard, next) = it.registry(|registry| (registry.take_due(now), registry.due()));
+        let (heard, births, next) = it.registry(|registry| {
+            let (heard, births) = (registry.take_due(now), registry.rebirths(now));
+            (heard, births, registry.due())
+        });
         it.heard(&of, heard, now);
+        it.ask_for(births, &of.parts.tenure);
         let (clock, due) = (of.parts.clock, Arc::clone(&it.due));
         drop((it, of));
         let woken = async {

@@ -187,7 +187,7 @@ impl Link {
     }
 
     fn topics(&self) -> Vec<String> {
-        let mut topics: Vec<String> = self.registry(|it| it.topics().map(str::to_owned).collect());
+        let mut topics: Vec<String> = self.registry(|it| it.topics().collect());
         topics.extend(self.announced.filters());
         topics
     }
@@ -199,6 +199,8 @@ impl Link {
     pub(super) fn listen(&self, device: &ResolvedDevice) {
         let changed = self.registry(|it| it.insert(Arc::clone(&device.compiled)));
         self.subscribe(changed);
+        // Its edge node may have to be asked for its birth.
+        self.due.notify_one();
     }
 
     pub(super) fn forget(&self, device: &ResolvedDevice) {
@@ -296,7 +298,16 @@ impl Link {
                         });
                     }
                 }
-                Heard::Reach { .. } => shared.reach_changed(&key),
+                Heard::Reach { .. } | Heard::Doubted { property: None, .. } => {
+                    shared.reach_changed(&key);
+                }
+                Heard::Doubted {
+                    property: Some(property),
+                    ..
+                } => {
+                    self.counters.unread.inc();
+                    shared.sensed(&key, &property, true);
+                }
                 Heard::Unread { .. } => self.counters.unread.inc(),
                 Heard::Done { .. } => {}
             }
@@ -403,8 +414,9 @@ impl Hearing for Ear {
         let Some((link, shared)) = self.link.upgrade().zip(self.shared.upgrade()) else {
             return;
         };
-        link.announced.take(message.topic, message.payload);
         let now = shared.now();
+        let births = link.announced.take(message.topic, message.payload, now);
+        link.ask_for(births, &shared.parts.tenure);
         let heeded = Heeded {
             topic: message.topic,
             payload: message.payload,
@@ -445,6 +457,7 @@ impl Hearing for Ear {
             it.link(if up { Reached::New } else { Reached::Away }, now);
             it.devices().map(|it| it.key().name.clone()).collect()
         });
+        link.due.notify_one();
         for device in devices {
             let device = Key::new(&link.key.namespace, &device);
             shared.reach_changed(&device);

@@ -15,6 +15,7 @@ mod elsewhere;
 mod failsafe;
 mod happening;
 mod link;
+mod rebirth;
 mod sensing;
 mod standing;
 mod tenure;

@@ -1,0 +1,489 @@
+//! One edge node: born, in order, dead; and which of its devices are.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use aion_abi::code::Code;
+
+use super::{
+    EdgeCounts, Word,
+    ask::Ask,
+    session::{Order, Session},
+};
+use crate::{
+    compiled::Key,
+    edge::{self, Edge, Said, Topic},
+    registry::{Limits, rate::Share},
+    sparkplug::{self, Metric, Payload},
+};
+
+/// Messages of one edge node, with all of its devices, that are read a second; twice as many at once.
+const SHARE: Limits = Limits {
+    messages_per_second: 1000,
+    kept_bytes: 0,
+};
+/// Milliseconds in which a birth of a session before the last one is that of another edge node of the same name.
+const CONTEST: u64 = 600_000;
+/// Milliseconds after that in which no birth is believed.
+const QUARREL: u64 = 60_000;
+/// Characters of what was wrong.
+const TOLD: usize = 300;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Node {
+    group: Box<str>,
+    name: Box<str>,
+    /// Those that devices of the registry are, by name; the edge node itself without one.
+    devices: BTreeMap<Box<str>, Followed>,
+    session: Option<Session>,
+    /// The number of the last birth, as far as it had one, and of the one before with another.
+    birth: Option<Option<u64>>,
+    birth_before: Option<(Option<u64>, u64)>,
+    /// Until then two edge nodes have one name.
+    quarrel: u64,
+    ask: Ask,
+    share: Share,
+    counts: EdgeCounts,
+}
+
+/// A device of the edge node, or that itself.
+#[derive(Debug)]
+struct Followed {
+    name: Arc<str>,
+    /// Who it is in the registry, what each wants, and whether it lets the edge node be asked.
+    by: BTreeMap<Key, (BTreeSet<Arc<str>>, bool)>,
+    born: bool,
+    /// Metrics that are wanted, as its birth has them.
+    metrics: HashMap<Arc<str>, Born>,
+}
+
+#[derive(Debug)]
+struct Born {
+    alias: Option<u64>,
+    datatype: u32,
+}
+
+impl Followed {
+    /// A metric that anybody wants.
+    fn wanted(&self, metric: &str) -> Option<&Arc<str>> {
+        self.by.values().find_map(|(wants, _)| wants.get(metric))
+    }
+}
+
+impl Node {
+    pub(super) fn new(edge: &Edge) -> Self {
+        Self {
+            group: edge.group.clone(),
+            name: edge.node.clone(),
+            devices: BTreeMap::new(),
+            session: None,
+            birth: None,
+            birth_before: None,
+            quarrel: 0,
+            ask: Ask::default(),
+            share: Share::default(),
+            counts: EdgeCounts::default(),
+        }
+    }
+
+    /// A device of the registry is one of its devices. What its birth said of new metrics is not known.
+    pub(super) fn follow(&mut self, edge: &Edge, key: &Key, metrics: BTreeSet<Arc<str>>) {
+        let name = edge.device.clone().unwrap_or_default();
+        let device = self
+            .devices
+            .entry(name.clone())
+            .or_insert_with(|| Followed {
+                name: name.as_ref().into(),
+                by: BTreeMap::new(),
+                born: false,
+                metrics: HashMap::new(),
+            });
+        let is_new = !device.by.contains_key(key);
+        let known = metrics.iter().all(|it| device.metrics.contains_key(it));
+        device.by.insert(key.clone(), (metrics, edge.asks));
+        if is_new || !known {
+            self.ask.want(0);
+        }
+    }
+
+    /// A device of the registry is its no longer. Whether any is left.
+    pub(super) fn forget(&mut self, edge: &Edge, key: &Key) -> bool {
+        let name = edge.device.as_deref().unwrap_or_default();
+        if let Some(device) = self.devices.get_mut(name) {
+            device.by.remove(key);
+            if device.by.is_empty() {
+                self.devices.remove(name);
+            }
+        }
+        !self.devices.is_empty()
+    }
+
+    pub(super) fn filters(&self) -> [String; 6] {
+        edge::filters(&self.group, &self.name)
+    }
+
+    pub(super) fn counts(&self) -> &EdgeCounts {
+        &self.counts
+    }
+
+    /// When it is asked for its birth, if it may be.
+    pub(super) fn due(&self) -> Option<u64> {
+        let mut by = self.devices.values().flat_map(|it| it.by.values());
+        self.ask.due().filter(|_| by.all(|(_, asks)| *asks))
+    }
+
+    /// It is asked now, by this topic.
+    pub(super) fn ask(&mut self, now: u64) -> String {
+        self.ask.asked(now);
+        self.counts.asked += 1;
+        edge::node_command(&self.group, &self.name)
+    }
+
+    /// Nothing is known of it.
+    pub(super) fn anew(&mut self, now: u64, out: &mut Vec<Word>) {
+        self.session = None;
+        self.ask.anew(now);
+        for device in self.devices.values_mut() {
+            device.born = false;
+            there(device, None, out);
+        }
+    }
+
+    pub(super) fn take(
+        &mut self,
+        topic: &Topic<'_>,
+        payload: &[u8],
+        retained: bool,
+        now: u64,
+        out: &mut Vec<Word>,
+    ) {
+        if retained {
+            self.counts.left_out += 1;
+            return self
+                .note("the broker keeps a message of it: what Sparkplug says is not retained");
+        }
+        if !self.share.take(&SHARE, now) {
+            self.counts.left_out += 1;
+            return self.lose(
+                "it sends more messages than are read of one edge node",
+                now,
+                out,
+            );
+        }
+        let read = match sparkplug::read(payload) {
+            Ok(read) => read,
+            Err(why) => {
+                self.counts.unread += 1;
+                return self.lose(&why, now, out);
+            }
+        };
+        match (topic.said, topic.device) {
+            (Said::Death, None) => self.death(&read, out),
+            (Said::Birth, None) => self.birth(&read, payload, now, out),
+            (said, device) => {
+                let device = device.unwrap_or_default();
+                if self.in_order(&read, (said, device), payload, now, out) {
+                    match said {
+                        Said::Birth => self.device_birth(device, &read, out),
+                        Said::Data => self.data(device, &read, now, out),
+                        Said::Death => self.device_death(device, out),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Something was missed, or nobody knows what: nothing holds until it is born again.
+    fn lose(&mut self, why: &str, now: u64, out: &mut Vec<Word>) {
+        self.note(why);
+        self.ask.want(now);
+        if self.session.take().is_none() {
+            return;
+        }
+        let why = format!("edge node {}/{}: {why}", self.group, self.name);
+        for device in self.devices.values() {
+            doubt(device, &why, out);
+        }
+    }
+
+    fn birth(&mut self, read: &Payload, payload: &[u8], now: u64, out: &mut Vec<Word>) {
+        let seq = read.seq.and_then(|it| u8::try_from(it).ok());
+        let Some(seq) = seq else {
+            self.counts.unread += 1;
+            return self.lose("its birth has no number from 0 to 255", now, out);
+        };
+        self.counts.births += 1;
+        let number = read.bd_seq();
+        if self.is_contested(number, now) {
+            self.counts.contested += 1;
+            self.ask.not_before(self.quarrel);
+            return self.lose(
+                "two edge nodes have this name: give one of them another",
+                now,
+                out,
+            );
+        }
+        self.ask.satisfied();
+        self.session = Some(Session::new(seq, "", payload));
+        for device in self.devices.values_mut().filter(|it| !it.name.is_empty()) {
+            device.born = false;
+            let why = "its edge node was born anew, and it itself was not yet";
+            doubt(device, why, out);
+            there(device, None, out);
+        }
+        self.device_birth("", read, out);
+    }
+
+    /// Whether this birth is one of another edge node than that of the last birth: a number that was there before comes again.
+    fn is_contested(&mut self, number: Option<u64>, now: u64) -> bool {
+        let Some(last) = self.birth.replace(number) else {
+            return false;
+        };
+        if last == number {
+            return now < self.quarrel;
+        }
+        let before = self.birth_before.replace((last, now));
+        let again = before.is_some_and(|(it, at)| it == number && now - at < CONTEST);
+        if again || now < self.quarrel {
+            self.quarrel = now + QUARREL;
+        }
+        now < self.quarrel
+    }
+
+    fn death(&mut self, read: &Payload, out: &mut Vec<Word>) {
+        if self.birth != Some(read.bd_seq()) {
+            self.counts.old_deaths += 1;
+            return self.note("a death came of another session than the one that was born");
+        }
+        self.session = None;
+        self.ask.satisfied();
+        for device in self.devices.values_mut() {
+            device.born = false;
+            there(device, Some(false), out);
+        }
+    }
+
+    fn in_order(
+        &mut self,
+        read: &Payload,
+        (said, device): (Said, &str),
+        payload: &[u8],
+        now: u64,
+        out: &mut Vec<Word>,
+    ) -> bool {
+        let Some(session) = &mut self.session else {
+            self.counts.unborn += 1;
+            self.ask.want(now);
+            return false;
+        };
+        let of = format!("{said:?} {device}");
+        match session.order(read.seq, &of, payload) {
+            Order::Next => true,
+            Order::Again => {
+                self.counts.duplicates += 1;
+                false
+            }
+            Order::Broken(due) => {
+                self.counts.gaps += 1;
+                let came = read
+                    .seq
+                    .map_or_else(|| "none".to_owned(), |it| it.to_string());
+                let why = format!("message {came} came where {due} was due: some were missed");
+                self.lose(&why, now, out);
+                false
+            }
+        }
+    }
+
+    /// A device is born, or the edge node itself.
+    fn device_birth(&mut self, name: &str, read: &Payload, out: &mut Vec<Word>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        session.born_anew(name);
+        let mut followed = self.devices.get_mut(name);
+        let owner: Arc<str> = followed
+            .as_ref()
+            .map_or_else(|| name.into(), |it| Arc::clone(&it.name));
+        if let Some(it) = followed.as_deref_mut() {
+            it.born = true;
+            it.metrics.clear();
+            there(it, Some(true), out);
+        }
+        let (mut unread, mut wrong) = (0, None);
+        let mut says = Vec::new();
+        for metric in read.metrics() {
+            let (metric, metric_name) = match metric {
+                Ok(metric) => match metric.name.clone() {
+                    Some(name) => (metric, name),
+                    None => {
+                        unread += 1;
+                        wrong = Some("a metric of a birth has no name".to_owned());
+                        continue;
+                    }
+                },
+                Err(why) => {
+                    unread += 1;
+                    wrong = Some(why);
+                    continue;
+                }
+            };
+            let wanted = followed
+                .as_ref()
+                .and_then(|it| it.wanted(&metric_name).cloned());
+            if let Some(alias) = metric.alias
+                && let Err(why) = session.name(alias, &owner, wanted.as_ref())
+            {
+                unread += 1;
+                wrong = Some(why);
+            }
+            if let (Some(it), Some(wanted)) = (followed.as_deref_mut(), wanted) {
+                let born = Born {
+                    alias: metric.alias,
+                    datatype: metric.datatype.unwrap_or_default(),
+                };
+                it.metrics.insert(Arc::clone(&wanted), born);
+                says.push((wanted, metric));
+            }
+        }
+        let before = edge::heard(&self.group, &self.name, (!name.is_empty()).then_some(name));
+        self.counts.unread += unread;
+        if let Some(why) = wrong {
+            self.note(&why);
+        }
+        for (wanted, metric) in says {
+            let datatype = metric.datatype.unwrap_or_default();
+            self.say(&edge::place(&before, &wanted), &metric, datatype, out);
+        }
+    }
+
+    fn data(&mut self, name: &str, read: &Payload, now: u64, out: &mut Vec<Word>) {
+        let (Some(session), Some(device)) = (&self.session, self.devices.get(name)) else {
+            return;
+        };
+        if !device.born {
+            self.counts.unborn += 1;
+            return self.ask.want(now);
+        }
+        let (mut wrong, mut says) = (Vec::new(), Vec::new());
+        for metric in read.metrics() {
+            let metric = match metric {
+                Ok(metric) => metric,
+                Err(why) => {
+                    wrong.push(why);
+                    continue;
+                }
+            };
+            let wanted = match (&metric.name, metric.alias) {
+                (Some(name), _) => device.wanted(name).cloned(),
+                (None, Some(alias)) => match session.metric(alias, name) {
+                    Ok(wanted) => wanted,
+                    Err(why) => {
+                        wrong.push(why);
+                        continue;
+                    }
+                },
+                (None, None) => {
+                    wrong.push("a metric has neither a name nor an alias".to_owned());
+                    continue;
+                }
+            };
+            let Some(wanted) = wanted else { continue };
+            match device.metrics.get(&wanted) {
+                Some(born) => says.push((wanted, metric.datatype.unwrap_or(born.datatype), metric)),
+                None => wrong.push(format!("metric {wanted} was not in its birth")),
+            }
+        }
+        let before = edge::heard(&self.group, &self.name, (!name.is_empty()).then_some(name));
+        for (wanted, datatype, metric) in says {
+            self.say(&edge::place(&before, &wanted), &metric, datatype, out);
+        }
+        self.counts.unread += wrong.len() as u64;
+        if let Some(why) = wrong.pop() {
+            self.note(&why);
+            // A birth would say it.
+            self.ask.want(now);
+        }
+    }
+
+    fn say(&mut self, place: &str, metric: &Metric, datatype: u32, out: &mut Vec<Word>) {
+        if metric.is_historical == Some(true) {
+            self.counts.historical += 1;
+            return;
+        }
+        let place = place.to_owned();
+        let said = match metric.not_known() {
+            Some(why) => Err(why),
+            None => sparkplug::text(metric, datatype),
+        };
+        out.push(match said {
+            Ok(text) => Word::Says { place, text },
+            Err(why) => Word::Unknown { place, why },
+        });
+    }
+
+    fn device_death(&mut self, name: &str, out: &mut Vec<Word>) {
+        if let Some(device) = self.devices.get_mut(name) {
+            device.born = false;
+            there(device, Some(false), out);
+        }
+    }
+
+    /// What is written for a metric.
+    pub(super) fn written(
+        &self,
+        edge: &Edge,
+        metric: &str,
+        text: &str,
+    ) -> Result<Metric, (Code, String)> {
+        let name = edge.device.as_deref().unwrap_or_default();
+        let away = |why: &str| (Code::Unreachable, why.to_owned());
+        let session = self.session.as_ref();
+        let session = session
+            .ok_or_else(|| away("its edge node was not born, or messages of it were missed"))?;
+        let device = self.devices.get(name).filter(|it| it.born);
+        let device = device.ok_or_else(|| away("the device was not born, or it died"))?;
+        let born = device.metrics.get(metric);
+        let born = born.ok_or_else(|| away("it is not in the device's birth"))?;
+        let written =
+            sparkplug::written(text, born.datatype).map_err(|why| (Code::BadRequest, why))?;
+        Ok(
+            match born
+                .alias
+                .filter(|it| session.stands_for(*it, name, metric))
+            {
+                // The specification wants the alias alone, where there is one.
+                Some(alias) => Metric {
+                    alias: Some(alias),
+                    ..written
+                },
+                None => Metric {
+                    name: Some(metric.to_owned()),
+                    ..written
+                },
+            },
+        )
+    }
+
+    fn note(&mut self, why: &str) {
+        let told = why.chars().take(TOLD).flat_map(char::escape_debug);
+        self.counts.last = Some(told.collect());
+    }
+}
+
+fn doubt(device: &Followed, why: &str, out: &mut Vec<Word>) {
+    out.extend(device.by.keys().map(|it| Word::Doubt {
+        device: it.clone(),
+        why: why.to_owned(),
+    }));
+}
+
+fn there(device: &Followed, there: Option<bool>, out: &mut Vec<Word>) {
+    out.extend(device.by.keys().map(|it| Word::There {
+        device: it.clone(),
+        there,
+    }));
+}
