@@ -5,6 +5,8 @@ mod announced;
 mod asked;
 mod house;
 mod owners;
+mod plant;
+mod sparkplug;
 
 use std::{
     fs,
