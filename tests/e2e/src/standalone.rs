@@ -145,7 +145,19 @@ impl Standalone {
     /// # Errors
     /// As [`Standalone::start`].
     pub fn restart_daemon(&mut self) -> anyhow::Result<()> {
+        self.while_down(|_| Ok(()))
+    }
+
+    /// The same, and does something with its home meanwhile.
+    ///
+    /// # Errors
+    /// As [`Standalone::start`], and what that gives.
+    pub fn while_down(
+        &mut self,
+        meanwhile: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         self.daemon.kill()?;
+        meanwhile(&self.home)?;
         self.daemon.start()?;
         self.until_it_has_layers()
     }

@@ -125,3 +125,75 @@ fn what_nobody_moves_any_more_is_made_safe_once_though_node_and_agent_are_gone()
     made_safe(&home, 2)?;
     Ok(())
 }
+
+/// Of the heater and of a stove that hears and says nothing, both watched.
+fn watched_pair() -> String {
+    let watchdog = "  watchdog: {seconds: 20, safeState: [{property: target, value: \"16\"}]}";
+    let heater = include_str!("house.yaml").replace(
+        "rate: {times: 2, seconds: 3600}}",
+        &format!("rate: {{times: 20, seconds: 3600}}}}\n{watchdog}"),
+    );
+    format!(
+        "{heater}---\n{{apiVersion: aion.dev/v1alpha1, kind: Device, metadata: {{name: stove}}, spec: {{model: thermostat, \
+         mqtt: {{broker: house}}, watchdog: {{seconds: 20, safeState: [{{property: target, value: \"16\"}}]}}}}}}\n---\n{}",
+        json!({"apiVersion": "aion.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "butler"},
+            "spec": {"instructions": "Do it.", "model": {"use": "said"},
+                "permissions": {"allow": ["device.read", "device.write:heater", "device.write:stove"]}}})
+    )
+}
+
+#[test]
+fn a_device_that_was_taken_away_while_the_node_was_down_is_left_as_it_is_when_it_is_back()
+-> anyhow::Result<()> {
+    let Some(mut home) = Home::open()? else {
+        return Ok(());
+    };
+    home.house.window("closed");
+    home.says("window", "contact", &json!("closed"))?;
+    let path = home.node.path("watched.yaml");
+    let pair = watched_pair();
+    fs::write(&path, &pair)?;
+    let apply = |home: &Home| {
+        let path = path.to_string_lossy();
+        home.node.aionctl(&["apply", "--wait", "120", "-f", &path])
+    };
+    apply(&home)?;
+    home.says("heater", "temperature", &json!(17.5))?;
+    home.says("window", "contact", &json!("closed"))?;
+    assert_eq!(home.set(20.0)?, "done: the device says 20");
+    let stove = json!({"device": "stove", "property": "target", "value": 20.0});
+    home.call("device_set", &stove)?;
+    // The heater is taken away, and what is safe for the stove is another.
+    home.node.while_down(|home| {
+        let manifests = home.join("manifests");
+        fs::remove_file(manifests.join("device.default.heater.yaml"))?;
+        let stove = manifests.join("device.default.stove.yaml");
+        let text = fs::read_to_string(&stove)?;
+        let other = text.replace("'16'", "'17'").replace("\"16\"", "\"17\"");
+        assert_ne!(text, other);
+        Ok(fs::write(&stove, other)?)
+    })?;
+    // The stove was led out behind the heater: when it is made safe, the heater's time was over, too.
+    let told = |home: &Home, device: &str| -> Vec<String> {
+        let topic = format!("house/{device}/set");
+        let told = home.house.told().into_iter();
+        told.filter(|it| it.0 == topic).map(|it| it.1).collect()
+    };
+    let is_told = |home: &Home, device: &str, expected: &[&str]| {
+        until("the device to be told", BOUND, || {
+            let told = told(home, device);
+            match told == expected {
+                true => Ok(()),
+                false => Err(format!("{told:?}")),
+            }
+        })
+    };
+    is_told(&home, "stove", &["{\"target\": 20}", "{\"target\": 17}"])?;
+    apply(&home)?;
+    home.says("heater", "temperature", &json!(17.5))?;
+    home.says("window", "contact", &json!("closed"))?;
+    assert_eq!(home.set(21.0)?, "done: the device says 21");
+    let expected = ["{\"target\": 20}", "{\"target\": 21}", "{\"target\": 16}"];
+    is_told(&home, "heater", &expected)?;
+    Ok(())
+}
