@@ -11,6 +11,9 @@ impl World {
     /// One random thing happens.
     pub(super) fn happen(&mut self) -> Check {
         self.advance();
+        if !self.safe.is_empty() && self.random.chance(15) {
+            return self.a_safe_state_ends(false);
+        }
         match self.random.below(100) {
             0..=37 => self.a_worker_calls(),
             38..=54 => self.a_driver_speaks(),

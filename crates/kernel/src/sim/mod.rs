@@ -28,7 +28,7 @@ use model::{Check, ensure};
 use tamper::Tamper;
 use world::World;
 
-use crate::{Event, Fact, Limits, Millis, Quota, timers::Timer};
+use crate::{Event, Fact, Limits, Millis, Quota, Resource, timers::Timer};
 
 const HISTORIES: u64 = 2_000;
 const EVENTS: u64 = 160;
@@ -41,6 +41,8 @@ fn limits() -> Limits {
         queue_per_tenant: 2,
         queue_per_resource: 3,
         resource_default: 1,
+        // Two calls at once may be of one device.
+        resources: BTreeMap::from([(Resource::Devices("red/mosquitto".into()), 2)]),
         approval_ms: 600_000,
         approvals_per_agent: 3,
         approvals_per_tenant: 4,
