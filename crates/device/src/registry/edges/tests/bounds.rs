@@ -14,7 +14,7 @@ fn two_edge_nodes_of_one_name_are_named_and_not_mixed_up() {
         "it came again, as far as anybody can tell"
     );
     plant.born(3);
-    assert_eq!(plant.speed().1, true);
+    assert!(plant.speed().1);
     assert!(plant.counts().contested > 0);
     assert!(
         plant
