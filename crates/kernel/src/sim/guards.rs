@@ -42,6 +42,8 @@ pub(super) fn write_too_much(digest: &mut BodyDigest) {
 
 /// When something was done, what was written, and by which call; none: by the node itself.
 type Drive = (Millis, Option<i64>, Option<CallId>);
+/// When the kernel was to remember something, and by which call; none: by the node itself.
+type Counted = (Millis, Option<CallId>);
 
 /// All devices, as they are.
 #[derive(Default)]
@@ -59,7 +61,7 @@ pub(super) struct Town {
     /// All that was done.
     drives: BTreeMap<(Name, Name), Vec<Drive>>,
     /// What the kernel may count of it, when and by which call.
-    counted: BTreeMap<(Name, Name), Vec<(Millis, Option<CallId>)>>,
+    counted: BTreeMap<(Name, Name), Vec<Counted>>,
     /// When the node began to make devices safe, and into which safe state.
     pub(super) tries: BTreeMap<Name, (Millis, Dog)>,
     /// Calls that a guardrail had somebody asked about.
