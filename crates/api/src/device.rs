@@ -58,10 +58,10 @@ pub struct DeviceSpec {
     pub mqtt: Option<DeviceMqtt>,
     /// How it is reached by HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http: Option<DeviceHttp>,
+    pub http: Option<Box<DeviceHttp>>,
     /// How it is reached by Sparkplug B, a profile of MQTT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sparkplug: Option<DeviceSparkplug>,
+    pub sparkplug: Option<Box<DeviceSparkplug>>,
     /// In a cluster, labels that its node must carry: those of the nodes that reach it or its broker. Any node, where none are said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "crate::selector::label_map")]

@@ -10,7 +10,7 @@ use crate::sparkplug::SparkplugDiscovery;
 
 /// An MQTT broker.
 #[derive(
-    Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, CustomResource, KubeSchema,
+    Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, CustomResource, KubeSchema,
 )]
 #[kube(
     group = "aion.dev",
@@ -84,7 +84,7 @@ pub struct DeviceBrokerSpec {
 }
 
 /// By what devices announce themselves.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.homeAssistant) || has(self.sparkplug)").message(said("discovery without a way of announcing finds nothing", "add homeAssistant: {} or sparkplug: {groups: [NAME]}, or remove discovery")))]
 pub struct Discovery {
@@ -97,7 +97,7 @@ pub struct Discovery {
 }
 
 /// Home Assistant's MQTT discovery.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HomeAssistantDiscovery {
     /// The first level, or levels, of the topics of announcements; homeassistant unless said otherwise.

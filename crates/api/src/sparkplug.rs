@@ -146,7 +146,7 @@ pub struct SparkplugDone {
 }
 
 /// Births of Sparkplug B.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SparkplugDiscovery {
     /// The groups whose edge nodes are listened to.

@@ -7,6 +7,7 @@ use aion_api::{Agent, AgentInstance, MemoryPool, ModelEndpoint, ModelUse, Tool};
 use aion_policy::{Applied, Trust, trust};
 use aion_profiles::Profiles;
 
+use crate::objects::Objects;
 use crate::problem::Problem;
 use crate::universe::{Key, NodeView, Setting, Universe};
 
@@ -146,7 +147,7 @@ pub fn dereference(universe: &Universe, key: &Key) -> Option<Dereferenced> {
 }
 
 fn pick<T: Clone>(
-    all: &BTreeMap<Key, T>,
+    all: &Objects<T>,
     namespace: &str,
     names: impl IntoIterator<Item = String>,
 ) -> BTreeMap<String, T> {

@@ -14,6 +14,7 @@ use aion_device::{Compiled, Http, Of, compile};
 use aion_kernel::Guards;
 use aion_policy::{Devices, Imposed, guards};
 use aion_trigger::Zone;
+use internment::ArcIntern;
 
 use crate::problem::{self, Problem};
 use crate::universe::{Key, Universe};
@@ -119,7 +120,7 @@ pub enum Reached {
         /// Its name.
         name: String,
         /// What it says.
-        says: Arc<DeviceBrokerSpec>,
+        says: ArcIntern<DeviceBrokerSpec>,
     },
     /// It is asked by HTTP.
     Http(Arc<Http>),
@@ -148,7 +149,7 @@ pub struct JudgedDevice {
     /// What is wrong with it, and what it refers to and is not there.
     pub problems: Vec<Problem>,
     /// All of it, where it makes sense and what it refers to is there.
-    pub resolved: Option<ResolvedDevice>,
+    pub resolved: Option<Arc<ResolvedDevice>>,
     /// Devices of its namespace that its guardrails look at: what they are decides about it.
     pub looks_at: BTreeSet<String>,
 }
@@ -279,18 +280,20 @@ pub fn judge_device(
             (Some(http), _) => Reached::Http(Arc::clone(http)),
             (None, Some(broker)) => Reached::Broker {
                 name: by?.to_owned(),
-                says: Arc::new(broker.spec.clone()),
+                says: ArcIntern::new(broker.spec.clone()),
             },
             (None, None) => return None,
         };
         Some((reached, it))
     });
-    let resolved = resolved.map(|(reached, ((compiled, guards), zone))| ResolvedDevice {
-        key: Key::new(namespace, name),
-        reached,
-        compiled: Arc::new(compiled),
-        guards: Arc::new(guards),
-        zone,
+    let resolved = resolved.map(|(reached, ((compiled, guards), zone))| {
+        Arc::new(ResolvedDevice {
+            key: Key::new(namespace, name),
+            reached,
+            compiled: Arc::new(compiled),
+            guards: Arc::new(guards),
+            zone,
+        })
     });
     missing.extend(faults);
     JudgedDevice {

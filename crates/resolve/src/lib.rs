@@ -17,6 +17,7 @@ pub mod device_binding;
 pub mod identity;
 pub mod manifest;
 pub mod node_status;
+pub mod objects;
 pub mod place;
 pub mod plan;
 pub mod pool_status;

@@ -13,6 +13,7 @@ use aion_profiles::Profiles;
 
 use crate::identity;
 use crate::manifest::Object;
+use crate::objects::Objects;
 
 /// The label by which Kubernetes names a namespace.
 pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
@@ -125,7 +126,7 @@ macro_rules! universe {
             pub profiles: Arc<Profiles>,
             $(
                 #[doc = concat!("Each ", stringify!($kind), "; of the cluster's kinds the namespace is empty.")]
-                pub $many: BTreeMap<Key, aion_api::$kind>,
+                pub $many: Objects<aion_api::$kind>,
             )*
             /// Labels of namespaces; the name need not be among them.
             pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
@@ -141,7 +142,7 @@ macro_rules! universe {
         impl Universe {
             fn add(&mut self, object: Object, key: Key) -> bool {
                 match object {
-                    $(Object::$kind(it) => add(&mut self.$many, key, *it),)*
+                    $(Object::$kind(it) => add(&mut self.$many, key, it),)*
                 }
             }
 
@@ -234,10 +235,10 @@ impl Universe {
     }
 }
 
-fn add<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V) -> bool {
-    if map.contains_key(&key) {
-        return false;
+fn add<T>(all: &mut Objects<T>, key: Key, object: Box<T>) -> bool {
+    let is_new = !all.contains_key(&key);
+    if is_new {
+        all.insert(key, object);
     }
-    map.insert(key, value);
-    true
+    is_new
 }

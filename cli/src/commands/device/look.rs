@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     render::{
         age,
-        screen::{Tone, tame},
+        screen::Tone,
         table::{Field, table},
     },
 };

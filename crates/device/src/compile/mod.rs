@@ -225,7 +225,7 @@ fn merged<'a>(
             model.spec.mqtt.as_ref().map(Said::from),
         ),
         Way::Http => (
-            device.spec.http.as_ref().map(Said::from),
+            device.spec.http.as_deref().map(Said::from),
             model.spec.http.as_ref().map(Said::from),
         ),
         // It has a mapping of its own.

@@ -269,7 +269,9 @@ fn a_write_is_the_devices_own_message_and_says_by_what_it_is_confirmed() {
         ("home/desk/set", r#"{"state": "ON"}"#)
     );
     assert!(
-        order.repeatable && order.confirm_ms == 5000 && order.how == crate::How::Publish(Delivery::AtLeastOnce)
+        order.repeatable
+            && order.confirm_ms == 5000
+            && order.how == crate::How::Publish(Delivery::AtLeastOnce)
     );
 
     // 50 % are 127.5 of 255; the lamp takes 127, which is 49.8.

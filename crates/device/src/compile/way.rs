@@ -36,7 +36,7 @@ pub(super) fn http(
     compiled: &Compiled,
     faults: &mut Faults,
 ) -> Option<Http> {
-    let own = device.spec.http.as_ref()?;
+    let own = device.spec.http.as_deref()?;
     let shared = model.spec.http.as_ref();
     let ms = |own: Option<i32>, shared: Option<i32>, otherwise: i32| {
         let seconds = own.or(shared).unwrap_or(otherwise);

@@ -10,6 +10,7 @@ use aion_device::{
     announced::{Announcements, Births, Draft, LeftOut, drafts, filters},
 };
 use aion_resolve::Key;
+use internment::ArcIntern;
 use parking_lot::Mutex;
 
 use super::{Devices, Shared, link::Link};
@@ -185,7 +186,11 @@ impl Devices {
 
 impl Shared {
     /// Listens to what is announced at a broker, whether or not a device is reached by it; or no longer.
-    pub(super) fn discover(self: &Arc<Self>, key: &Key, reached: Option<&Arc<DeviceBrokerSpec>>) {
+    pub(super) fn discover(
+        self: &Arc<Self>,
+        key: &Key,
+        reached: Option<&ArcIntern<DeviceBrokerSpec>>,
+    ) {
         let mut table = self.table.write();
         match reached {
             Some(reached) => {

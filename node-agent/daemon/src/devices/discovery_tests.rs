@@ -9,15 +9,15 @@ use serde_json::json;
 use super::*;
 use crate::devices::DeviceChange;
 
-fn broker(discovery: bool) -> Arc<DeviceBrokerSpec> {
+fn broker(discovery: bool) -> ArcIntern<DeviceBrokerSpec> {
     let mut spec = json!({"url": "mqtt://127.0.0.1:1883"});
     if discovery {
         spec["discovery"] = json!({"homeAssistant": {}});
     }
-    Arc::new(serde_json::from_value(spec).unwrap())
+    ArcIntern::new(serde_json::from_value(spec).unwrap())
 }
 
-fn discover(devices: &Devices, reached: Option<Arc<DeviceBrokerSpec>>) {
+fn discover(devices: &Devices, reached: Option<ArcIntern<DeviceBrokerSpec>>) {
     devices.change(vec![DeviceChange::Discover {
         broker: Key::new("home", "b"),
         reached,

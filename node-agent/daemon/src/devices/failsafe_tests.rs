@@ -106,7 +106,7 @@ async fn a_device_that_is_taken_away_is_made_safe_no_further_and_leaves_nothing_
 /// The heater waits for another time to be confirmed: another description.
 fn change(devices: &Devices) {
     let heater = house(50).into_iter().find(|it| it.key.name == "heater");
-    devices.change(vec![DeviceChange::Put(Box::new(heater.unwrap()))]);
+    devices.change(vec![DeviceChange::Put(heater.unwrap())]);
 }
 
 #[tokio::test]
@@ -160,6 +160,6 @@ async fn nothing_is_sent_to_a_device_that_is_another_than_was_judged() {
     let judged = generation(&devices, "heater");
     let other = json!({"url": "mqtt://127.0.0.1:1884"});
     let all = furnished(50, &json!(["open", "closed"]), &other).into_iter();
-    devices.change(all.map(|it| DeviceChange::Put(Box::new(it))).collect());
+    devices.change(all.map(DeviceChange::Put).collect());
     assert_eq!(generation(&devices, "heater"), judged);
 }

@@ -19,6 +19,7 @@ use aion_drivers::{
 };
 use aion_policy::count;
 use aion_resolve::{Key, device::ResolvedDevice};
+use internment::ArcIntern;
 use parking_lot::{Mutex, RwLock};
 use tokio::{
     sync::{Notify, oneshot},
@@ -60,7 +61,7 @@ pub(super) struct Link {
 /// By what devices are reached.
 pub(super) enum By {
     /// A broker, which says this of itself.
-    Broker(Arc<DeviceBrokerSpec>),
+    Broker(ArcIntern<DeviceBrokerSpec>),
     /// The one device is asked.
     Asked(Box<Asked>),
 }
@@ -84,7 +85,7 @@ impl Link {
     pub(super) fn open(
         shared: &Arc<Shared>,
         key: Key,
-        reached: Arc<DeviceBrokerSpec>,
+        reached: ArcIntern<DeviceBrokerSpec>,
     ) -> Arc<Self> {
         let messages = reached
             .messages_per_second

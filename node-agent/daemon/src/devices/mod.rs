@@ -45,6 +45,7 @@ use aion_resolve::{
     Key,
     device::{Reached, ResolvedDevice},
 };
+use internment::ArcIntern;
 use parking_lot::RwLock;
 
 use failsafe::LastSafe;
@@ -184,7 +185,7 @@ impl Devices {
                     let guards = Arc::clone(&device.guards);
                     // Until all of it is put, what it is is not known.
                     shared.tell_unknown(&key);
-                    let generation = shared.put(*device);
+                    let generation = shared.put(device);
                     guarded.push((key.clone(), Guarding::By { guards, generation }));
                     key
                 }
@@ -250,8 +251,8 @@ impl Shared {
         }
     }
 
-    fn put(self: &Arc<Self>, device: ResolvedDevice) -> Generation {
-        let (key, device) = (device.key.clone(), Arc::new(device));
+    fn put(self: &Arc<Self>, device: Arc<ResolvedDevice>) -> Generation {
+        let key = device.key.clone();
         let mut table = self.table.write();
         let before = table.devices.get(&key).cloned();
         let link = match &device.reached {
@@ -300,7 +301,7 @@ impl Shared {
         self: &Arc<Self>,
         table: &mut Table,
         key: &Key,
-        reached: &Arc<DeviceBrokerSpec>,
+        reached: &ArcIntern<DeviceBrokerSpec>,
     ) -> Arc<Link> {
         let there = table.links.get(key).filter(|it| it.is_by(reached));
         let link = there.cloned().unwrap_or_else(|| {
@@ -308,7 +309,7 @@ impl Shared {
                 // Two of one name would take the broker from one another.
                 there.close();
             }
-            let link = Link::open(self, key.clone(), Arc::clone(reached));
+            let link = Link::open(self, key.clone(), reached.clone());
             table.links.insert(key.clone(), Arc::clone(&link));
             link
         });

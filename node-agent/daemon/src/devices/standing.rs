@@ -13,6 +13,7 @@ use aion_resolve::{
     device::{LiveDevice, ResolvedDevice},
 };
 use futures::{StreamExt, stream::BoxStream};
+use internment::ArcIntern;
 use parking_lot::Mutex;
 use tokio::{
     sync::Notify,
@@ -27,7 +28,7 @@ const TOGETHER: Duration = Duration::from_millis(200);
 /// What is to become of a device here.
 pub(crate) enum DeviceChange {
     /// It is to be listened to.
-    Put(Box<ResolvedDevice>),
+    Put(Arc<ResolvedDevice>),
     /// It is not.
     Gone {
         /// Which.
@@ -43,7 +44,7 @@ pub(crate) enum DeviceChange {
         /// Its namespace and name.
         broker: Key,
         /// How it is reached, as long as it is to be listened to.
-        reached: Option<Arc<DeviceBrokerSpec>>,
+        reached: Option<ArcIntern<DeviceBrokerSpec>>,
     },
 }
 

@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 
 /// A heater whose guardrail looks at a window.
-pub(super) fn house(confirm_seconds: i32) -> Vec<ResolvedDevice> {
+pub(super) fn house(confirm_seconds: i32) -> Vec<Arc<ResolvedDevice>> {
     furnished(
         confirm_seconds,
         &json!(["open", "closed"]),
@@ -31,7 +31,7 @@ pub(super) fn furnished(
     confirm_seconds: i32,
     choices: &Json,
     broker: &Json,
-) -> Vec<ResolvedDevice> {
+) -> Vec<Arc<ResolvedDevice>> {
     let mut universe = Universe::default();
     let mut add = |kind: &str, name: &str, spec: Json| {
         let object = json!({"apiVersion": "aion.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
@@ -97,7 +97,7 @@ pub(super) fn furnished(
 
 pub(super) fn put(devices: &Devices, confirm_seconds: i32) {
     let all = house(confirm_seconds).into_iter();
-    devices.change(all.map(|it| DeviceChange::Put(Box::new(it))).collect());
+    devices.change(all.map(DeviceChange::Put).collect());
 }
 
 pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
@@ -317,7 +317,7 @@ async fn which_devices_there_are_is_told_behind_what_guards_them() {
     let key = |name: &str| Key::new("home", name);
     let all = BTreeSet::from([key("heater"), key("garbled")]);
     let put = house(5).into_iter();
-    let put = put.map(|it| DeviceChange::Put(Box::new(it)));
+    let put = put.map(DeviceChange::Put);
     devices.change([DeviceChange::All(all)].into_iter().chain(put).collect());
     let (mut guarded, mut present) = (0, Vec::new());
     while let Ok(event) = told.try_recv() {
@@ -380,7 +380,7 @@ async fn the_kernel_is_told_a_device_as_it_is_by_rules_for_what_it_is() {
     // The choices in another order: open is another number now.
     let url = json!({"url": "mqtt://127.0.0.1:1883"});
     let all = furnished(5, &json!(["closed", "open"]), &url).into_iter();
-    devices.change(all.map(|it| DeviceChange::Put(Box::new(it))).collect());
+    devices.change(all.map(DeviceChange::Put).collect());
     let (mut words, mut guards) = (Vec::new(), 0);
     while let Ok(event) = told.try_recv() {
         match event {
@@ -408,7 +408,7 @@ async fn a_broker_that_is_reached_otherwise_is_let_go_at_once() {
     let before = Arc::downgrade(devices.0.table.read().links.values().next().unwrap());
     let other = json!({"url": "mqtt://127.0.0.1:1884"});
     let all = furnished(5, &json!(["open", "closed"]), &other).into_iter();
-    devices.change(all.map(|it| DeviceChange::Put(Box::new(it))).collect());
+    devices.change(all.map(DeviceChange::Put).collect());
     connected(&devices).await;
     until("the one before to be gone", || before.strong_count() == 0).await;
     assert_eq!(devices.0.table.read().links.len(), 1);

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use aion_api::{AgentInstanceStatus, AgentStatus, condition::Condition};
+use aion_api::{AgentInstanceStatus, AgentStatus, DeviceStatus, condition::Condition};
 
 /// How many are held before those that nobody has any more are looked for.
 const FEW: usize = 64;
@@ -74,6 +74,13 @@ impl Shared for AgentStatus {
     fn mark(&self) -> impl Hash {
         let conditions: Vec<_> = self.conditions.iter().map(Shared::mark).collect();
         (conditions, &self.revision, &self.granted, &self.summary)
+    }
+}
+
+impl Shared for DeviceStatus {
+    fn mark(&self) -> impl Hash {
+        let conditions: Vec<_> = self.conditions.iter().map(Shared::mark).collect();
+        (conditions, self.last_seen.as_ref().map(|it| it.0))
     }
 }
 

@@ -13,22 +13,24 @@ use aion_resolve::{
     device::{InNamespace, JudgedDevice, LiveDevice, device_conditions, judge_device},
     identity,
 };
+use internment::ArcIntern;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
-use super::folder::ObjectKey;
+use super::{alike::Alike, folder::ObjectKey};
 use crate::devices::DeviceChange;
 
 /// See the module. A change of one costs what hangs on it.
 #[derive(Debug, Default)]
 pub(in crate::instances) struct DeviceStandings {
-    rows: BTreeMap<Key, Row>,
+    rows: BTreeMap<Key, Box<Row>>,
+    statuses: Alike<DeviceStatus>,
     /// Those that cannot be listened to: what would mend them may be of any name.
     unsound: BTreeSet<Key>,
     /// By what guardrails look at: whose.
     lookers: BTreeMap<Key, BTreeSet<Key>>,
     touched: BTreeSet<Key>,
     /// Brokers whose announcements are listened to, and those of which that may be otherwise now.
-    discovering: BTreeMap<Key, Arc<DeviceBrokerSpec>>,
+    discovering: BTreeMap<Key, ArcIntern<DeviceBrokerSpec>>,
     touched_brokers: BTreeSet<Key>,
     /// Those that others look at and that another node has: they are never listened to here.
     #[cfg(feature = "kubernetes")]
@@ -41,7 +43,7 @@ struct Row {
     /// What it was judged by.
     of: String,
     live: Option<LiveDevice>,
-    status: DeviceStatus,
+    status: Arc<DeviceStatus>,
 }
 
 impl DeviceStandings {
@@ -114,9 +116,9 @@ impl DeviceStandings {
         if spec == before.map(|it| &**it) {
             return None;
         }
-        let reached = spec.map(|it| Arc::new(it.clone()));
+        let reached = spec.map(|it| ArcIntern::new(it.clone()));
         match &reached {
-            Some(reached) => self.discovering.insert(broker.clone(), Arc::clone(reached)),
+            Some(reached) => self.discovering.insert(broker.clone(), reached.clone()),
             None => self.discovering.remove(&broker),
         };
         Some(DeviceChange::Discover { broker, reached })
@@ -184,15 +186,18 @@ impl DeviceStandings {
             .map(|it| it.judged.resolved.is_some())
             .unwrap_or_default();
         let row = Row {
-            status: DeviceStatus::default(),
+            status: Arc::default(),
             judged: judged.clone(),
             of,
             live,
         };
-        let before = self.rows.insert(key.clone(), row).map(|it| it.status);
+        let before = self
+            .rows
+            .insert(key.clone(), Box::new(row))
+            .map(|it| it.status);
         self.write(universe, &key, before, now);
         match judged.resolved {
-            Some(resolved) => (!same).then(|| DeviceChange::Put(Box::new(resolved))),
+            Some(resolved) => (!same).then(|| DeviceChange::Put(resolved)),
             None => heard.then_some(DeviceChange::Gone {
                 key,
                 deleted: false,
@@ -228,11 +233,17 @@ impl DeviceStandings {
             return;
         };
         row.live = Some(live);
-        let before = row.status.clone();
+        let before = Arc::clone(&row.status);
         self.write(universe, key, Some(before), now);
     }
 
-    fn write(&mut self, universe: &Universe, key: &Key, before: Option<DeviceStatus>, now: &Time) {
+    fn write(
+        &mut self,
+        universe: &Universe,
+        key: &Key,
+        before: Option<Arc<DeviceStatus>>,
+        now: &Time,
+    ) {
         let generation = universe
             .devices
             .get(key)
@@ -243,13 +254,13 @@ impl DeviceStandings {
         let before = before.unwrap_or_default();
         let judgements = device_conditions(&row.judged, row.live.as_ref());
         let seen = row.live.as_ref().and_then(|it| it.last_seen);
-        row.status = DeviceStatus {
+        row.status = self.statuses.one(DeviceStatus {
             observed_generation: generation,
             conditions: condition::write(&before.conditions, &judgements, generation, now),
-            last_seen: seen.and_then(minute).or(before.last_seen),
+            last_seen: seen.and_then(minute).or_else(|| before.last_seen.clone()),
             node_name: None,
             binding: None,
-        };
+        });
     }
 
     /// What is to be looked at anew.
@@ -278,7 +289,7 @@ impl DeviceStandings {
 
     /// How a device stands.
     pub(in crate::instances) fn status(&self, key: &Key) -> Option<&DeviceStatus> {
-        self.rows.get(key).map(|it| &it.status)
+        self.rows.get(key).map(|it| &*it.status)
     }
 
     /// All that are listened to, for who begins to listen.
@@ -290,9 +301,9 @@ impl DeviceStandings {
         let discovering = self.discovering.iter();
         let discovering = discovering.map(|(broker, reached)| DeviceChange::Discover {
             broker: broker.clone(),
-            reached: Some(Arc::clone(reached)),
+            reached: Some(reached.clone()),
         });
-        discovering.chain(resolved.map(|it| DeviceChange::Put(Box::new(it))))
+        discovering.chain(resolved.map(DeviceChange::Put))
     }
 }
 

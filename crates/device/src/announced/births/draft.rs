@@ -175,10 +175,10 @@ fn specs(
         ..DeviceModelSpec::default()
     };
     let device = DeviceSpec {
-        sparkplug: Some(DeviceSparkplug {
+        sparkplug: Some(Box::new(DeviceSparkplug {
             properties: points.iter().map(|it| it.mapped.clone()).collect(),
             ..sparkplug.clone()
-        }),
+        })),
         ..DeviceSpec::default()
     };
     (model, device)

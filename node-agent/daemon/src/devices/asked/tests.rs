@@ -25,7 +25,7 @@ use aion_resolve::{
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::super::{Devices, standing::DeviceChange};
+use super::super::{Devices, standing::DeviceChange, tests::generation};
 
 /// A plug: what it is, and what it was asked and told.
 #[derive(Default)]
@@ -126,7 +126,7 @@ async fn heard(every: u32) -> (Devices, std::sync::Arc<Mutex<Plug>>, FakeHttp) {
     let (plug, fake) = plug();
     let (devices, _) = Devices::faked(FakeBroker::default(), fake.clone());
     let resolved = judged(every).resolved.unwrap();
-    devices.change(vec![DeviceChange::Put(Box::new(resolved))]);
+    devices.change(vec![DeviceChange::Put(resolved)]);
     until("it is heard", || reach(&devices) == Reach::Online).await;
     (devices, plug, fake)
 }
@@ -161,7 +161,9 @@ async fn write(devices: &Devices, property: &str, value: Value) -> Result<DoneRe
         property: property.to_owned(),
         value,
     };
-    devices.write("home", &request).await
+    devices
+        .write("home", &request, generation(devices, "plug"))
+        .await
 }
 
 async fn command(devices: &Devices, command: &str) -> Result<DoneResponse, Problem> {
@@ -170,7 +172,9 @@ async fn command(devices: &Devices, command: &str) -> Result<DoneResponse, Probl
         command: command.to_owned(),
         arguments: [].into(),
     };
-    devices.command("home", &request).await
+    devices
+        .command("home", &request, generation(devices, "plug"))
+        .await
 }
 
 #[tokio::test(start_paused = true)]

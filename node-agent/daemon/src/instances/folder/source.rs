@@ -427,5 +427,5 @@ impl Folder {
 }
 
 pub(super) fn now() -> Time {
-    Time(crate::clock::timestamp())
+    Time(crate::clock::second())
 }

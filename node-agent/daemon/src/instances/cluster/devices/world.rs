@@ -14,6 +14,7 @@ use aion_resolve::{
     Key, Universe,
     device::{InNamespace, LiveDevice, device_conditions},
     device_binding::{is_of_its_node, refers_to},
+    objects::Objects,
 };
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{Resource, ResourceExt, core::PartialObjectMeta};
@@ -209,7 +210,11 @@ impl World {
         let key = key(namespace);
         let all = &mut self.universe.namespaces;
         let labels = (!gone).then(|| namespace.labels().clone());
-        if put(all, &key.name, labels, Clone::clone) {
+        let before = match labels.clone() {
+            Some(labels) => all.insert(key.name.clone(), labels),
+            None => all.remove(&key.name),
+        };
+        if before.unwrap_or_default() != labels.unwrap_or_default() {
             self.touch("AgentPolicy", &Key::new(&key.name, ""));
         }
     }
@@ -425,9 +430,9 @@ fn key<K: Resource>(object: &K) -> Key {
 }
 
 /// Takes an object in, or away where there is none. Says whether what is read of it is another now.
-fn put<I: Ord + Clone, K, R: PartialEq + Default>(
-    all: &mut BTreeMap<I, K>,
-    at: &I,
+fn put<K, R: PartialEq + Default>(
+    all: &mut Objects<K>,
+    at: &Key,
     object: Option<K>,
     read: impl Fn(&K) -> R,
 ) -> bool {
@@ -436,7 +441,7 @@ fn put<I: Ord + Clone, K, R: PartialEq + Default>(
         Some(object) => all.insert(at.clone(), object),
         None => all.remove(at),
     };
-    before.as_ref().map(&read).unwrap_or_default() != now.unwrap_or_default()
+    before.as_deref().map(&read).unwrap_or_default() != now.unwrap_or_default()
 }
 
 #[cfg(test)]
