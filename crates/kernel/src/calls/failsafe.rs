@@ -20,9 +20,12 @@ impl Kernel {
     pub(super) fn moves_a_device(&mut self, call: CallId, aimed: &Aimed, step: &mut Step) {
         let (device, safe) = (&aimed.aim.device, aimed.aim.safe);
         let armed = self.state.watchdogs.get(device).is_some();
-        let fed = self.watchdog(device).and_then(|it| {
-            let all = it.all();
-            let leaves = !safe.is_some_and(|part| all.has(part));
+        let watchdog = self.watchdog(device);
+        let part_of = watchdog
+            .filter(|it| safe.is_some_and(|part| it.all().has(part)))
+            .map(|it| it.what.clone());
+        let fed = watchdog.and_then(|it| {
+            let (all, leaves) = (it.all(), part_of.is_none());
             (leaves || armed).then(|| Fact::WatchdogFed {
                 device: device.clone(),
                 leaves: leaves.then_some(all),
@@ -35,7 +38,7 @@ impl Kernel {
         if let Some(fed) = fed {
             self.feed_watchdog(device, fed, step);
         }
-        self.live.under_way.begin(device, call);
+        self.live.under_way.begin(device, call, part_of);
     }
 
     /// Records that a device has its time anew, or is out of its safe state.
@@ -53,8 +56,8 @@ impl Kernel {
         self.arm_watchdog(device);
     }
 
-    /// A call that moved a device ended. Where it did a part of its safe state, that counts unless something led out of it since
-    /// the call began: what was told later may reach the device later.
+    /// A call that moved a device ended. Where it did a part of its safe state, that counts unless something that leads out of it
+    /// was under way with the call: that may reach the device later.
     pub(super) fn moved_a_device(
         &mut self,
         (call, kind): (CallId, Kind),
@@ -144,6 +147,7 @@ impl Kernel {
         }
         let mut new = Try {
             at,
+            what: watchdog.what.clone(),
             parts,
             moves: Vec::new(),
         };

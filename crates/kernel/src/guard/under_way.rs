@@ -13,9 +13,18 @@ use crate::{
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct UnderWay {
-    /// The calls that move a device, each with whether nothing led out of its safe state since it began.
-    calls: BTreeMap<Name, BTreeMap<CallId, bool>>,
+    /// The calls that move a device.
+    calls: BTreeMap<Name, BTreeMap<CallId, Telling>>,
     tries: BTreeMap<Name, Try>,
+}
+
+/// A call that moves a device.
+#[derive(Debug)]
+struct Telling {
+    /// The safe state that it is a part of, see [`super::Watchdog::what`]; none: it leads out of it.
+    part_of: Option<Name>,
+    /// Nothing that leads out of that safe state was under way since it began.
+    counts: bool,
 }
 
 /// A try to make a device safe.
@@ -23,6 +32,8 @@ pub(crate) struct UnderWay {
 pub(crate) struct Try {
     /// When it began.
     pub(crate) at: Millis,
+    /// Into which safe state, see [`super::Watchdog::what`].
+    pub(crate) what: Name,
     /// What of it is being done.
     pub(crate) parts: Parts,
     /// What is remembered of it as moves: the part, its point and what is written.
@@ -30,10 +41,26 @@ pub(crate) struct Try {
 }
 
 impl UnderWay {
-    /// A call begins to move a device.
-    pub(crate) fn begin(&mut self, device: &Name, call: CallId) {
+    /// A call begins to move a device: as a part of a safe state, or out of it.
+    ///
+    /// Who began first does not tell who reaches the device last, and neither does who ends first. So a part counts for nothing
+    /// where anything that leads out of its safe state was under way with it.
+    pub(crate) fn begin(&mut self, device: &Name, call: CallId, part_of: Option<Name>) {
+        let alone = |what| !self.leads_out_of(device, what);
+        let counts = part_of.as_ref().is_some_and(alone);
         let calls = self.calls.entry(device.clone()).or_default();
-        calls.insert(call, true);
+        calls.insert(call, Telling { part_of, counts });
+    }
+
+    /// Whether something that is under way leads a device out of a safe state: parts of another one do, too.
+    fn leads_out_of(&self, device: &Name, what: &Name) -> bool {
+        let mut calls = self
+            .calls
+            .get(device)
+            .into_iter()
+            .flat_map(BTreeMap::values);
+        let another = self.tries.get(device).is_some_and(|it| it.what != *what);
+        another || calls.any(|it| it.part_of.as_ref() != Some(what))
     }
 
     /// Something leads a device out of its safe state, or that is another one from now on. What began before may reach the device
@@ -42,19 +69,19 @@ impl UnderWay {
         let calls = self.calls.get_mut(device).into_iter();
         calls
             .flat_map(BTreeMap::values_mut)
-            .for_each(|it| *it = false);
+            .for_each(|it| it.counts = false);
     }
 
-    /// A call that moved a device ends. Whether nothing led it out of its safe state since the call began.
+    /// A call that moved a device ends. Whether it counts as a part of its safe state, if it was done.
     pub(crate) fn end(&mut self, device: &Name, call: CallId) -> bool {
         let Some(calls) = self.calls.get_mut(device) else {
             return false;
         };
-        let last = calls.remove(&call).unwrap_or_default();
+        let counts = calls.remove(&call).is_some_and(|it| it.counts);
         if calls.is_empty() {
             self.calls.remove(device);
         }
-        last
+        counts
     }
 
     /// The node begins to make a device safe.

@@ -1,6 +1,6 @@
 //! Safe states in simulated histories: when the node brings them about, and that it does so once; told without the kernel's code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     guards::Town,
@@ -114,8 +114,12 @@ struct Seen {
 #[derive(Clone, Debug)]
 struct Running {
     device: Name,
+    /// Which part of which safe state.
     part: Option<u8>,
+    what: u8,
     since: u64,
+    /// Nothing that leads out of that safe state was under way as it began.
+    alone: bool,
 }
 
 /// All devices.
@@ -124,6 +128,8 @@ pub(super) struct Dogs {
     all: BTreeMap<Name, Seen>,
     calls: BTreeMap<CallId, Running>,
     order: u64,
+    /// Parts that began while the node brought about another safe state. Facts alone do not tell when it ended that.
+    beside: BTreeSet<CallId>,
 }
 
 impl Seen {
@@ -149,10 +155,28 @@ impl Dogs {
         self.order
     }
 
+    pub(super) fn after_a_crash(self) -> Self {
+        Self {
+            beside: self.beside,
+            ..Self::default()
+        }
+    }
+
+    /// The node is bringing the device of a call that begins into this safe state, or nothing.
+    pub(super) fn begins_beside(&mut self, call: CallId, digest: BodyDigest, tried: Option<Dog>) {
+        match tried.is_some_and(|it| it.what() != read_part(digest).0) {
+            true => self.beside.insert(call),
+            false => self.beside.remove(&call),
+        };
+    }
+
     /// A call to a device begins.
     pub(super) fn called(&mut self, call: CallId, device: &Name, digest: BodyDigest, at: Millis) {
         let (what, part) = read_part(digest);
         let since = self.next();
+        let leads_out = |it: &Running| it.part.is_none() || it.what != what;
+        let mut running = self.calls.values().filter(|it| it.device == *device);
+        let alone = !running.any(leads_out) && !self.beside.contains(&call);
         let seen = self.all.entry(device.clone()).or_default();
         seen.called = at;
         if what != 0 && part.is_none() {
@@ -162,12 +186,14 @@ impl Dogs {
         let running = Running {
             device,
             part,
+            what,
             since,
+            alone,
         };
         self.calls.insert(call, running);
     }
 
-    /// What it did counts where nothing led out of the safe state since it began.
+    /// What it did counts where nothing that leads out of the safe state was under way with it.
     fn call_ended(&mut self, call: CallId, outcome: &Outcome) {
         let Some(it) = self.calls.remove(&call) else {
             return;
@@ -177,6 +203,7 @@ impl Dogs {
             && let Some(seen) = self.all.get_mut(&it.device)
             && seen.armed
             && it.since > seen.led_out
+            && it.alone
         {
             seen.spend([part].into_iter());
         }

@@ -79,7 +79,7 @@ impl Town {
             drives: BTreeMap::new(),
             counted: BTreeMap::new(),
             tries: BTreeMap::new(),
-            dogs: Dogs::default(),
+            dogs: self.dogs.after_a_crash(),
             reading: true,
             ..self
         }
@@ -123,6 +123,8 @@ impl Town {
                 true => self.asked.insert(call),
                 false => self.asked.remove(&call),
             };
+            let tried = self.tries.get(&device).map(|it| it.1);
+            self.dogs.begins_beside(call, digest, tried);
         }
         self.dogs.called(call, &device, digest, at);
         let drives = self.drives.entry((device, point)).or_default();

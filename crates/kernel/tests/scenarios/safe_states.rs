@@ -124,6 +124,62 @@ fn what_begins_at_the_same_moment_is_told_apart_by_its_order() {
     assert_eq!(made_safe(&node.wait(AFTER_MS)), [parts(&[0, 1])]);
 }
 
+/// The driver may take the calls in any order, and tell of their ends in any.
+#[test]
+fn a_part_counts_for_nothing_while_a_call_that_leads_out_runs() {
+    for leading_ends_first in [false, true] {
+        let (mut node, turn) = ready();
+        let leading = write(&mut node, turn, 20);
+        let part = write(&mut node, turn, 5);
+        let last = purge(&mut node, turn);
+        let calls = match leading_ends_first {
+            false => [part, last, leading],
+            true => [leading, part, last],
+        };
+        for step in &calls {
+            let end = node.finish(begun(step));
+            assert!(!facts(&end).contains(&"safe-part-done"), "{end:?}");
+        }
+        assert_eq!(made_safe(&node.wait(AFTER_MS)), [parts(&[0, 1])]);
+    }
+    // What begins after its end counts.
+    let (mut node, turn) = ready();
+    for value in [20, 5] {
+        let step = write(&mut node, turn, value);
+        node.finish(begun(&step));
+    }
+    assert_eq!(made_safe(&node.wait(AFTER_MS)), [parts(&[1])]);
+}
+
+#[test]
+fn a_part_of_another_safe_state_leads_out_of_this_one() {
+    let armed = || {
+        let (mut node, turn) = ready();
+        let step = write(&mut node, turn, 20);
+        node.finish(begun(&step));
+        (node, turn)
+    };
+    let done_by_agents = |node: &mut Node, turn| {
+        for step in [write(node, turn, 5), purge(node, turn)] {
+            node.finish(begun(&step));
+        }
+    };
+    // Of the one before, by an agent.
+    let (mut node, turn) = armed();
+    let old = write(&mut node, turn, 5);
+    watched_as(&mut node, false, Vec::new(), 1, "another");
+    done_by_agents(&mut node, turn);
+    node.finish(begun(&old));
+    assert_eq!(made_safe(&node.wait(AFTER_MS)), [parts(&[0, 1])]);
+    // And by the node.
+    let (mut node, turn) = armed();
+    assert_eq!(made_safe(&node.wait(AFTER_MS)), [parts(&[0, 1])]);
+    watched_as(&mut node, false, Vec::new(), 1, "another");
+    done_by_agents(&mut node, turn);
+    ended(&mut node, &[0, 1], &[]);
+    assert_eq!(made_safe(&node.wait(AFTER_MS)), [parts(&[0, 1])]);
+}
+
 #[test]
 fn parts_that_agents_do_behind_what_led_out_leave_nothing_to_do() {
     let (mut node, turn) = ready();
