@@ -60,6 +60,8 @@ pub(super) struct Slot {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct News {
     pub(super) retained: bool,
+    /// A birth of Sparkplug says it: what a metric is, and not that anything was done.
+    pub(super) birth: bool,
     pub(super) at: u64,
     /// Since when nothing was missed.
     pub(super) whole_since: u64,
@@ -210,7 +212,7 @@ impl Entry {
                     self.property(number, &device.shape.properties[number], found, news, heard)
                 }
                 What::Availability => self.availability(found, heard),
-                What::Done(number) if !news.retained => {
+                What::Done(number) if !news.retained && !news.birth => {
                     if let Ok(Some(found)) = found
                         && says_done(&found, &device, number)
                     {

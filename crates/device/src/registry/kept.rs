@@ -19,6 +19,7 @@ struct Waiting {
     number: usize,
     payload: Box<[u8]>,
     retained: bool,
+    birth: bool,
     at: u64,
 }
 
@@ -34,7 +35,13 @@ impl Entry {
     }
 
     /// Keeps a message, in place of an earlier one of its topic. Where there is no room for it, it is lost.
-    pub(super) fn keep(&mut self, number: usize, message: Message<'_>, at: u64, room: usize) {
+    pub(super) fn keep(
+        &mut self,
+        number: usize,
+        message: Message<'_>,
+        (birth, at): (bool, u64),
+        room: usize,
+    ) {
         let queue = self.kept.get_or_insert_default();
         let old = queue.waiting.iter().position(|it| it.number == number);
         let freed = old.map_or(0, |at| queue.waiting[at].payload.len());
@@ -47,6 +54,7 @@ impl Entry {
             number,
             payload: message.payload.into(),
             retained: message.retained,
+            birth,
             at,
         };
         match old {
@@ -79,6 +87,7 @@ impl Entry {
                 &reading,
                 News {
                     retained: next.retained,
+                    birth: next.birth,
                     at: next.at,
                     whole_since,
                 },

@@ -225,12 +225,12 @@ impl Registry {
         match self.edges.take(topic, payload, retained, now) {
             Some(words) => self.obey(words, now),
             None if edge::is_place(topic) => Vec::new(),
-            None => self.hear_at(message, now),
+            None => self.hear_at(message, false, now),
         }
     }
 
-    /// Takes what is said at a topic, or the place of a metric.
-    fn hear_at(&mut self, message: Message<'_>, now: Moment) -> Vec<Heard> {
+    /// Takes what is said at a topic, or the place of a metric; of that maybe by a birth.
+    fn hear_at(&mut self, message: Message<'_>, birth: bool, now: Moment) -> Vec<Heard> {
         let mut heard = Vec::new();
         let Self {
             topics,
@@ -254,7 +254,7 @@ impl Registry {
             if entry.has_kept() || !entry.may(limits, now.at) {
                 let left = limits.kept_bytes.saturating_sub(*kept_bytes);
                 let before = entry.kept_bytes();
-                entry.keep(number, message, now.at, left);
+                entry.keep(number, message, (birth, now.at), left);
                 entry.take_kept(limits, (now.at, *whole_since), &mut heard);
                 *kept_bytes = *kept_bytes + entry.kept_bytes() - before;
                 reschedule(due, *id, entry, limits);
@@ -271,6 +271,7 @@ impl Registry {
                 &reading,
                 News {
                     retained: message.retained,
+                    birth,
                     at: now.at,
                     whole_since: *whole_since,
                 },

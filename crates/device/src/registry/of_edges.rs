@@ -45,13 +45,13 @@ impl Registry {
         let mut heard = Vec::new();
         for word in words {
             match word {
-                Word::Says { place, text } => {
+                Word::Says { place, text, birth } => {
                     let message = Message {
                         topic: &place,
                         payload: text.as_bytes(),
                         retained: false,
                     };
-                    heard.extend(self.hear_at(message, now));
+                    heard.extend(self.hear_at(message, birth, now));
                 }
                 Word::Unknown { place, why } => {
                     for (id, number) in self.topics.get(place.as_str()).cloned().unwrap_or_default()

@@ -29,8 +29,12 @@ const ASKS: Limits = Limits {
 /// What a message of an edge node comes to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Word {
-    /// A metric says this.
-    Says { place: String, text: String },
+    /// A metric says this. A birth says what is, and not that anything was done.
+    Says {
+        place: String,
+        text: String,
+        birth: bool,
+    },
     /// What a metric is, is not known.
     Unknown { place: String, why: String },
     /// Nothing that a device said is believed any longer.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bounds;
+mod lives;
 mod order;
 
 use std::sync::Arc;
