@@ -263,8 +263,7 @@ impl Node {
         self.session = None;
         self.ask.satisfied();
         for device in self.devices.values_mut() {
-            device.born = false;
-            there(device, Some(false), out);
+            dies(device, out);
         }
     }
 
@@ -302,8 +301,7 @@ impl Node {
 
     fn device_death(&mut self, name: &str, out: &mut Vec<Word>) {
         if let Some(device) = self.devices.get_mut(name) {
-            device.born = false;
-            there(device, Some(false), out);
+            dies(device, out);
         }
     }
 
@@ -354,6 +352,13 @@ fn doubt(device: &Followed, why: &str, out: &mut Vec<Word>) {
         device: it.clone(),
         why: why.to_owned(),
     }));
+}
+
+/// Nothing that it said holds, nor what of it was kept for later.
+fn dies(device: &mut Followed, out: &mut Vec<Word>) {
+    device.born = false;
+    doubt(device, "it died, and was not born since", out);
+    there(device, Some(false), out);
 }
 
 fn there(device: &Followed, there: Option<bool>, out: &mut Vec<Word>) {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Born, Node, there};
+use super::{Born, Node, doubt, there};
 use crate::{
     edge,
     registry::edges::Word,
@@ -25,6 +25,8 @@ impl Node {
         if let Some(it) = followed.as_deref_mut() {
             it.born = true;
             it.metrics.clear();
+            // Whatever it does not say is of an earlier life.
+            doubt(it, "it was born anew, and its birth does not say it", out);
             there(it, Some(true), out);
         }
         let (mut unread, mut wrong) = (0, None);

@@ -2,6 +2,17 @@
 
 use super::*;
 
+/// Bytes of a message of an edge node at the moment that it is.
+fn at_once(plant: &mut Plant, topic: &str, payload: &[u8]) -> Vec<Heard> {
+    let topic = format!("spBv1.0/plant/{topic}");
+    let message = Message {
+        topic: &topic,
+        payload,
+        retained: false,
+    };
+    plant.registry.take(message, at(plant.now))
+}
+
 #[test]
 fn a_birth_says_what_is_and_not_that_a_command_was_done() {
     let mut plant = Plant::new();
@@ -21,4 +32,62 @@ fn a_birth_says_what_is_and_not_that_a_command_was_done() {
     assert!(!confirms(&heard), "{heard:?}");
     let heard = plant.data(3, &[started]);
     assert!(confirms(&heard), "{heard:?}");
+}
+
+#[test]
+fn what_a_birth_does_not_say_holds_no_longer() {
+    let mut plant = Plant::new();
+    plant.born(3);
+    assert!(!plant.value("count").1);
+    let speed = [aliased(1, metric("Outputs/Speed", Type::Float, "50"))];
+    plant.hears("DBIRTH/line/press", &message(Some(2), &speed));
+    assert_eq!(plant.speed(), number(50.0));
+    assert_eq!(plant.value("count"), (Some(Value::Integer(7)), true));
+}
+
+#[test]
+fn what_the_edge_node_itself_said_holds_until_it_dies_or_is_born_anew() {
+    let mut plant = Plant::new();
+    plant.registry.remove(&key("press"));
+    plant.registry.insert(press("press", "rebirth: never"));
+    let count = || metric("Count #1", Type::UInt64, "7");
+    let note = || metric("Note", Type::String, "fine");
+    let all = message(Some(0), &[bd_seq(1), count(), note()]);
+    plant.hears("NBIRTH/line", &all);
+    assert!(!plant.value("count").1);
+    plant.hears("NBIRTH/line", &message(Some(0), &[bd_seq(1), note()]));
+    assert_eq!(
+        (plant.value("count").1, plant.value("note").1),
+        (true, false)
+    );
+    plant.hears("NBIRTH/line", &all);
+    plant.hears("NDEATH/line", &message(None, &[bd_seq(1)]));
+    plant.hears("NBIRTH/line", &message(Some(0), &[bd_seq(2), note()]));
+    assert_eq!(
+        (plant.value("count").1, plant.value("note").1),
+        (true, false)
+    );
+}
+
+#[test]
+fn what_was_kept_for_later_dies_with_the_device() {
+    for (topic, of_node) in [("DDEATH/line/press", false), ("NDEATH/line", true)] {
+        let mut plant = Plant::new();
+        plant.born(3);
+        let mut seq = 2;
+        while plant.registry.due().is_none() {
+            let one = [by_alias(1, metric("", Type::Float, "30"))];
+            at_once(&mut plant, "DDATA/line/press", &message(Some(seq), &one));
+            seq += 1;
+        }
+        let death = match of_node {
+            true => message(None, &[bd_seq(3)]),
+            false => message(Some(seq), &[]),
+        };
+        plant.hears(topic, &death);
+        assert_eq!(plant.reach(), Reach::Offline);
+        let later = plant.registry.take_due(at(plant.now + 60_000));
+        assert!(later.is_empty(), "{later:?}");
+        assert!(plant.speed().1);
+    }
 }
