@@ -322,6 +322,30 @@ impl Entry {
         }
     }
 
+    /// A message of one of its topics could not be read at all.
+    pub(super) fn unread(&mut self, number: usize, why: &str, heard: &mut Vec<Heard>) {
+        self.counts.unread += 1;
+        self.make_slots();
+        let device = Arc::clone(&self.device);
+        let mut properties = Vec::new();
+        for about in &device.shape.listens[number].about {
+            if let What::Property(number) = about.what
+                && let Some(slot) = self.slots.get_mut(number)
+            {
+                slot.unread = Some(why.into());
+                properties.push(Some(Arc::clone(&device.shape.properties[number].name)));
+            }
+        }
+        if properties.is_empty() {
+            properties.push(None);
+        }
+        heard.extend(properties.into_iter().map(|property| Heard::Unread {
+            device: Arc::clone(&device),
+            property,
+            why: why.to_owned(),
+        }));
+    }
+
     /// Nothing that it said holds any longer.
     pub(super) fn doubt(&mut self, why: &str, heard: &mut Vec<Heard>) {
         self.drop_kept();

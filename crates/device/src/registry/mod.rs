@@ -229,6 +229,24 @@ impl Registry {
         }
     }
 
+    /// A message came that is larger than the broker's messages may be, so that nobody has what it said.
+    pub fn too_large(&mut self, topic: &str, bytes: u64, now: Moment) -> Vec<Heard> {
+        let why = format!(
+            "a message of {bytes} bytes is more than maxMessageKiB of its DeviceBroker: raise it"
+        );
+        if let Some(words) = self.edges.too_large(topic, &why, now) {
+            return self.obey(words, now);
+        }
+        let mut heard = Vec::new();
+        for (id, number) in self.topics.get(topic).into_iter().flatten() {
+            let entry = self.entries.get_mut(*id as usize);
+            if let Some(entry) = entry.and_then(Option::as_deref_mut) {
+                entry.unread(usize::from(*number), &why, &mut heard);
+            }
+        }
+        heard
+    }
+
     /// Takes what is said at a topic, or the place of a metric; of that maybe by a birth.
     fn hear_at(&mut self, message: Message<'_>, birth: bool, now: Moment) -> Vec<Heard> {
         let mut heard = Vec::new();

@@ -454,3 +454,17 @@ fn a_value_goes_stale_after_its_models_time() {
     assert!(!reading(&registry, "it", "a", at(60_000)).stale);
     assert!(reading(&registry, "it", "a", at(60_001)).stale);
 }
+
+#[test]
+fn a_message_that_is_too_large_is_unread_and_says_which_bound_to_raise() {
+    let mut registry = registry(&["desk"]);
+    let heard = registry.too_large("home/desk", 70_000, at(1));
+    assert!(
+        heard
+            .iter()
+            .all(|it| matches!(it, Heard::Unread { why, .. } if why.contains("maxMessageKiB")))
+    );
+    assert!(!heard.is_empty());
+    assert_eq!(registry.counts(&key("desk")).map(|it| it.unread), Some(1));
+    assert!(registry.too_large("home/else", 70_000, at(1)).is_empty());
+}

@@ -1,5 +1,7 @@
 //! What devices are reached by, and what they say there: a broker with the connection to it, or a device that is asked.
 
+mod ear;
+
 use std::{
     collections::BTreeSet,
     sync::{Arc, Weak},
@@ -8,12 +10,9 @@ use std::{
 
 use aion_abi::{code::Code, problem::Problem, syscall::device::Value};
 use aion_api::{DeviceBrokerSpec, MqttVersion, ValueType};
-use aion_device::{
-    Change, Confirm, Heard, Limits, Link as Reached, Message as Heeded, Moment, Registry,
-    Subscriptions,
-};
+use aion_device::{Change, Confirm, Heard, Limits, Moment, Registry, Subscriptions};
 use aion_drivers::{
-    device::{Broker, Connection, Hearing, LinkState, Message, Qos, Version},
+    device::{Broker, Connection, Qos, Version},
     outbound::Endpoint,
     secrets::SecretRef,
 };
@@ -387,7 +386,7 @@ async fn connect(link: Weak<Link>, shared: Weak<Shared>) {
                 }
             }
         };
-        let ear = Ear {
+        let ear = ear::Ear {
             link: link.clone(),
             shared: shared.clone(),
         };
@@ -401,82 +400,6 @@ async fn connect(link: Weak<Link>, shared: Weak<Shared>) {
             *connected = Connected::By(connection);
         }
         return;
-    }
-}
-
-/// What the connection tells of what it hears.
-struct Ear {
-    link: Weak<Link>,
-    shared: Weak<Shared>,
-}
-
-impl Hearing for Ear {
-    fn message(&self, message: Message<'_>) {
-        let Some((link, shared)) = self.link.upgrade().zip(self.shared.upgrade()) else {
-            return;
-        };
-        let now = shared.now();
-        let births = link.announced.take(message.topic, message.payload, now);
-        link.ask_for(births, &shared.parts.tenure);
-        let heeded = Heeded {
-            topic: message.topic,
-            payload: message.payload,
-            retained: message.retained,
-        };
-        let (heard, before, after) = link.registry(|it| {
-            let before = it.due();
-            (it.take(heeded, now), before, it.due())
-        });
-        link.counters.taken.inc();
-        link.heard(&shared, heard, now);
-        if after.is_some() && after != before {
-            link.due.notify_one();
-        }
-    }
-
-    fn link(&self, state: LinkState) {
-        let Some((link, shared)) = self.link.upgrade().zip(self.shared.upgrade()) else {
-            return;
-        };
-        let up = state == LinkState::Up;
-        *link.away.lock() = match state {
-            LinkState::Up => None,
-            LinkState::Down { why, .. } => {
-                link.counters.lost.inc();
-                tracing::warn!(broker = %link.key, %why, "a broker is away");
-                Some(format!("{}: {}", why.detail, why.remedy))
-            }
-        };
-        if up {
-            tracing::info!(broker = %link.key, "connected to a broker");
-            link.refused.lock().clear();
-            link.announced.anew();
-        }
-        let now = shared.now();
-        let devices: Vec<_> = link.registry(|it| {
-            // Every session begins anew: what was said meanwhile is lost.
-            it.link(if up { Reached::New } else { Reached::Away }, now);
-            it.devices().map(|it| it.key().name.clone()).collect()
-        });
-        link.due.notify_one();
-        for device in devices {
-            let device = Key::new(&link.key.namespace, &device);
-            shared.reach_changed(&device);
-            shared.tell_reach(&device);
-        }
-    }
-
-    fn refused(&self, topic: &str, why: Problem) {
-        let Some((link, shared)) = self.link.upgrade().zip(self.shared.upgrade()) else {
-            return;
-        };
-        tracing::warn!(broker = %link.key, topic, %why, "a broker does not let the node listen");
-        link.refused.lock().insert(topic.to_owned());
-        for device in link.registry(|it| it.hearers(topic)) {
-            shared
-                .standing
-                .changed(&Key::new(&link.key.namespace, &device.name));
-        }
     }
 }
 

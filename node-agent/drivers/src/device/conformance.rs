@@ -66,7 +66,7 @@ impl Hearing for Ear {
         let _ = self.0.send(Heard::Refused(topic.into(), why));
     }
 
-    fn dropped(&self, topic: &str, why: Problem) {
+    fn dropped(&self, topic: &str, _size: Option<u64>, why: Problem) {
         let _ = self.0.send(Heard::Dropped(topic.into(), why));
     }
 }

@@ -137,8 +137,8 @@ pub trait Hearing: Send + Sync {
     fn refused(&self, topic: &str, why: Problem);
 
     /// A message that is not handed on: larger than a packet may be, or to a topic with control characters. `topic` is
-    /// as it was sent.
-    fn dropped(&self, _topic: &str, _why: Problem) {}
+    /// as it was sent, `size` its bytes where they are too many.
+    fn dropped(&self, _topic: &str, _size: Option<u64>, _why: Problem) {}
 }
 
 /// How brokers are reached.

@@ -150,6 +150,21 @@ impl Edges {
         retained: bool,
         now: Moment,
     ) -> Option<Vec<Word>> {
+        self.with(topic, |node, topic, words| {
+            node.take(topic, payload, retained, now.at, words);
+        })
+    }
+
+    /// A message of an edge node that is followed was too large to be handed on.
+    pub(super) fn too_large(&mut self, topic: &str, why: &str, now: Moment) -> Option<Vec<Word>> {
+        self.with(topic, |node, _, words| node.too_large(why, now.at, words))
+    }
+
+    fn with(
+        &mut self,
+        topic: &str,
+        take: impl FnOnce(&mut Node, &Topic<'_>, &mut Vec<Word>),
+    ) -> Option<Vec<Word>> {
         if self.nodes.is_empty() {
             return None;
         }
@@ -158,7 +173,7 @@ impl Edges {
         let node = self.nodes.get_mut(of_node.as_str())?;
         let was = node.due();
         let mut words = Vec::new();
-        node.take(&topic, payload, retained, now.at, &mut words);
+        take(node, &topic, &mut words);
         let is = node.due();
         self.reschedule(&of_node, was, is);
         Some(words)

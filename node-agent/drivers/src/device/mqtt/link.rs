@@ -359,18 +359,18 @@ impl<'a> Link<'a> {
         let Shared {
             hearing, broker, ..
         } = self.shared;
-        let dropped = |code, why: &str| {
+        let dropped = |code, size, why: &str| {
             let why = refused::dropped(self.shared.name(), &head.topic, code, why);
-            hearing.dropped(&head.topic, why);
+            hearing.dropped(&head.topic, size, why);
         };
         match payload {
             Err(size) => {
                 let most = broker.max_packet;
                 let why = format!("{size} bytes are more than the {most} that a packet may have");
-                dropped(Code::TooLarge, &why);
+                dropped(Code::TooLarge, Some(size), &why);
             }
             Ok(_) if head.topic.chars().any(char::is_control) => {
-                dropped(Code::BadRequest, "its topic has a control character");
+                dropped(Code::BadRequest, None, "its topic has a control character");
             }
             Ok(payload) => hearing.message(Message {
                 topic: &head.topic,

@@ -198,6 +198,12 @@ impl Node {
         }
     }
 
+    /// A message was too large to be handed on: it has a number, and nobody knows what it said.
+    pub(super) fn too_large(&mut self, why: &str, now: u64, out: &mut Vec<Word>) {
+        self.counts.unread += 1;
+        self.lose(why, now, out);
+    }
+
     /// Something was missed, or nobody knows what: nothing holds until it is born again.
     fn lose(&mut self, why: &str, now: u64, out: &mut Vec<Word>) {
         self.note(why);

@@ -4,6 +4,7 @@
 mod bounds;
 mod lives;
 mod order;
+mod shares;
 
 use std::sync::Arc;
 

@@ -1,0 +1,21 @@
+//! What an edge node says beyond its share, or again, or of nothing: it costs its device and nobody else.
+
+use super::*;
+
+#[test]
+fn a_message_that_is_too_large_is_named_and_a_gap() {
+    let mut plant = Plant::new();
+    plant.asks();
+    plant.born(3);
+    plant.now += 60_000;
+    let now = at(plant.now);
+    let topic = "spBv1.0/plant/DDATA/line/press";
+    let heard = plant.registry.too_large(topic, 70_000, now);
+    assert!(matches!(&heard[..], [Heard::Doubted { .. }]), "{heard:?}");
+    assert_eq!((plant.speed().1, plant.counts().unread), (true, 1));
+    let last = plant.counts().last.unwrap();
+    assert!(last.contains("70000 bytes") && last.contains("maxMessageKiB"));
+    assert_eq!(plant.asks(), 1);
+    plant.born(4);
+    assert_eq!(plant.speed(), number(21.3));
+}
