@@ -127,8 +127,16 @@ pub(crate) struct Topic<'a> {
     pub(crate) device: Option<&'a str>,
 }
 
+/// Characters of a group, an edge node or a device, as the API has it.
+pub(crate) const MAX_LEVEL: usize = 128;
+
+fn is_long(level: &str) -> bool {
+    level.chars().nth(MAX_LEVEL).is_some()
+}
+
 impl<'a> Topic<'a> {
-    /// The topic of a message of an edge node; nothing of what is none, such as a command.
+    /// The topic of a message of an edge node; nothing of what is none, such as a command, nor of an edge node that no device can be of,
+    /// since its names are too long.
     pub(crate) fn of(topic: &'a str) -> Option<Self> {
         let mut levels = topic.strip_prefix(NAMESPACE)?.split('/');
         let (group, said, node) = (levels.next()?, levels.next()?, levels.next()?);
@@ -144,7 +152,8 @@ impl<'a> Topic<'a> {
             _ => return None,
         };
         let empty = group.is_empty() || node.is_empty() || device == Some("");
-        (levels.next().is_none() && !empty).then_some(Self {
+        let unfit = empty || is_long(group) || is_long(node);
+        (levels.next().is_none() && !unfit).then_some(Self {
             group,
             said,
             node,
@@ -155,6 +164,11 @@ impl<'a> Topic<'a> {
     /// Its edge node.
     pub(crate) fn of_node(&self) -> String {
         format!("{}/{}", self.group, self.node)
+    }
+
+    /// Whether no device of the API can be this one: its message is counted, and kept nowhere.
+    pub(crate) fn is_of_nobody(&self) -> bool {
+        self.device.is_some_and(is_long)
     }
 }
 
@@ -183,6 +197,8 @@ mod tests {
             "spBv1.0/g/DDATA/n/d/e",
             "spBv1.0/g/NCMD/n",
             "spBv1.0/STATE/host",
+            &format!("spBv1.0/g/NDATA/{}", "x".repeat(129)),
+            &format!("spBv1.0/{}/NDATA/n", "x".repeat(129)),
             "spBv1.0//NDATA/n",
             "spAv1.0/g/NDATA/n",
             "",

@@ -54,7 +54,7 @@ impl Births {
     /// Takes a message, which may be anything. Gives what its edge node is asked by, where its birth is not known.
     pub fn take(&mut self, topic: &str, payload: &[u8], now: Moment) -> Option<RebirthRequest> {
         let of = Topic::of(topic)?;
-        if !self.groups.iter().any(|it| it == of.group) {
+        if of.is_of_nobody() || !self.groups.iter().any(|it| it == of.group) {
             return None;
         }
         if !payload.is_empty() {

@@ -212,3 +212,17 @@ fn an_edge_node_without_a_birth_is_asked_once_a_connection_where_that_is_wanted(
     assert_eq!(never.filters().len(), 2);
     assert_eq!(never.take("spBv1.0/plant/NDATA/line", &data, at(0)), None);
 }
+
+#[test]
+fn names_that_no_device_of_the_api_can_have_are_kept_nowhere_and_nobody_is_asked() {
+    let mut it = births(Rebirth::Ask);
+    let long = "x".repeat(129);
+    let birth = message(Some(0), &[metric("Speed", Type::Float, "1")]);
+    for topic in [
+        format!("spBv1.0/plant/NDATA/{long}"),
+        format!("spBv1.0/plant/DBIRTH/line/{long}"),
+    ] {
+        assert!(it.take(&topic, &birth, at(0)).is_none());
+    }
+    assert!(it.kept().is_empty() && it.asked.is_empty());
+}

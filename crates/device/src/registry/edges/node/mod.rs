@@ -188,6 +188,10 @@ impl Node {
             (said, device) => {
                 let device = device.unwrap_or_default();
                 if self.in_order(&read, (said, device), payload, now, out) {
+                    if topic.is_of_nobody() {
+                        self.counts.left_out += 1;
+                        return self.note("the name of a device has more than 128 characters");
+                    }
                     match said {
                         Said::Birth => self.device_birth(device, &read, out),
                         Said::Data => self.data(device, &read, now, out),

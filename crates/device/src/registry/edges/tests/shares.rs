@@ -19,3 +19,16 @@ fn a_message_that_is_too_large_is_named_and_a_gap() {
     plant.born(4);
     assert_eq!(plant.speed(), number(21.3));
 }
+
+#[test]
+fn a_name_longer_than_the_api_lets_devices_have_counts_and_is_kept_nowhere() {
+    let mut plant = Plant::new();
+    plant.born(3);
+    let long = format!("DBIRTH/line/{}", "x".repeat(129));
+    // Its aliases would be those of two metrics.
+    plant.hears(&long, &message(Some(2), &birth()));
+    plant.data(3, &[by_alias(1, metric("", Type::Float, "30"))]);
+    assert_eq!((plant.speed(), plant.counts().gaps), (number(30.0), 0));
+    let last = plant.counts().last.unwrap();
+    assert!(last.contains("128 characters"), "{last}");
+}
