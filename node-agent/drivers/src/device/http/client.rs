@@ -30,7 +30,7 @@ use super::{
     Answer, Asks, HttpDevice, HttpDriver, MAX_AT_ONCE, MAX_OF_HOST, NotAnswered, Order, Validators,
     answer::{of_order, of_question, unknown},
     credentials::{Credentials, Kept},
-    exchange::exchange,
+    exchange::{exchange, exchange_or_reset},
 };
 use crate::{
     outbound::{Outbound, Stream, Wire},
@@ -276,7 +276,7 @@ impl Asks for Opened {
                     "nothing was sent: kubectl get devices -o wide says which node has it",
                 ));
             }
-            match timeout_at(until, exchange(stream, request)).await {
+            match timeout_at(until, exchange_or_reset(stream, request)).await {
                 Ok(exchanged) => {
                     let answer = of_order((name, path), exchanged);
                     if answer.is_err() {

@@ -1,5 +1,7 @@
 //! One request and its answer over one connection, of which nothing is left after.
 
+use std::{io, os::fd::AsFd};
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -8,7 +10,8 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::pin;
+use tokio::{net::TcpStream, pin};
+use tokio_util::either::Either;
 
 use super::MAX_ANSWER;
 use crate::outbound::Stream;
@@ -33,6 +36,31 @@ pub(super) enum Fault {
     Broken(String),
     /// It is larger than is read.
     TooLarge,
+}
+
+/// As [`exchange`], for an order. Until its answer is read whole, the end of the connection is a reset: bytes that the device did not
+/// acknowledge leave the kernel's queue, and an order that was given up does not arrive later.
+pub(super) async fn exchange_or_reset(
+    stream: Stream,
+    request: Request<Full<Bytes>>,
+) -> Result<Whole, Fault> {
+    // The socket ends with the last of its descriptors, which is this one.
+    let socket = resets(&stream).map_err(|error| Fault::NotSent(error.to_string()))?;
+    let whole = exchange(stream, request).await?;
+    // The device has all of it. A small one may take a reset for a fault of its own.
+    #[expect(deprecated, reason = "a time would block a thread, and there is none")]
+    let _ = socket.set_linger(None);
+    Ok(whole)
+}
+
+/// Has a connection be reset when its last descriptor is closed, and gives one of them.
+fn resets(stream: &Stream) -> io::Result<TcpStream> {
+    let stream = match stream {
+        Either::Left(stream) => stream,
+        Either::Right(secured) => secured.get_ref().0,
+    };
+    stream.set_zero_linger()?;
+    TcpStream::from_std(stream.as_fd().try_clone_to_owned()?.into())
 }
 
 /// Sends it and reads the answer. Dropped, it ends the connection.

@@ -307,3 +307,31 @@ async fn silent_devices_do_not_keep_others_from_being_asked() {
     );
     asked.iter().for_each(|it| it.abort());
 }
+
+#[tokio::test]
+async fn an_order_that_is_given_up_is_reset_and_one_that_is_answered_is_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let asks = devices(&[]).open(at(listener.local_addr().unwrap().port()));
+    // More than the device takes in without reading: the rest stands in the kernel's queue.
+    let told = Order {
+        payload: vec![b'x'; 32 << 20].into(),
+        ..order("POST", "/on")
+    };
+    let told = asks.tell(told, Duration::from_millis(300), &|| true).await;
+    assert_eq!(told.unwrap_err().code, Code::OutcomeUnknown);
+    let (mut device, _) = listener.accept().await.unwrap();
+    let end = timeout(LONG, device.read_to_end(&mut Vec::new())).await;
+    let end = end.unwrap().map_err(|it| it.kind());
+    assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset));
+
+    let answers = async {
+        let (mut device, _) = listener.accept().await.unwrap();
+        let _ = device.read(&mut [0; 4096]).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        device.write_all(answer).await.unwrap();
+        device.read_to_end(&mut Vec::new()).await.unwrap()
+    };
+    let tells = asks.tell(order("POST", "/on"), LONG, &|| true);
+    let (told, left) = tokio::join!(tells, answers);
+    assert_eq!((told.is_ok(), left), (true, 0));
+}
