@@ -302,9 +302,9 @@ impl Compiled {
             },
             false => Confirm::Broker,
         };
-        Ok(self.order(send, confirm, |name| {
+        self.order(send, confirm, |name| {
             (name == "value").then(|| sent.clone())
-        }))
+        })
     }
 
     /// The message that has it do something.
@@ -360,7 +360,7 @@ impl Compiled {
             },
             None => Confirm::Broker,
         };
-        Ok(self.order(&it.send, confirm, |name| taken.get(name).map(filler)))
+        self.order(&it.send, confirm, |name| taken.get(name).map(filler))
     }
 
     fn order<'a>(
@@ -368,15 +368,24 @@ impl Compiled {
         send: &'a Send,
         confirm: Confirm,
         given: impl Fn(&str) -> Option<Filler<'a>>,
-    ) -> Order {
-        Order {
+    ) -> Result<Order, Problem> {
+        let stray = |name: &str| given(name).or_else(|| self.own(name));
+        if let Some(name) = send.topic.stray(stray) {
+            let what = format!(
+                "{name} cannot be sent to {}: with it, a segment of the path is empty, . or ..",
+                self.key.name
+            );
+            return Err(Problem::new(Code::BadRequest, what)
+                .remedy("give another value: such a segment leads to another path of the device"));
+        }
+        Ok(Order {
             topic: self.fill(&send.topic, &given),
             payload: self.fill(&send.payload, given).into_bytes(),
             how: send.how.clone(),
             confirm,
             confirm_ms: send.confirm_ms,
             repeatable: send.repeatable,
-        }
+        })
     }
 
     /// That there is no such property.

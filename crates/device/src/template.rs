@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value as Json;
 
 const OPEN: &str = "{{";
@@ -229,6 +229,44 @@ impl Template {
         }
         Ok(filled)
     }
+
+    /// The name that makes its segment of a path empty, `.` or `..`: a server then reads another path (RFC 3986, 5.2.4), and no
+    /// escape helps.
+    pub fn stray<'v>(&self, mut value: impl FnMut(&str) -> Option<Filler<'v>>) -> Option<&str> {
+        if self.of != Of::Path {
+            return None;
+        }
+        let (mut segment, mut last) = (String::new(), None);
+        let strays = |segment: &str| {
+            let read = percent_decode_str(segment).collect::<Vec<u8>>();
+            matches!(&read[..], b"" | b"." | b"..")
+        };
+        for part in &self.parts {
+            match part {
+                Part::Field { name, .. } => {
+                    let (Filler::Literal(text) | Filler::Text(text)) = value(name)?;
+                    segment.extend(utf8_percent_encode(&text, &UNRESERVED));
+                    last = Some(&**name);
+                }
+                Part::Text(text) => {
+                    let path = text.find(['?', '#']).map_or(&**text, |at| &text[..at]);
+                    let mut rest = path;
+                    while let Some(at) = rest.find('/') {
+                        segment.push_str(&rest[..at]);
+                        if last.is_some() && strays(&segment) {
+                            return last;
+                        }
+                        (segment, last, rest) = (String::new(), None, &rest[at + 1..]);
+                    }
+                    segment.push_str(rest);
+                    if path.len() < text.len() {
+                        break;
+                    }
+                }
+            }
+        }
+        last.filter(|_| strays(&segment))
+    }
 }
 
 fn brief(text: &str) -> String {
@@ -320,6 +358,41 @@ mod tests {
         let hostile = fill("a/../b?c=d&e#f\r\n ü");
         let one = "a%2F..%2Fb%3Fc%3Dd%26e%23f%0D%0A%20%C3%BC";
         assert_eq!(hostile, format!("/cm?cmnd=Power%20{one}&x={one}"));
+    }
+
+    #[test]
+    fn a_value_that_would_leave_its_part_of_a_path_is_found() {
+        let stray = |template: &str, x: &'static str| {
+            let template = Template::path(template).unwrap();
+            let found = template.stray(|_| Some(Filler::Text(x.into())));
+            found.is_some()
+        };
+        for (template, x) in [
+            ("/light/{{x}}/on", ".."),
+            ("/light/{{x}}/on", "."),
+            ("/light/{{x}}/on", ""),
+            ("/light/{{x}}", ".."),
+            ("/light/{{x}}?a=b", ".."),
+            ("/light/.{{x}}/on", "."),
+            ("/light/%2E{{x}}/on", "."),
+            ("/light/{{x}}{{x}}#a", "."),
+        ] {
+            assert!(stray(template, x), "{template} {x:?}");
+        }
+        for (template, x) in [
+            ("/light/{{x}}/on", "..."),
+            ("/light/{{x}}/on", "a/.."),
+            ("/light/{{x}}/on", "%2e"),
+            ("/light/-{{x}}/on", ""),
+            ("/light/{{x}}{{x}}/on", ".."),
+            ("/light?x={{x}}", ".."),
+            ("/light?a/{{x}}/b", ".."),
+            ("/light#{{x}}", ""),
+        ] {
+            assert!(!stray(template, x), "{template} {x:?}");
+        }
+        let payload = Template::payload("{{x}}").unwrap();
+        assert_eq!(payload.stray(|_| Some(Filler::Text("..".into()))), None);
     }
 
     proptest! {

@@ -80,6 +80,25 @@ fn properties_of_one_path_are_one_question() {
 }
 
 #[test]
+fn a_value_does_not_lead_to_another_path() {
+    let blink = |colour: &str| {
+        let colour = Value::Text(colour.to_owned());
+        let arguments = [("times", Value::Integer(2)), ("colour", colour)];
+        let arguments = arguments.map(|(name, value)| (name.to_owned(), value));
+        plug().command("blink", &BTreeMap::from(arguments))
+    };
+    for colour in ["", ".", ".."] {
+        let problem = blink(colour).unwrap_err();
+        assert_eq!(problem.code, aion_abi::code::Code::BadRequest, "{problem}");
+        assert!(problem.detail.contains("colour"), "{problem}");
+    }
+    assert_eq!(blink("../x").unwrap().topic, "/blink/..%2Fx");
+    let found = faults(PLUG, &HERE.replace("'0'", "'..'"));
+    let stray = found.iter().any(|it| it.contains("relay makes a segment"));
+    assert!(stray, "{found:?}");
+}
+
+#[test]
 fn what_is_told_is_a_request_with_its_values_where_they_belong() {
     let plug = plug();
     let set = |property: &str, value: Value| plug.set(property, &value).unwrap();

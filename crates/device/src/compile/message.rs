@@ -110,12 +110,18 @@ impl Checked<'_> {
             return None;
         }
         let value = |name: &str| row.iter().find(|(it, _)| *it == name);
-        let filled = template.fill(|name| {
+        let filling = |name: &str| {
             value(name)
                 .map(|(_, value)| value.clone())
                 .or_else(|| self.device.own(name))
-        });
-        let filled = filled.ok()?;
+        };
+        if let Some(name) = template.stray(filling) {
+            let what = format!("{name} makes a segment of the path empty, . or ..");
+            let remedy = "give the parameter another value: such a segment leads to another path";
+            self.faults.add(place, what, remedy);
+            return None;
+        }
+        let filled = template.fill(filling).ok()?;
         if let Some(what) = topic_fault(self.way, &filled) {
             self.faults.add(
                 place,
