@@ -142,34 +142,42 @@ impl Devices {
     }
 
     /// A device that is as it was to be may have nothing to say about it: then what it said itself before counts.
-    pub(super) fn as_it_was(
+    fn as_it_was(
         &self,
         entry: &Entry,
         confirm: &Confirm,
         within: Duration,
     ) -> Result<DoneResponse, Problem> {
+        if let Confirm::State { property, value } = confirm {
+            let (key, now) = (entry.device.compiled.key(), self.0.now());
+            let is = entry.link.registry(|it| it.said(key, property, now));
+            if is.as_ref() == Some(value) {
+                return Ok(confirmed(ConfirmedBy::Device, is));
+            }
+        }
+        Err(self.not_said(entry, confirm, within))
+    }
+
+    /// That a device was told, and did not say in time that it did it.
+    pub(super) fn not_said(&self, entry: &Entry, confirm: &Confirm, within: Duration) -> Problem {
         let key = entry.device.compiled.key();
         let name = &key.name;
         let seconds = within.as_secs();
         let Confirm::State { property, value } = confirm else {
-            return Err(unknown(format!(
+            return unknown(format!(
                 "device {name} was told, and did not say within {seconds} s that it did it"
-            )));
+            ));
         };
         let now = self.0.now();
-        let is = entry.link.registry(|it| it.said(key, property, now));
-        if is.as_ref() == Some(value) {
-            return Ok(confirmed(ConfirmedBy::Device, is));
-        }
         let read = entry
             .link
             .registry(|it| it.read(key, std::slice::from_ref(property), now));
         let last = read.ok().and_then(|it| it.readings.into_iter().next());
         let last = last.and_then(|it| it.value);
         let is = last.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
-        Err(unknown(format!(
+        unknown(format!(
             "device {name} was told, and did not say within {seconds} s that {property} is {value}: it says {is}"
-        )))
+        ))
     }
 }
 

@@ -84,7 +84,8 @@ impl Devices {
             .await
         {
             Some(value) => Ok(confirmed(ConfirmedBy::Device, value)),
-            None => self.as_it_was(entry, &order.confirm, within),
+            // It can be asked: what it said before the order says nothing of it.
+            None => Err(self.not_said(entry, &order.confirm, within)),
         }
     }
 

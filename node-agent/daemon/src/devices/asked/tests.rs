@@ -35,6 +35,8 @@ struct Plug {
     /// Takes what it is told, and does not do it.
     deaf: bool,
     status: u16,
+    /// Answers no question, and takes what it is told.
+    mute: bool,
     gets: usize,
     told: Vec<String>,
 }
@@ -53,6 +55,9 @@ fn plug() -> (std::sync::Arc<Mutex<Plug>>, FakeHttp) {
         match (asked.method.as_str(), asked.path.as_str()) {
             ("GET", "/state") => {
                 it.gets += 1;
+                if it.mute {
+                    return Reply::of(500);
+                }
                 if !it.on && asked.etag.as_deref() == Some("off") {
                     return Reply::of(304);
                 }
@@ -215,6 +220,20 @@ async fn a_write_is_done_when_the_answer_says_so_or_the_device_when_it_is_asked(
         .unwrap_err();
     assert_eq!(problem.code, Code::OutcomeUnknown, "{problem}");
     assert_eq!(plug.lock().told.len(), 3, "it is told once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_said_before_an_order_does_not_confirm_it() {
+    let (devices, plug, _) = heard(3600).await;
+    assert_eq!(read(&devices, "level"), (Some(Value::Integer(20)), false));
+    plug.lock().mute = true;
+    let problem = write(&devices, "level", Value::Integer(20))
+        .await
+        .unwrap_err();
+    assert_eq!(problem.code, Code::OutcomeUnknown, "{problem}");
+    plug.lock().mute = false;
+    let done = write(&devices, "level", Value::Integer(20)).await.unwrap();
+    assert_eq!(done.value, Some(Value::Integer(20)));
 }
 
 #[tokio::test(start_paused = true)]
