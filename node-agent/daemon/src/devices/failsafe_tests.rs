@@ -60,7 +60,7 @@ async fn a_device_is_made_safe_part_by_part_and_what_became_of_each_is_known() {
 #[tokio::test]
 async fn an_order_that_is_a_part_of_the_safe_state_is_known_as_such() {
     let heater = house(5).into_iter().find(|it| it.key.name == "heater");
-    let compiled = heater.unwrap().compiled;
+    let compiled = heater.unwrap().compiled.clone();
     let set = |to: f64| compiled.set("target", &Value::Number(to)).unwrap();
     assert_eq!(compiled.part_of(&set(16.0)), Some(0));
     assert_eq!(compiled.part_of(&set(16.5)), None);
