@@ -95,6 +95,9 @@ impl Rounds {
             self.known.clear();
             self.of = Some(Arc::clone(&device));
         }
+        if asked.told.swap(false, Ordering::SeqCst) {
+            self.known.clear();
+        }
         for path in device.paths() {
             let mut hurried = pin!(asked.hurry.notified());
             hurried.as_mut().enable();

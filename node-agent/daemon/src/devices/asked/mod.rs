@@ -10,7 +10,7 @@ mod telling;
 use std::{
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -44,6 +44,8 @@ pub(super) struct Asked {
     hurry: Notify,
     /// It is to be asked now.
     now: Arc<Notify>,
+    /// It was told something since it was asked last: by what it said then, nothing can be the same again.
+    told: AtomicBool,
     silent: Mutex<Option<Silent>>,
     task: OnceLock<AbortHandle>,
 }
@@ -69,6 +71,7 @@ impl Asked {
             urgent: AtomicUsize::new(0),
             hurry: Notify::new(),
             now: Arc::default(),
+            told: AtomicBool::new(false),
             silent: Mutex::default(),
             task: OnceLock::new(),
         }

@@ -1,7 +1,7 @@
 //! What a device is told by HTTP: one request that leaves once, and the word of the device that it did it: in its answer, or when
 //! it is asked right after.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use aion_abi::{
     code::Code,
@@ -58,12 +58,14 @@ impl Devices {
             payload: order.payload.into(),
         };
         let may = || shared.parts.tenure.holds();
-        let body = asked.asks.tell(told, within, &may).await?;
+        asked.told.store(true, Ordering::SeqCst);
+        let answered = asked.asks.tell(told, within, &may).await;
+        // What it is otherwise shows soon, whatever came of it.
+        asked.now.notify_one();
+        let body = answered?;
         if let Some(topic) = &answer {
             link.said(shared, topic, Some(&body));
         }
-        // What it is otherwise shows soon.
-        asked.now.notify_one();
         let Some(mut heard) = heard else {
             return Ok(confirmed(ConfirmedBy::Device, None));
         };

@@ -37,7 +37,11 @@ struct Plug {
     status: u16,
     /// Answers no question, and takes what it is told.
     mute: bool,
+    /// How it answers what it is told, if not by success.
+    refuses: u16,
     gets: usize,
+    /// So many of them asked whether it is as it was said to be.
+    conditional: usize,
     told: Vec<String>,
 }
 
@@ -55,6 +59,7 @@ fn plug() -> (std::sync::Arc<Mutex<Plug>>, FakeHttp) {
         match (asked.method.as_str(), asked.path.as_str()) {
             ("GET", "/state") => {
                 it.gets += 1;
+                it.conditional += usize::from(asked.etag.is_some());
                 if it.mute {
                     return Reply::of(500);
                 }
@@ -70,6 +75,9 @@ fn plug() -> (std::sync::Arc<Mutex<Plug>>, FakeHttp) {
             (method, path) => {
                 let body = String::from_utf8_lossy(&asked.body).into_owned();
                 it.told.push(format!("{method} {path} {body}"));
+                if it.refuses != 0 {
+                    return Reply::of(it.refuses);
+                }
                 if !it.deaf && path.starts_with("/turn/") {
                     it.on = path == "/turn/on";
                 }
@@ -234,6 +242,21 @@ async fn what_it_said_before_an_order_does_not_confirm_it() {
     plug.lock().mute = false;
     let done = write(&devices, "level", Value::Integer(20)).await.unwrap();
     assert_eq!(done.value, Some(Value::Integer(20)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_order_it_is_asked_what_it_is_whatever_came_of_it() {
+    let (devices, plug, _) = heard(3600).await;
+    for refuses in [0, 302, 500] {
+        let before = plug.lock().gets;
+        plug.lock().refuses = refuses;
+        let told = command(&devices, "reboot").await;
+        let code = told.err().map(|it| it.code);
+        assert_eq!(code, (refuses != 0).then_some(Code::OutcomeUnknown));
+        until("it is asked", || plug.lock().gets > before).await;
+        // It may say the same of what it was before.
+        assert_eq!(plug.lock().conditional, 0, "{refuses}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
