@@ -36,6 +36,8 @@ struct Rounds {
 /// How a round ended.
 enum Round {
     Answered,
+    /// There is nothing to ask it.
+    Nothing,
     /// Somebody has to tell it something.
     GaveWay,
     Failed(NotAnswered),
@@ -73,6 +75,7 @@ pub(super) async fn ask(link: Weak<Link>, shared: Weak<Shared>) {
                 // Rounds of devices that began together come apart.
                 every.mul_f64(0.95 + fastrand::f64() / 10.0)
             }
+            Round::Nothing => every,
             Round::GaveWay => Duration::ZERO,
             Round::Failed(why) => {
                 let named = why.after.map(Backoff::after).unwrap_or_default();
@@ -84,11 +87,21 @@ pub(super) async fn ask(link: Weak<Link>, shared: Weak<Shared>) {
     }
 }
 
+impl Asked {
+    /// It answered: a round of questions, or an order.
+    pub(super) fn answers(&self, link: &Link, shared: &Shared) {
+        if self.silent.lock().take().is_some() {
+            tracing::info!(device = %link.key(), "a device answers again");
+        }
+        link.answers(shared, true);
+    }
+}
+
 impl Rounds {
     async fn ask(&mut self, link: &Link, asked: &Asked, shared: &Shared) -> Round {
         let _turn = asked.turn.lock().await;
         let Some(device) = link.only_device() else {
-            return Round::Answered;
+            return Round::Nothing;
         };
         if self.of.as_ref().is_none_or(|it| **it != *device) {
             // What is known of answers is of what was asked for before.
@@ -98,7 +111,11 @@ impl Rounds {
         if asked.told.swap(false, Ordering::SeqCst) {
             self.known.clear();
         }
-        for path in device.paths() {
+        let paths = device.paths();
+        if paths.is_empty() {
+            return Round::Nothing;
+        }
+        for path in paths {
             let mut hurried = pin!(asked.hurry.notified());
             hurried.as_mut().enable();
             if asked.urgent.load(Ordering::SeqCst) > 0 {
@@ -123,13 +140,10 @@ impl Rounds {
     }
 
     fn answered(&mut self, link: &Link, asked: &Asked, shared: &Shared) {
-        if asked.silent.lock().take().is_some() {
-            tracing::info!(device = %link.key(), "a device answers again");
-        }
         self.answered_once = true;
         self.failures = 0;
         self.backoff.reset();
-        link.answers(shared, true);
+        asked.answers(link, shared);
     }
 
     fn failed(&mut self, link: &Link, asked: &Asked, shared: &Shared, failed: NotAnswered) {

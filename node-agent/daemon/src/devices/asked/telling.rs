@@ -63,6 +63,10 @@ impl Devices {
         // What it is otherwise shows soon, whatever came of it.
         asked.now.notify_one();
         let body = answered?;
+        if entry.device.compiled.paths().is_empty() {
+            // No question finds out that it is there.
+            asked.answers(link, shared);
+        }
         if let Some(topic) = &answer {
             link.said(shared, topic, Some(&body));
         }

@@ -93,10 +93,9 @@ fn plug() -> (std::sync::Arc<Mutex<Plug>>, FakeHttp) {
 }
 
 fn judged(every: u32) -> aion_resolve::device::JudgedDevice {
-    let mut universe = Universe::default();
-    let model: DeviceModel = serde_json::from_value(json!({
-        "apiVersion": "aion.dev/v1alpha1", "kind": "DeviceModel", "metadata": {"name": "plug"},
-        "spec": {
+    judged_as(
+        every,
+        json!({
             "properties": [
                 {"name": "power", "type": "boolean", "access": "readWrite"},
                 {"name": "level", "type": "integer", "access": "readWrite", "confirmSeconds": 2},
@@ -116,7 +115,16 @@ fn judged(every: u32) -> aion_resolve::device::JudgedDevice {
                     {"name": "blink", "send": {"path": "/blink"}, "done": {"pointer": "/ok", "equals": "true"}},
                 ],
             },
-        },
+        }),
+    )
+}
+
+/// A device of this model, asked this often.
+fn judged_as(every: u32, spec: serde_json::Value) -> aion_resolve::device::JudgedDevice {
+    let mut universe = Universe::default();
+    let model: DeviceModel = serde_json::from_value(json!({
+        "apiVersion": "aion.dev/v1alpha1", "kind": "DeviceModel", "metadata": {"name": "plug"},
+        "spec": spec,
     }))
     .unwrap();
     universe.insert(Object::DeviceModel(Box::new(model)), "home");
@@ -290,6 +298,26 @@ async fn a_device_that_does_not_answer_is_offline_says_why_and_comes_back() {
     until("it is back", || reach(&devices) == Reach::Online).await;
     assert_eq!(read(&devices, "watts"), (Some(Value::Number(4.5)), false));
     assert_eq!(devices.see("home", "plug").unwrap().silent, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_with_nothing_to_read_is_heard_when_it_answers_an_order() {
+    let (plug, fake) = plug();
+    let (devices, _) = Devices::faked(FakeBroker::default(), fake);
+    let model = json!({
+        "commands": [{"name": "reboot"}],
+        "http": {"commands": [{"name": "reboot", "send": {"path": "/reboot"}}]},
+    });
+    let resolved = judged_as(1, model).resolved.unwrap();
+    devices.change(vec![DeviceChange::Put(resolved)]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(reach(&devices), Reach::Unknown);
+    plug.lock().refuses = 400;
+    command(&devices, "reboot").await.unwrap_err();
+    assert_eq!(reach(&devices), Reach::Unknown);
+    plug.lock().refuses = 0;
+    command(&devices, "reboot").await.unwrap();
+    assert_eq!(reach(&devices), Reach::Online);
 }
 
 #[tokio::test(start_paused = true)]
