@@ -25,6 +25,7 @@ pub mod problem;
 pub mod universe;
 pub mod validate;
 
+mod key;
 mod resolve_all;
 mod steps;
 

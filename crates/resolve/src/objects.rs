@@ -7,7 +7,7 @@ use std::{
     ops::{Index, RangeFrom},
 };
 
-use crate::universe::Key;
+use crate::key::Key;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,6 @@
 //! Standalone a folder fills it, in a cluster the operator's caches do; what follows from it is the same.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use aion_api::program::Runtime;
@@ -15,42 +14,10 @@ use crate::identity;
 use crate::manifest::Object;
 use crate::objects::Objects;
 
+pub use crate::key::Key;
+
 /// The label by which Kubernetes names a namespace.
 pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
-
-/// A namespace and a name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// The namespace.
-    pub namespace: String,
-    /// The name.
-    pub name: String,
-}
-
-impl Key {
-    /// `name` in `namespace`.
-    #[must_use]
-    pub fn new(namespace: &str, name: &str) -> Self {
-        Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }
-    }
-
-    /// The key among objects of a kind that is `namespaced` or is not.
-    fn within(&self, namespaced: bool) -> Self {
-        match namespaced {
-            true => self.clone(),
-            false => Self::new("", &self.name),
-        }
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// Where AION-OS runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
