@@ -105,4 +105,19 @@ impl UnderWay {
     pub(crate) fn is_empty(&self) -> bool {
         self.calls.is_empty() && self.tries.is_empty()
     }
+
+    /// As if nobody knew that calls are under way.
+    pub(crate) fn forget_calls(&mut self) {
+        self.calls.clear();
+    }
+
+    /// As if all that is under way were a part of the safe state that `what` says for a device.
+    pub(crate) fn forget_who_leads_out(&mut self, what: impl Fn(&Name) -> Option<Name>) {
+        for (device, calls) in &mut self.calls {
+            let what = what(device);
+            calls
+                .values_mut()
+                .for_each(|it| it.part_of.clone_from(&what));
+        }
+    }
 }

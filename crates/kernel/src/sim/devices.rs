@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     failsafe::write_part,
     fences::{CONTACT, Fence},
-    guards::{DEVICES, generation_of, read},
+    guards::{DEVICES, generation_of, read, write_move},
     model::Check,
     world::World,
 };
@@ -22,12 +22,22 @@ impl World {
         digest.0[0] = device;
         digest.0[1] = self.random.below(3) as u8;
         digest.0[2] = self.random.below(10) as u8;
-        let (device, point, value) = read(*digest);
         let town = &self.model.town;
+        // Parts of safe states are rare otherwise, and rarer beside what leads out of them.
+        let part = digest.0[2] >= 5;
+        if let Some(led_out) = town.dogs.led_out().filter(|_| part) {
+            let at = DEVICES.iter().position(|it| *it == led_out.as_str());
+            digest.0[0] = at.unwrap_or_default() as u8;
+        }
+        let (device, ..) = read(*digest);
         let generation = town.generations.get(&Name::from(device));
         digest.0[3] = generation.copied().unwrap_or_default();
         let dog = town.wanted.get(&Name::from(device));
         let dog = dog.and_then(|it| it.dog);
+        if let Some(dog) = dog.filter(|_| part) {
+            write_move(digest, dog.moves(digest.0[2] % 2));
+        }
+        let (_, point, value) = read(*digest);
         let part = dog.and_then(|it| it.part_of(point, value));
         write_part(digest, dog, part);
         let week_ms = (self.now.0 % u64::from(WEEK_MS)) as u32;

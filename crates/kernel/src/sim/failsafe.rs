@@ -162,6 +162,13 @@ impl Dogs {
         }
     }
 
+    /// A device that a call leads out of its safe state.
+    pub(super) fn led_out(&self) -> Option<&Name> {
+        let mut calls = self.calls.values();
+        let led_out = calls.find(|it| it.part.is_none() && it.what != 0);
+        led_out.map(|it| &it.device)
+    }
+
     /// The node is bringing the device of a call that begins into this safe state, or nothing.
     pub(super) fn begins_beside(&mut self, call: CallId, digest: BodyDigest, tried: Option<Dog>) {
         match tried.is_some_and(|it| it.what() != read_part(digest).0) {

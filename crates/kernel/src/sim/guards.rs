@@ -35,6 +35,12 @@ pub(super) fn point_of(kind: Kind, digest: BodyDigest) -> Option<Name> {
     kind.moves_a_device().then(|| point.into())
 }
 
+pub(super) fn write_move(digest: &mut BodyDigest, (point, value): (&str, Option<i64>)) {
+    let at = POINTS.iter().position(|it| *it == point);
+    digest.0[1] = at.unwrap_or_default() as u8;
+    digest.0[2] = value.unwrap_or_default() as u8;
+}
+
 pub(super) fn write_too_much(digest: &mut BodyDigest) {
     digest.0[1] = 0;
     digest.0[2] = TOO_MUCH;

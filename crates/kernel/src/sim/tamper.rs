@@ -1,6 +1,9 @@
 //! Broken kernels: each lets one thing go wrong that a check must see.
 
-use crate::{Answer, Barrier, Effect, Fact, Name, Outcome, Parts, State, Step};
+use crate::{
+    Answer, Barrier, Breach, Effect, Fact, Kernel, Name, Outcome, Parts, Refusal, State, Step,
+    guard::Watchdogs, live::Live,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tamper {
@@ -31,6 +34,14 @@ pub(super) enum Tamper {
     SafeInPart,
     /// Lets a part count that was done before somebody led out of the safe state.
     CountLatePart,
+    /// Lets a part count that was done while a call that leads out of the safe state ran.
+    ForgetWhoLeadsOut,
+    /// Forgets which devices are out of their safe states.
+    ForgetWatched,
+    /// Makes a device safe while a call tells it something.
+    ForgetCallsUnderWay,
+    /// Refuses for a rate what it lets pass.
+    RefuseEarly,
     /// Runs a driver twice.
     DriveTwice,
     /// Opens the gate of an incomplete sandbox.
@@ -54,7 +65,7 @@ pub(super) enum Tamper {
 }
 
 impl Tamper {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::IgnoreGrants,
         Self::AnswerTwice,
         Self::ForgetCaller,
@@ -68,6 +79,10 @@ impl Tamper {
         Self::SafeOtherwise,
         Self::SafeInPart,
         Self::CountLatePart,
+        Self::ForgetWhoLeadsOut,
+        Self::ForgetWatched,
+        Self::ForgetCallsUnderWay,
+        Self::RefuseEarly,
         Self::DriveTwice,
         Self::OpenAnyway,
         Self::ReuseIncarnation,
@@ -80,9 +95,39 @@ impl Tamper {
         Self::IgnoreGuards,
     ];
 
+    /// What the check says that is to see it, where that is told apart from others that may.
+    pub(super) fn seen_as(self) -> &'static str {
+        match self {
+            Self::ForgetWhoLeadsOut => "counts that came too late",
+            Self::ForgetWatched => "is watched: false, and is to be: true",
+            Self::ForgetCallsUnderWay => "is made safe while a call tells it something",
+            Self::RefuseEarly => "is refused after",
+            _ => "",
+        }
+    }
+
+    /// What the kernel forgets before each event.
+    pub(super) fn before(self, kernel: &mut Kernel) {
+        let Live {
+            under_way, watch, ..
+        } = &mut kernel.live;
+        match self {
+            Self::ForgetWhoLeadsOut => under_way.forget_who_leads_out(|device| {
+                let watchdog = watch.guards(device)?.watchdog()?;
+                Some(watchdog.what.clone())
+            }),
+            Self::ForgetWatched => kernel.state.watchdogs = Watchdogs::default(),
+            Self::ForgetCallsUnderWay => under_way.forget_calls(),
+            _ => {}
+        }
+    }
+
     pub(super) fn step(self, step: &mut Step, state: &State) {
         match self {
-            Self::None => {}
+            Self::None
+            | Self::ForgetWhoLeadsOut
+            | Self::ForgetWatched
+            | Self::ForgetCallsUnderWay => {}
             Self::IgnoreGrants => {
                 let nowhere = Some(Name::from("nowhere"));
                 for fact in &mut step.facts {
@@ -176,6 +221,28 @@ impl Tamper {
                 });
                 let late = |(device, parts, at)| Fact::SafePartDone { device, parts, at };
                 step.facts.extend(fed.map(late));
+            }
+            Self::RefuseEarly => {
+                for fact in &mut step.facts {
+                    if let Fact::CallRefused {
+                        refusal: Refusal::Guarded { why, .. },
+                        ..
+                    } = fact
+                        && let Breach::Rate { times, .. } = why
+                    {
+                        *times += 1;
+                    }
+                }
+                for release in &mut step.effects {
+                    if let Effect::Reply {
+                        answer: Answer::Refused(Refusal::Guarded { why, .. }),
+                        ..
+                    } = &mut release.effect
+                        && let Breach::Rate { times, .. } = why
+                    {
+                        *times += 1;
+                    }
+                }
             }
             Self::DriveTwice => {
                 let drive = step

@@ -120,6 +120,7 @@ impl World {
         {
             self.asked.insert(call.ticket, call.body.digest);
         }
+        self.tamper.before(&mut self.kernel);
         let mut step = self.kernel.handle(event, now);
         self.tamper.step(&mut step, self.kernel.state());
         for fact in &step.facts {
