@@ -301,8 +301,16 @@ impl Entry {
         }
     }
 
-    /// What the properties of a place are is not known.
-    pub(super) fn unknown(&mut self, place: usize, why: &str, heard: &mut Vec<Heard>) {
+    /// What the properties of a place are is not known. That is in effect at once, and of the device's share: what is beyond it, or says
+    /// what was said before, nobody hears.
+    pub(super) fn unknown(
+        &mut self,
+        place: usize,
+        why: &str,
+        (limits, at): (&Limits, u64),
+        heard: &mut Vec<Heard>,
+    ) {
+        let may = self.may(limits, at);
         self.counts.unread += 1;
         self.drop_kept_of(place);
         self.make_slots();
@@ -311,7 +319,11 @@ impl Entry {
             if let What::Property(number) = about.what
                 && let Some(slot) = self.slots.get_mut(number)
             {
-                slot.doubted = true;
+                let same = slot.unread.as_deref() == Some(why);
+                let was = std::mem::replace(&mut slot.doubted, true);
+                if was && (same || !may) {
+                    continue;
+                }
                 slot.unread = Some(why.into());
                 heard.push(Heard::Doubted {
                     device: Arc::clone(&device),

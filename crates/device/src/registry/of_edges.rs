@@ -56,7 +56,10 @@ impl Registry {
                 Word::Unknown { place, why } => {
                     for (id, number) in self.topics.get(place.as_str()).cloned().unwrap_or_default()
                     {
-                        self.with(id, |entry| entry.unknown(number.into(), &why, &mut heard));
+                        let limits = self.limits;
+                        self.with(id, |entry| {
+                            entry.unknown(number.into(), &why, (&limits, now.at), &mut heard);
+                        });
                     }
                 }
                 Word::Doubt { device, why } => {

@@ -2,7 +2,7 @@
 //!
 //! What may not enter: the order of messages, who is there.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{Born, Node, doubt, there};
 use crate::{
@@ -70,7 +70,7 @@ impl Node {
         if let Some(why) = wrong {
             self.note(&why);
         }
-        for (wanted, metric) in says {
+        for (wanted, metric) in last_of_each(says, |(name, it)| (name, it)) {
             let datatype = metric.datatype.unwrap_or_default();
             self.say(
                 &edge::place(&before, &wanted),
@@ -119,7 +119,7 @@ impl Node {
             }
         }
         let before = edge::heard(&self.group, &self.name, (!name.is_empty()).then_some(name));
-        for (wanted, datatype, metric) in says {
+        for (wanted, datatype, metric) in last_of_each(says, |(name, _, it)| (name, it)) {
             self.say(
                 &edge::place(&before, &wanted),
                 &metric,
@@ -156,4 +156,16 @@ impl Node {
             Err(why) => Word::Unknown { place, why },
         });
     }
+}
+
+/// Of what one message says of each metric, the last, and all that is of before.
+fn last_of_each<T>(mut says: Vec<T>, of: impl Fn(&T) -> (&Arc<str>, &Metric)) -> Vec<T> {
+    let mut seen = HashSet::new();
+    says.reverse();
+    says.retain(|it| {
+        let (name, metric) = of(it);
+        metric.is_historical == Some(true) || seen.insert(Arc::clone(name))
+    });
+    says.reverse();
+    says
 }

@@ -32,3 +32,40 @@ fn a_name_longer_than_the_api_lets_devices_have_counts_and_is_kept_nowhere() {
     let last = plant.counts().last.unwrap();
     assert!(last.contains("128 characters"), "{last}");
 }
+
+#[test]
+fn a_metric_that_is_not_known_is_said_once_and_the_last_of_a_message_counts() {
+    let mut plant = Plant::new();
+    plant.born(3);
+    let mut said = 0;
+    for seq in 2..200 {
+        said += plant.data(seq, &[null("Outputs/Speed")]).len();
+    }
+    assert_eq!((said, plant.speed().1), (1, true));
+    plant.now += 10_000;
+    let mut many = vec![null("Outputs/Speed"); 100];
+    many.extend((0..100).map(|it| metric("Outputs/Speed", Type::Float, &it.to_string())));
+    let heard = plant.data(200, &many);
+    assert_eq!((heard.len(), plant.speed()), (1, number(99.0)), "{heard:?}");
+}
+
+#[test]
+fn metrics_that_are_not_known_are_of_the_share_of_their_device() {
+    let mut plant = Plant::new();
+    plant.born(3);
+    // One that is known and one that is not, by turns, and why not is another each time.
+    let mut said = 0;
+    for seq in 2..250 {
+        let quality = u32::try_from(seq).unwrap();
+        let bad = of_quality(metric("Outputs/Speed", Type::Float, "5"), quality % 100);
+        said += plant.data(seq, &[bad]).len();
+    }
+    assert!((100..150).contains(&said), "{said}");
+}
+
+fn null(name: &str) -> Metric {
+    Metric {
+        is_null: Some(true),
+        ..metric(name, Type::Float, "1")
+    }
+}
