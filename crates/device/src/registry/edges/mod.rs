@@ -157,7 +157,9 @@ impl Edges {
 
     /// A message of an edge node that is followed was too large to be handed on.
     pub(super) fn too_large(&mut self, topic: &str, why: &str, now: Moment) -> Option<Vec<Word>> {
-        self.with(topic, |node, _, words| node.too_large(why, now.at, words))
+        self.with(topic, |node, topic, words| {
+            node.too_large(topic, why, now.at, words);
+        })
     }
 
     fn with(

@@ -167,7 +167,8 @@ impl Node {
             return self
                 .note("the broker keeps a message of it: what Sparkplug says is not retained");
         }
-        if !self.share.take(&SHARE, now) {
+        // A death is of no share: who is gone is gone, however loud it was.
+        if topic.said != Said::Death && !self.share.take(&SHARE, now) {
             self.counts.left_out += 1;
             return self.lose(
                 "it sends more messages than are read of one edge node",
@@ -179,7 +180,8 @@ impl Node {
             Ok(read) => read,
             Err(why) => {
                 self.counts.unread += 1;
-                return self.lose(&why, now, out);
+                self.lose(&why, now, out);
+                return self.missed(topic, out);
             }
         };
         match (topic.said, topic.device) {
@@ -197,15 +199,37 @@ impl Node {
                         Said::Data => self.data(device, &read, now, out),
                         Said::Death => self.device_death(device, out),
                     }
+                } else if self.session.is_none() {
+                    self.missed(topic, out);
                 }
             }
         }
     }
 
     /// A message was too large to be handed on: it has a number, and nobody knows what it said.
-    pub(super) fn too_large(&mut self, why: &str, now: u64, out: &mut Vec<Word>) {
+    pub(super) fn too_large(
+        &mut self,
+        topic: &Topic<'_>,
+        why: &str,
+        now: u64,
+        out: &mut Vec<Word>,
+    ) {
         self.counts.unread += 1;
         self.lose(why, now, out);
+        self.missed(topic, out);
+    }
+
+    /// A message counted for nothing. Where it was a death, nobody knows who is there.
+    fn missed(&mut self, topic: &Topic<'_>, out: &mut Vec<Word>) {
+        if topic.said != Said::Death {
+            return;
+        }
+        let all = self.devices.values_mut();
+        let of = all.filter(|it| topic.device.is_none_or(|name| *it.name == *name));
+        for device in of.filter(|it| it.born) {
+            device.born = false;
+            there(device, None, out);
+        }
     }
 
     /// Something was missed, or nobody knows what: nothing holds until it is born again.

@@ -91,3 +91,37 @@ fn what_was_kept_for_later_dies_with_the_device() {
         assert!(plant.speed().1);
     }
 }
+
+/// As much data as is left out.
+fn flood(plant: &mut Plant) {
+    for seq in 2..3000_u64 {
+        let one = [by_alias(1, metric("", Type::Float, "30"))];
+        at_once(plant, "DDATA/line/press", &message(Some(seq % 256), &one));
+    }
+    assert!(plant.counts().left_out > 0);
+}
+
+#[test]
+fn a_death_is_heard_however_loud_its_edge_node_was() {
+    let mut plant = Plant::new();
+    plant.born(3);
+    flood(&mut plant);
+    at_once(&mut plant, "NDEATH/line", &message(None, &[bd_seq(3)]));
+    assert_eq!(plant.reach(), Reach::Offline);
+}
+
+#[test]
+fn after_a_death_that_cannot_be_read_nobody_says_that_it_is_there() {
+    for (topic, death) in [
+        ("DDEATH/line/press", b"\xff\xff".to_vec()),
+        ("NDEATH/line", b"\xff\xff".to_vec()),
+        // A death after one that was missed.
+        ("DDEATH/line/press", message(Some(9), &[])),
+    ] {
+        let mut plant = Plant::new();
+        plant.born(3);
+        assert_eq!(plant.reach(), Reach::Online);
+        plant.hears(topic, &death);
+        assert_eq!(plant.reach(), Reach::Unknown, "{topic}");
+    }
+}
