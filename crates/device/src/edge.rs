@@ -104,6 +104,12 @@ pub(crate) fn node_command(group: &str, node: &str) -> String {
     format!("{NAMESPACE}{group}/NCMD/{node}")
 }
 
+/// The edge node that is asked by a topic.
+pub(crate) fn of_node_command(topic: &str) -> Option<String> {
+    let (group, node) = topic.strip_prefix(NAMESPACE)?.split_once("/NCMD/")?;
+    Some(format!("{group}/{node}"))
+}
+
 /// The topic of its birth.
 pub(crate) fn birth(group: &str, node: &str) -> String {
     format!("{NAMESPACE}{group}/NBIRTH/{node}")

@@ -32,7 +32,7 @@ pub use compiled::{Compiled, Key};
 pub use moment::Moment;
 pub use order::{Confirm, How, Order};
 pub use registry::{
-    Change, Counts, EdgeCounts, Heard, Limits, Link, Message, Registry, Subscriptions,
+    Change, Counts, EdgeCounts, Heard, Limits, Link, MayAsk, Message, Registry, Subscriptions,
 };
 pub use safe::{SafeStep, written};
 pub use sparkplug::RebirthRequest;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aion_api::Rebirth;
+
 use super::topic::Topic;
 use crate::edge::{self, Said};
 
@@ -34,8 +36,8 @@ pub struct Announcements {
 enum By {
     /// Home Assistant's discovery, behind a prefix.
     HomeAssistant(Box<str>),
-    /// Births of Sparkplug, of these groups.
-    Births(Vec<Box<str>>),
+    /// Births of Sparkplug, of these groups; and whether edge nodes are asked for them.
+    Births(Vec<Box<str>>, Rebirth),
 }
 
 impl By {
@@ -43,7 +45,7 @@ impl By {
     fn source(&self, topic: &str) -> Option<String> {
         match self {
             Self::HomeAssistant(prefix) => Some(Topic::of(prefix, topic)?.source().to_owned()),
-            Self::Births(groups) => {
+            Self::Births(groups, _) => {
                 let topic = edge::Topic::of(topic)?;
                 let is = topic.said == Said::Birth && groups.iter().any(|it| **it == *topic.group);
                 is.then(|| topic.of_node())
@@ -76,10 +78,9 @@ impl Announcements {
 
     /// Births of edge nodes of these groups, none yet.
     #[must_use]
-    pub(super) fn births(groups: &[String]) -> Self {
-        Self::by(By::Births(
-            groups.iter().map(|it| it.as_str().into()).collect(),
-        ))
+    pub(super) fn births(groups: &[String], rebirth: Rebirth) -> Self {
+        let groups = groups.iter().map(|it| it.as_str().into()).collect();
+        Self::by(By::Births(groups, rebirth))
     }
 
     fn by(by: By) -> Self {
@@ -211,7 +212,7 @@ impl Announcements {
         self.payloads()
             .filter_map(|(topic, payload)| match &self.by {
                 By::HomeAssistant(prefix) => Some((Topic::of(prefix, topic)?, topic, payload)),
-                By::Births(_) => None,
+                By::Births(..) => None,
             })
     }
 
@@ -220,6 +221,14 @@ impl Announcements {
         self.kept
             .iter()
             .map(|(topic, payload)| (&**topic, &**payload))
+    }
+
+    /// Whether edge nodes are asked for their births.
+    pub(super) fn rebirth(&self) -> Rebirth {
+        match self.by {
+            By::HomeAssistant(_) => Rebirth::default(),
+            By::Births(_, rebirth) => rebirth,
+        }
     }
 
     /// Whether something is kept of a topic.

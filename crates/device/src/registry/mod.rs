@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-pub use edges::EdgeCounts;
+pub use edges::{EdgeCounts, MayAsk};
 pub use entry::Counts;
 pub use heard::{Change, Heard};
 

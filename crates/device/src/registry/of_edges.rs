@@ -3,9 +3,19 @@
 use aion_abi::problem::Problem;
 
 use super::{
-    EdgeCounts, Heard, Id, Link, Message, Registry, edges::Word, entry::Entry, reschedule,
+    EdgeCounts, Heard, Id, Link, Message, Registry,
+    edges::{MayAsk, Word},
+    entry::Entry,
+    reschedule,
 };
-use crate::{compiled::Key, edge, moment::Moment, order::Order, sparkplug::RebirthRequest};
+use crate::{
+    compiled::Key,
+    edge,
+    moment::Moment,
+    order::{Confirm, Order},
+    payload::Found,
+    sparkplug::RebirthRequest,
+};
 
 impl Registry {
     /// The edge nodes that are asked for their births now: each as rarely as its answers are missing, all together ten a second.
@@ -16,7 +26,14 @@ impl Registry {
         }
     }
 
-    /// What is sent for an order, and where: that of Sparkplug is written as the birth of the device says.
+    /// Whether discovery may ask for a birth now. The edge node of a device here is asked as that says, and not beside it; all that are
+    /// asked have one share.
+    pub fn may_ask(&mut self, request: &RebirthRequest, now: Moment) -> MayAsk {
+        self.edges.may_ask(&request.topic, now)
+    }
+
+    /// What is sent for an order, and where, and by what is known that it was done: that of Sparkplug is written as the birth of the
+    /// device says, and reads as its type holds it.
     ///
     /// # Errors
     /// The device is not born (`unreachable`), or its metric does not hold the value (`bad-request`). Nothing was sent.
@@ -25,13 +42,25 @@ impl Registry {
         key: &Key,
         order: &Order,
         now: Moment,
-    ) -> Result<(String, Vec<u8>), Problem> {
+    ) -> Result<(String, Vec<u8>, Confirm), Problem> {
         let Some((topic, metric)) = edge::metric_of(&order.topic) else {
-            return Ok((order.topic.clone(), order.payload.clone()));
+            let (topic, payload) = (order.topic.clone(), order.payload.clone());
+            return Ok((topic, payload, order.confirm.clone()));
         };
         let text = String::from_utf8_lossy(&order.payload);
-        let payload = self.edges.command(key, metric, &text, now)?;
-        Ok((topic.to_owned(), payload))
+        let (payload, reads) = self.edges.command(key, metric, &text, now)?;
+        let confirm = match &order.confirm {
+            Confirm::State { property, value } => Confirm::State {
+                property: property.clone(),
+                value: self
+                    .device(key)
+                    .and_then(|it| it.shape.property(property))
+                    .and_then(|(_, it)| it.form.read(&it.wire, &Found::Text(reads.into())).ok())
+                    .unwrap_or_else(|| value.clone()),
+            },
+            other => other.clone(),
+        };
+        Ok((topic.to_owned(), payload, confirm))
     }
 
     /// The edge node of a device that is reached by Sparkplug, and what happened to its messages.

@@ -141,6 +141,15 @@ impl Announced {
         asked.collect()
     }
 
+    /// An edge node was not asked for its birth after all, and may be later.
+    pub(super) fn put_off(&self, request: &RebirthRequest) {
+        for it in self.each() {
+            if let Kept::Sparkplug(it) = &mut it.state.lock().kept {
+                it.put_off(request);
+            }
+        }
+    }
+
     /// The broker is connected to anew, and says all again that it retains: nothing that is gone stays. Births are not retained.
     pub(super) fn anew(&self) {
         for it in self.each() {

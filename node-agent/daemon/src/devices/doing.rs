@@ -110,8 +110,8 @@ impl Devices {
         };
         let connection = link.connection()?;
         let now = self.0.now();
-        let (topic, payload) = link.registry(|it| it.outgoing(key, &order, now))?;
-        let heard = match &order.confirm {
+        let (topic, payload, confirm) = link.registry(|it| it.outgoing(key, &order, now))?;
+        let heard = match &confirm {
             Confirm::Broker => None,
             confirm => Some(link.expect(key, confirm.clone())),
         };
@@ -137,7 +137,7 @@ impl Devices {
                 "device {} was changed or taken away before it said that it did it",
                 key.name
             ))),
-            Err(_) => self.as_it_was(entry, &order.confirm, within),
+            Err(_) => self.as_it_was(entry, &confirm, within),
         }
     }
 

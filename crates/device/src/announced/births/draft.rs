@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aion_api::{DeviceModelSpec, DeviceSparkplug, DeviceSpec};
+use aion_api::{DeviceModelSpec, DeviceSparkplug, DeviceSpec, Rebirth};
 use sha2::{Digest, Sha256};
 
 use super::metric::{self, Point};
@@ -58,7 +58,7 @@ impl Left<'_> {
 }
 
 /// What was born by a message; nothing where its topic is no birth's.
-pub(super) fn draft(broker: &str, topic: &str, payload: &[u8]) -> Option<Draft> {
+pub(super) fn draft(broker: &str, rebirth: Rebirth, topic: &str, payload: &[u8]) -> Option<Draft> {
     let of = Topic::of(topic)?;
     let names = [of.group, of.node, of.device.unwrap_or_default()];
     let mut left = Left {
@@ -83,6 +83,7 @@ pub(super) fn draft(broker: &str, topic: &str, payload: &[u8]) -> Option<Draft> 
         group: of.group.to_owned(),
         edge_node: of.node.to_owned(),
         device: of.device.map(str::to_owned),
+        rebirth,
         ..DeviceSparkplug::default()
     };
     let too_long = names.iter().any(|it| it.chars().count() > 128);

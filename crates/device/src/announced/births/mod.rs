@@ -26,6 +26,7 @@ pub struct Births {
     groups: Vec<String>,
     kept: Announcements,
     asks: bool,
+    /// By the topics that they were asked by.
     asked: BTreeSet<Box<str>>,
     last: Option<u64>,
 }
@@ -36,7 +37,7 @@ impl Births {
     pub fn new(of: &SparkplugDiscovery) -> Self {
         Self {
             groups: of.groups.clone(),
-            kept: Announcements::births(&of.groups),
+            kept: Announcements::births(&of.groups, of.rebirth),
             asks: of.rebirth.is_asked(),
             asked: BTreeSet::new(),
             last: None,
@@ -60,18 +61,24 @@ impl Births {
         if !payload.is_empty() {
             self.kept.take(topic, payload);
         }
-        let (birth, of_node) = (edge::birth(of.group, of.node), of.of_node());
-        let known = self.kept.has(&birth) || self.asked.contains(of_node.as_str());
+        let birth = edge::birth(of.group, of.node);
+        let topic = edge::node_command(of.group, of.node);
+        let known = self.kept.has(&birth) || self.asked.contains(topic.as_str());
         let soon = self.last.is_some_and(|it| now.at < it.saturating_add(PACE));
         if !self.asks || known || soon || self.asked.len() >= MAX_ANNOUNCEMENTS {
             return None;
         }
-        self.asked.insert(of_node.into());
+        self.asked.insert(topic.as_str().into());
         self.last = Some(now.at);
         Some(RebirthRequest {
-            topic: edge::node_command(of.group, of.node),
+            topic,
             payload: sparkplug::rebirth(now.wall),
         })
+    }
+
+    /// An edge node was not asked after all, and may be later.
+    pub fn put_off(&mut self, request: &RebirthRequest) {
+        self.asked.remove(request.topic.as_str());
     }
 
     /// The broker is connected to anew.
@@ -107,7 +114,7 @@ impl Births {
     #[must_use]
     pub fn drafts(broker: &str, kept: &Announcements) -> Vec<Draft> {
         let all = kept.payloads();
-        all.filter_map(|(topic, payload)| draft::draft(broker, topic, payload))
+        all.filter_map(|(topic, payload)| draft::draft(broker, kept.rebirth(), topic, payload))
             .collect()
     }
 }

@@ -211,6 +211,27 @@ fn an_edge_node_without_a_birth_is_asked_once_a_connection_where_that_is_wanted(
     let mut never = births(Rebirth::Never);
     assert_eq!(never.filters().len(), 2);
     assert_eq!(never.take("spBv1.0/plant/NDATA/line", &data, at(0)), None);
+    // Who is not asked now may be later.
+    it.anew();
+    let put_off = it
+        .take("spBv1.0/plant/NDATA/other", &data, at(20_000))
+        .unwrap();
+    it.put_off(&put_off);
+    assert_eq!(
+        it.take("spBv1.0/plant/NDATA/other", &data, at(21_000)),
+        Some(put_off).map(|old| RebirthRequest {
+            payload: sparkplug::rebirth(at(21_000).wall),
+            ..old
+        })
+    );
+    // What is proposed is not asked either.
+    never.take(
+        "spBv1.0/plant/NBIRTH/line",
+        &message(Some(0), &[metric("x", Type::Int32, "1")]),
+        at(0),
+    );
+    let proposed = proposals(&never).remove(0).resources.unwrap();
+    assert_eq!(proposed.1.spec.sparkplug.unwrap().rebirth, Rebirth::Never);
 }
 
 #[test]

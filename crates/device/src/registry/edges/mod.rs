@@ -14,7 +14,7 @@ use aion_abi::{code::Code, problem::Problem};
 use super::{Limits, Subscriptions, difference, rate::Share};
 use crate::{
     compiled::{Compiled, Key},
-    edge::{Edge, Topic},
+    edge::{self, Edge, Topic},
     moment::Moment,
     sparkplug::{self, RebirthRequest},
 };
@@ -41,6 +41,17 @@ pub(super) enum Word {
     Doubt { device: Key, why: String },
     /// Whether a device is there, where that is known.
     There { device: Key, there: Option<bool> },
+}
+
+/// Whether discovery asks an edge node for its birth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MayAsk {
+    /// It does.
+    Yes,
+    /// It does not: devices are of the edge node, and it is asked as they let it be.
+    No,
+    /// It does, once there is room in the share of all that are asked.
+    Later,
 }
 
 /// What happened to an edge node's messages, and to those of its devices.
@@ -220,21 +231,39 @@ impl Edges {
         asks
     }
 
-    /// What is sent for a metric of a device: by its birth, which says its type.
+    /// Whether an edge node is asked by this topic now, for discovery.
+    pub(super) fn may_ask(&mut self, command: &str, now: Moment) -> MayAsk {
+        let Some(of_node) = edge::of_node_command(command) else {
+            return MayAsk::No;
+        };
+        let Some(node) = self.nodes.get_mut(of_node.as_str()) else {
+            return match self.share.take(&ASKS, now.at) {
+                true => MayAsk::Yes,
+                false => MayAsk::Later,
+            };
+        };
+        let was = node.due();
+        node.want(now.at);
+        let is = node.due();
+        self.reschedule(&of_node, was, is);
+        MayAsk::No
+    }
+
+    /// What is sent for a metric of a device, by its birth, which says its type; and how that reads.
     pub(super) fn command(
         &self,
         key: &Key,
         metric: &str,
         text: &str,
         now: Moment,
-    ) -> Result<Vec<u8>, Problem> {
+    ) -> Result<(Vec<u8>, String), Problem> {
         let of = self.of.get(key);
         let node = of.and_then(|it| self.nodes.get(it.of_node().as_str()));
         let Some((edge, node)) = of.zip(node) else {
             let what = format!("device {} is reached by no edge node here", key.name);
             return Err(Problem::new(Code::Unreachable, what));
         };
-        let written = node.written(edge, metric, text).map_err(|(code, why)| {
+        let (written, reads) = node.written(edge, metric, text).map_err(|(code, why)| {
             let what = format!("device {}: metric {metric}: {why}", key.name);
             Problem::new(code, what).remedy(match code {
                 Code::Unreachable => {
@@ -243,7 +272,7 @@ impl Edges {
                 _ => "nothing was sent: give a value that its type holds",
             })
         })?;
-        Ok(sparkplug::command(written, now.wall))
+        Ok((sparkplug::command(written, now.wall), reads))
     }
 
     /// What happened to the messages of a device's edge node.

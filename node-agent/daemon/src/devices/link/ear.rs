@@ -23,17 +23,15 @@ impl Hearing for Ear {
             return;
         };
         let now = shared.now();
+        let before = link.registry(|it| it.due());
         let births = link.announced.take(message.topic, message.payload, now);
-        link.ask_for(births, &shared.parts.tenure);
+        link.ask_as_it_may(births, &shared.parts.tenure, now);
         let heeded = Heeded {
             topic: message.topic,
             payload: message.payload,
             retained: message.retained,
         };
-        let (heard, before, after) = link.registry(|it| {
-            let before = it.due();
-            (it.take(heeded, now), before, it.due())
-        });
+        let (heard, after) = link.registry(|it| (it.take(heeded, now), it.due()));
         link.counters.taken.inc();
         link.heard(&shared, heard, now);
         if after.is_some() && after != before {

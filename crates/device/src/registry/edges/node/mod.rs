@@ -137,6 +137,11 @@ impl Node {
         self.ask.due().filter(|_| by.all(|(_, asks)| *asks))
     }
 
+    /// Its birth is wanted.
+    pub(super) fn want(&mut self, now: u64) {
+        self.ask.want(now);
+    }
+
     /// It is asked now, by this topic.
     pub(super) fn ask(&mut self, now: u64) -> String {
         self.ask.asked(now);
@@ -339,13 +344,13 @@ impl Node {
         }
     }
 
-    /// What is written for a metric.
+    /// What is written for a metric, and how a device of that type says it.
     pub(super) fn written(
         &self,
         edge: &Edge,
         metric: &str,
         text: &str,
-    ) -> Result<Metric, (Code, String)> {
+    ) -> Result<(Metric, String), (Code, String)> {
         let name = edge.device.as_deref().unwrap_or_default();
         let away = |why: &str| (Code::Unreachable, why.to_owned());
         let session = self.session.as_ref();
@@ -357,7 +362,8 @@ impl Node {
         let born = born.ok_or_else(|| away("it is not in the device's birth"))?;
         let written =
             sparkplug::written(text, born.datatype).map_err(|why| (Code::BadRequest, why))?;
-        Ok(
+        let reads = sparkplug::text(&written, born.datatype).unwrap_or_else(|_| text.to_owned());
+        Ok((
             match born
                 .alias
                 .filter(|it| session.stands_for(*it, name, metric))
@@ -372,7 +378,8 @@ impl Node {
                     ..written
                 },
             },
-        )
+            reads,
+        ))
     }
 
     fn note(&mut self, why: &str) {

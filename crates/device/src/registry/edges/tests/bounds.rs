@@ -1,6 +1,7 @@
 //! What is told, and what strangers, brokers and many of them do.
 
 use super::*;
+use crate::{MayAsk, RebirthRequest};
 
 #[test]
 fn two_edge_nodes_of_one_name_are_named_and_not_mixed_up() {
@@ -48,7 +49,7 @@ fn what_is_told_is_of_the_type_that_the_birth_says_and_only_after_it() {
         .unwrap_err();
     assert_eq!(refused.code, Code::Unreachable);
     plant.born(3);
-    let (topic, payload) = plant
+    let (topic, payload, _) = plant
         .registry
         .outgoing(&key("press"), &order, at(1))
         .unwrap();
@@ -69,7 +70,7 @@ fn what_is_told_is_of_the_type_that_the_birth_says_and_only_after_it() {
     );
 
     let mode = device.set("mode", &Value::Text("run".to_owned())).unwrap();
-    let (_, payload) = plant
+    let (_, payload, _) = plant
         .registry
         .outgoing(&key("press"), &mode, at(1))
         .unwrap();
@@ -89,7 +90,7 @@ fn what_is_told_is_of_the_type_that_the_birth_says_and_only_after_it() {
             )
             .unwrap()
     };
-    let (_, payload) = plant
+    let (_, payload, _) = plant
         .registry
         .outgoing(&key("press"), &start(3), at(1))
         .unwrap();
@@ -254,4 +255,54 @@ fn many_edge_nodes_are_asked_ten_a_second_together() {
         .map(|it| registry.rebirths(at(it * 100)).len())
         .sum();
     assert_eq!(asked, 10);
+}
+
+#[test]
+fn a_write_of_more_digits_than_its_type_has_is_confirmed_by_those_that_it_has() {
+    let mut plant = Plant::new();
+    plant.born(3);
+    let to = Value::Number(42.123_456_78);
+    let order = press("press", "device: press").set("speed", &to).unwrap();
+    let sent = plant.registry.outgoing(&key("press"), &order, at(1));
+    let (_, payload, confirm) = sent.unwrap();
+    let sent = sparkplug::read(&payload).unwrap();
+    // The edge node says what it was told.
+    let said = sent.metrics().next().unwrap().unwrap();
+    let heard = plant.data(2, &[said]);
+    assert!(
+        heard.iter().any(|it| it.confirms(&key("press"), &confirm)),
+        "{heard:?} {confirm:?}"
+    );
+    assert!(
+        !heard
+            .iter()
+            .any(|it| it.confirms(&key("press"), &order.confirm)),
+        "it is another number than was asked for"
+    );
+}
+
+#[test]
+fn discovery_asks_no_edge_node_that_a_device_says_is_not_asked_and_has_no_share_of_its_own() {
+    let mut registry = Registry::new(Limits::default(), at(0));
+    registry.insert(press("press", "device: press, rebirth: never"));
+    registry.link(Link::New, at(0));
+    let request = |node: &str| RebirthRequest {
+        topic: format!("spBv1.0/plant/NCMD/{node}"),
+        payload: Vec::new(),
+    };
+    assert_eq!(registry.may_ask(&request("line"), at(0)), MayAsk::No);
+    assert_eq!((registry.due(), registry.rebirths(at(0)).len()), (None, 0));
+    let may: Vec<_> = (0..30)
+        .map(|it| registry.may_ask(&request(&format!("n{it}")), at(0)))
+        .collect();
+    assert_eq!(may.iter().filter(|it| **it == MayAsk::Yes).count(), 20);
+    assert_eq!(may.last(), Some(&MayAsk::Later));
+    // Where it may be asked, the registry does so itself.
+    let mut plant = Plant::new();
+    plant.asks();
+    plant.born(3);
+    plant.now += 60_000;
+    let now = at(plant.now);
+    assert_eq!(plant.registry.may_ask(&request("line"), now), MayAsk::No);
+    assert_eq!(plant.asks(), 1);
 }
