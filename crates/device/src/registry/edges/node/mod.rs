@@ -44,6 +44,10 @@ pub(super) struct Node {
     /// The number of the last birth, as far as it had one, and of the one before with another.
     birth: Option<Option<u64>>,
     birth_before: Option<(Option<u64>, u64)>,
+    /// The last session ended by its death.
+    ended: bool,
+    /// How often in a row a birth had the number of the last but one.
+    turns: u8,
     /// Until then two edge nodes have one name.
     quarrel: u64,
     ask: Ask,
@@ -84,6 +88,8 @@ impl Node {
             session: None,
             birth: None,
             birth_before: None,
+            ended: false,
+            turns: 0,
             quarrel: 0,
             ask: Ask::default(),
             share: Share::default(),
@@ -278,8 +284,10 @@ impl Node {
         self.device_birth("", read, out);
     }
 
-    /// Whether this birth is one of another edge node than that of the last birth: a number that was there before comes again.
+    /// Whether this birth is one of another edge node than that of the last birth: a number that was there before comes again. Who counts
+    /// from nothing when it starts does that once after a death.
     fn is_contested(&mut self, number: Option<u64>, now: u64) -> bool {
+        let most = 1 + u8::from(std::mem::take(&mut self.ended));
         let Some(last) = self.birth.replace(number) else {
             return false;
         };
@@ -288,7 +296,11 @@ impl Node {
         }
         let before = self.birth_before.replace((last, now));
         let again = before.is_some_and(|(it, at)| it == number && now - at < CONTEST);
-        if again || now < self.quarrel {
+        self.turns = match again {
+            true => self.turns.saturating_add(1),
+            false => 0,
+        };
+        if self.turns >= most || now < self.quarrel {
             self.quarrel = now + QUARREL;
         }
         now < self.quarrel
@@ -300,6 +312,7 @@ impl Node {
             return self.note("a death came of another session than the one that was born");
         }
         self.session = None;
+        self.ended = true;
         self.ask.satisfied();
         for device in self.devices.values_mut() {
             dies(device, out);

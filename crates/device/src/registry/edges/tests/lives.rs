@@ -125,3 +125,24 @@ fn after_a_death_that_cannot_be_read_nobody_says_that_it_is_there() {
         assert_eq!(plant.reach(), Reach::Unknown, "{topic}");
     }
 }
+
+#[test]
+fn a_restart_that_counts_from_nothing_again_is_no_second_edge_node() {
+    let mut plant = Plant::new();
+    let dies = |plant: &mut Plant, bd| {
+        plant.hears("NDEATH/line", &message(None, &[bd_seq(bd)]));
+    };
+    plant.born(0);
+    dies(&mut plant, 0);
+    plant.born(1);
+    dies(&mut plant, 1);
+    plant.born(0);
+    assert_eq!(
+        (plant.reach(), plant.counts().contested),
+        (Reach::Online, 0)
+    );
+    // Who takes turns with another is one of two, however well each dies.
+    dies(&mut plant, 0);
+    plant.born(1);
+    assert!(plant.counts().contested > 0);
+}
