@@ -172,6 +172,14 @@ impl<'a> Topic<'a> {
         format!("{}/{}", self.group, self.node)
     }
 
+    /// The topic of the birth of who says it.
+    pub(crate) fn birth(&self) -> String {
+        match self.device {
+            Some(device) => format!("{NAMESPACE}{}/DBIRTH/{}/{device}", self.group, self.node),
+            None => birth(self.group, self.node),
+        }
+    }
+
     /// Whether no device of the API can be this one: its message is counted, and kept nowhere.
     pub(crate) fn is_of_nobody(&self) -> bool {
         self.device.is_some_and(is_long)

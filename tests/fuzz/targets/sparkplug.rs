@@ -48,16 +48,14 @@ fuzz_target!(|data: &[u8]| {
         let (payload, behind) = behind.split_at(behind.len().min(usize::from(*eights) * 8));
         rest = behind;
         let (topic, now) = (TOPICS[usize::from(*first) % TOPICS.len()], now(at));
-        registry.take(
-            Message {
-                topic,
-                payload,
-                retained: first & 0x80 != 0,
-            },
-            now,
-        );
+        let message = Message {
+            topic,
+            payload,
+            retained: first & 0x80 != 0,
+        };
+        registry.take(message, now);
         registry.rebirths(now);
-        births.take(topic, payload, now);
+        births.take(message, now);
         for it in registry
             .read(&key, &[], now)
             .into_iter()

@@ -24,7 +24,10 @@ const TOLD: usize = 120;
 #[derive(Debug, Clone)]
 pub struct Announcements {
     by: By,
-    kept: BTreeMap<Box<str>, Box<[u8]>>,
+    kept: BTreeMap<Box<str>, Kept>,
+    /// Topics in the order in which they were heard of last, and the number of the next.
+    heard: BTreeMap<u64, Box<str>>,
+    next: u64,
     shares: BTreeMap<Box<str>, Share>,
     bytes: usize,
     left_out: LeftOut,
@@ -52,6 +55,13 @@ impl By {
             }
         }
     }
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    payload: Box<[u8]>,
+    /// Its number in the order in which topics were heard of.
+    heard: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -87,6 +97,8 @@ impl Announcements {
         Self {
             by,
             kept: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            next: 0,
             shares: BTreeMap::new(),
             bytes: 0,
             left_out: LeftOut::default(),
@@ -95,7 +107,7 @@ impl Announcements {
     }
 
     /// Takes a message, if it is an announcement. One that is empty takes back what its topic announced; one that finds no room
-    /// leaves what its topic announced before.
+    /// leaves what its topic announced before. Nobody takes a birth back: the one that was not heard of longest makes room.
     pub fn take(&mut self, topic: &str, payload: &[u8]) {
         let Some(source) = self.by.source(topic) else {
             // Of no other topic is anything asked for but what a filter matches and Home Assistant does not take.
@@ -112,13 +124,17 @@ impl Announcements {
             self.remove(topic, source);
             return;
         }
-        let before = self.kept.get(topic);
+        self.heard_of(topic);
+        let before = self.kept.get(topic).map(|it| &it.payload);
         if before.is_some_and(|it| **it == *payload) {
             return;
         }
         let was = before.map_or(0, |it| it.len() + topic.len() + OVERHEAD);
         let added = usize::from(before.is_none());
         let size = payload.len() + topic.len() + OVERHEAD;
+        if matches!(self.by, By::Births(..)) && self.has_share(source, (was, added, size)) {
+            self.make_room(topic, (was, added, size));
+        }
         let share = self.shares.get(source);
         let (count, bytes) = share.map_or((0, 0), |it| (it.count, it.bytes));
         let why = match () {
@@ -144,14 +160,61 @@ impl Announcements {
         share.count += added;
         share.bytes = share.bytes - was + size;
         self.bytes = self.bytes - was + size;
-        self.kept.insert(topic.into(), payload.into());
+        let heard = match added {
+            0 => self.kept.get(topic).map_or(0, |it| it.heard),
+            _ => self.number(topic),
+        };
+        let payload = payload.into();
+        self.kept.insert(topic.into(), Kept { payload, heard });
         self.revision += 1;
     }
 
-    fn remove(&mut self, topic: &str, source: &str) {
-        let Some(payload) = self.kept.remove(topic) else {
+    /// Notes that what announced by a topic is still there.
+    pub(super) fn heard_of(&mut self, topic: &str) {
+        let Some(was) = self.kept.get(topic).map(|it| it.heard) else {
             return;
         };
+        self.heard.remove(&was);
+        let heard = self.number(topic);
+        if let Some(it) = self.kept.get_mut(topic) {
+            it.heard = heard;
+        }
+    }
+
+    fn number(&mut self, topic: &str) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.heard.insert(number, topic.into());
+        number
+    }
+
+    /// Whether an announcement is within what is kept of its node.
+    fn has_share(&self, source: &str, (was, added, size): (usize, usize, usize)) -> bool {
+        let share = self.shares.get(source);
+        let (count, bytes) = share.map_or((0, 0), |it| (it.count, it.bytes));
+        count + added <= MAX_OF_ONE && bytes - was + size <= MAX_BYTES_OF_ONE
+    }
+
+    /// Drops what was not heard of longest, until there is room.
+    fn make_room(&mut self, topic: &str, (was, added, size): (usize, usize, usize)) {
+        while self.kept.len() + added > MAX_ANNOUNCEMENTS || self.bytes - was + size > MAX_BYTES {
+            let mut oldest = self.heard.values();
+            let Some(oldest) = oldest.find(|it| ***it != *topic).cloned() else {
+                return;
+            };
+            let Some(source) = self.by.source(&oldest) else {
+                return;
+            };
+            self.leave_out(&oldest, "others were heard of since, and more are not kept");
+            self.remove(&oldest, &source);
+        }
+    }
+
+    fn remove(&mut self, topic: &str, source: &str) {
+        let Some(Kept { payload, heard }) = self.kept.remove(topic) else {
+            return;
+        };
+        self.heard.remove(&heard);
         let size = payload.len() + topic.len() + OVERHEAD;
         self.bytes -= size;
         if let Some(share) = self.shares.get_mut(source) {
@@ -218,9 +281,7 @@ impl Announcements {
 
     /// What was announced, by topic.
     pub(super) fn payloads(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.kept
-            .iter()
-            .map(|(topic, payload)| (&**topic, &**payload))
+        self.kept.iter().map(|(topic, it)| (&**topic, &*it.payload))
     }
 
     /// Whether edge nodes are asked for their births.

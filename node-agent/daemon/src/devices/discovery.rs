@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use aion_abi::proposal::Discovering;
 use aion_api::DeviceBrokerSpec;
 use aion_device::{
-    Moment, RebirthRequest,
+    Message, Moment, RebirthRequest,
     announced::{Announcements, Births, Draft, LeftOut, drafts, filters},
 };
 use aion_resolve::Key;
@@ -63,11 +63,12 @@ impl Listening {
         }
     }
 
-    fn take(&self, topic: &str, payload: &[u8], now: Moment) -> Option<RebirthRequest> {
+    fn take(&self, message: Message<'_>, now: Moment) -> Option<RebirthRequest> {
+        let Message { topic, payload, .. } = message;
         match &mut self.state.lock().kept {
             Kept::HomeAssistant(it) if topic.starts_with(&self.prefix) => it.take(topic, payload),
             Kept::HomeAssistant(_) => {}
-            Kept::Sparkplug(it) => return it.take(topic, payload, now),
+            Kept::Sparkplug(it) => return it.take(message, now),
         }
         None
     }
@@ -136,8 +137,8 @@ impl Announced {
     }
 
     /// Takes a message, which may be anything. Gives what an edge node is asked for its birth by.
-    pub(super) fn take(&self, topic: &str, payload: &[u8], now: Moment) -> Vec<RebirthRequest> {
-        let asked = self.each().filter_map(|it| it.take(topic, payload, now));
+    pub(super) fn take(&self, message: Message<'_>, now: Moment) -> Vec<RebirthRequest> {
+        let asked = self.each().filter_map(|it| it.take(message, now));
         asked.collect()
     }
 

@@ -12,8 +12,9 @@ use aion_api::SparkplugDiscovery;
 
 use super::{Announcements, Draft, LeftOut, MAX_ANNOUNCEMENTS};
 use crate::{
-    edge::{self, Topic},
+    edge::{self, Said, Topic},
     moment::Moment,
+    registry::Message,
     sparkplug::{self, RebirthRequest},
 };
 
@@ -53,13 +54,21 @@ impl Births {
     }
 
     /// Takes a message, which may be anything. Gives what its edge node is asked by, where its birth is not known.
-    pub fn take(&mut self, topic: &str, payload: &[u8], now: Moment) -> Option<RebirthRequest> {
-        let of = Topic::of(topic)?;
+    /// What the broker kept from before is no birth.
+    pub fn take(&mut self, message: Message<'_>, now: Moment) -> Option<RebirthRequest> {
+        let Message {
+            topic,
+            payload,
+            retained,
+        } = message;
+        let of = Topic::of(topic).filter(|_| !retained)?;
         if of.is_of_nobody() || !self.groups.iter().any(|it| it == of.group) {
             return None;
         }
-        if !payload.is_empty() {
-            self.kept.take(topic, payload);
+        match of.said {
+            Said::Birth if !payload.is_empty() => self.kept.take(topic, payload),
+            Said::Data => self.kept.heard_of(&of.birth()),
+            _ => {}
         }
         let birth = edge::birth(of.group, of.node);
         let topic = edge::node_command(of.group, of.node);

@@ -18,6 +18,15 @@ fn births(rebirth: Rebirth) -> Births {
     })
 }
 
+fn take(births: &mut Births, topic: &str, payload: &[u8], now: Moment) -> Option<RebirthRequest> {
+    let message = Message {
+        topic,
+        payload,
+        retained: false,
+    };
+    births.take(message, now)
+}
+
 fn proposals(births: &Births) -> Vec<Proposal> {
     let drafts = Births::drafts("hub", births.kept());
     let all = named(
@@ -73,10 +82,7 @@ fn a_birth_is_a_model_with_types_units_ranges_and_what_may_be_written() {
             },
         ],
     );
-    assert!(
-        it.take("spBv1.0/plant/DBIRTH/line/Press 1", &birth, at(0))
-            .is_some()
-    );
+    assert!(take(&mut it, "spBv1.0/plant/DBIRTH/line/Press 1", &birth, at(0)).is_some());
     let all = proposals(&it);
     assert_eq!((all.len(), all[0].name.as_str()), (1, "press-1"));
     let (model, device) = &**all[0].resources.as_ref().unwrap();
@@ -137,7 +143,8 @@ fn metrics_of_one_name_are_told_apart_and_more_than_a_model_has_are_counted() {
         metric("a b", Type::Int32, "2"),
     ];
     metrics.extend((0..200).map(|it| metric(&format!("m{it}"), Type::Int32, "1")));
-    it.take(
+    take(
+        &mut it,
         "spBv1.0/plant/NBIRTH/line",
         &message(Some(0), &metrics),
         at(0),
@@ -161,9 +168,9 @@ const MAX_SAID: usize = 65;
 fn who_claims_a_name_takes_nobodys_place_and_other_groups_are_not_listened_to() {
     let mut it = births(Rebirth::Never);
     let birth = message(Some(0), &[metric("x", Type::Int32, "1")]);
-    it.take("spBv1.0/plant/DBIRTH/line/press", &birth, at(0));
-    it.take("spBv1.0/plant/DBIRTH/evil/press", &birth, at(0));
-    it.take("spBv1.0/other/DBIRTH/line/press", &birth, at(0));
+    take(&mut it, "spBv1.0/plant/DBIRTH/line/press", &birth, at(0));
+    take(&mut it, "spBv1.0/plant/DBIRTH/evil/press", &birth, at(0));
+    take(&mut it, "spBv1.0/other/DBIRTH/line/press", &birth, at(0));
     let all = proposals(&it);
     let names: Vec<_> = all.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names.len(), 2);
@@ -174,7 +181,7 @@ fn who_claims_a_name_takes_nobodys_place_and_other_groups_are_not_listened_to() 
         "{names:?}"
     );
     // What cannot be read is named, and admitted by nobody.
-    it.take("spBv1.0/plant/NBIRTH/broken", b"\xff", at(0));
+    take(&mut it, "spBv1.0/plant/NBIRTH/broken", b"\xff", at(0));
     let broken = proposals(&it)
         .into_iter()
         .find(|it| it.name == "broken")
@@ -187,45 +194,55 @@ fn an_edge_node_without_a_birth_is_asked_once_a_connection_where_that_is_wanted(
     let mut it = births(Rebirth::Ask);
     assert_eq!(it.filters().len(), 4);
     let data = message(Some(5), &[]);
-    let asked = it
-        .take("spBv1.0/plant/DDATA/line/press", &data, at(0))
-        .unwrap();
+    let asked = take(&mut it, "spBv1.0/plant/DDATA/line/press", &data, at(0)).unwrap();
     assert_eq!(asked.topic, "spBv1.0/plant/NCMD/line");
-    assert_eq!(it.take("spBv1.0/plant/NDATA/line", &data, at(1000)), None);
-    it.anew();
-    assert!(
-        it.take("spBv1.0/plant/NDATA/line", &data, at(2000))
-            .is_some()
+    assert_eq!(
+        take(&mut it, "spBv1.0/plant/NDATA/line", &data, at(1000)),
+        None
     );
+    it.anew();
+    assert!(take(&mut it, "spBv1.0/plant/NDATA/line", &data, at(2000)).is_some());
     // Many are asked one after the other.
-    let asked = (0..5000)
-        .filter_map(|node| it.take(&format!("spBv1.0/plant/NDATA/n{node}"), &data, at(3000)));
+    let asked = (0..5000).filter_map(|node| {
+        take(
+            &mut it,
+            &format!("spBv1.0/plant/NDATA/n{node}"),
+            &data,
+            at(3000),
+        )
+    });
     assert_eq!(asked.count(), 1);
     it.anew();
-    it.take(
+    take(
+        &mut it,
         "spBv1.0/plant/NBIRTH/line",
         &message(Some(0), &[metric("x", Type::Int32, "1")]),
         at(4000),
     );
-    assert_eq!(it.take("spBv1.0/plant/NDATA/line", &data, at(9000)), None);
+    assert_eq!(
+        take(&mut it, "spBv1.0/plant/NDATA/line", &data, at(9000)),
+        None
+    );
     let mut never = births(Rebirth::Never);
     assert_eq!(never.filters().len(), 2);
-    assert_eq!(never.take("spBv1.0/plant/NDATA/line", &data, at(0)), None);
+    assert_eq!(
+        take(&mut never, "spBv1.0/plant/NDATA/line", &data, at(0)),
+        None
+    );
     // Who is not asked now may be later.
     it.anew();
-    let put_off = it
-        .take("spBv1.0/plant/NDATA/other", &data, at(20_000))
-        .unwrap();
+    let put_off = take(&mut it, "spBv1.0/plant/NDATA/other", &data, at(20_000)).unwrap();
     it.put_off(&put_off);
     assert_eq!(
-        it.take("spBv1.0/plant/NDATA/other", &data, at(21_000)),
+        take(&mut it, "spBv1.0/plant/NDATA/other", &data, at(21_000)),
         Some(put_off).map(|old| RebirthRequest {
             payload: sparkplug::rebirth(at(21_000).wall),
             ..old
         })
     );
     // What is proposed is not asked either.
-    never.take(
+    take(
+        &mut never,
         "spBv1.0/plant/NBIRTH/line",
         &message(Some(0), &[metric("x", Type::Int32, "1")]),
         at(0),
@@ -243,7 +260,33 @@ fn names_that_no_device_of_the_api_can_have_are_kept_nowhere_and_nobody_is_asked
         format!("spBv1.0/plant/NDATA/{long}"),
         format!("spBv1.0/plant/DBIRTH/line/{long}"),
     ] {
-        assert!(it.take(&topic, &birth, at(0)).is_none());
+        assert!(take(&mut it, &topic, &birth, at(0)).is_none());
     }
     assert!(it.kept().is_empty() && it.asked.is_empty());
+}
+
+#[test]
+fn a_birth_that_nothing_was_heard_of_since_makes_room_and_what_is_retained_is_none() {
+    let mut it = births(Rebirth::Ask);
+    let birth = message(Some(0), &[metric("Speed", Type::Float, "1")]);
+    let data = message(Some(1), &[]);
+    let of = |said: &str, node: usize| format!("spBv1.0/plant/{said}/n{node}");
+    for node in 0..MAX_ANNOUNCEMENTS {
+        take(&mut it, &of("NBIRTH", node), &birth, at(0));
+    }
+    take(&mut it, &of("NDATA", 0), &data, at(0));
+    take(&mut it, &of("NBIRTH", 5000), &birth, at(0));
+    let has = |it: &Births, node| it.kept().has(&of("NBIRTH", node));
+    assert!(has(&it, 0) && !has(&it, 1) && has(&it, 2) && has(&it, 5000));
+    assert_eq!(
+        (it.kept().len(), it.left_out().count),
+        (MAX_ANNOUNCEMENTS, 1)
+    );
+    let retained = Message {
+        topic: "spBv1.0/plant/NBIRTH/old",
+        payload: &birth,
+        retained: true,
+    };
+    assert!(it.take(retained, at(0)).is_none());
+    assert!(!it.kept().has(retained.topic));
 }

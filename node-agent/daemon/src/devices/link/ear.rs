@@ -24,13 +24,13 @@ impl Hearing for Ear {
         };
         let now = shared.now();
         let before = link.registry(|it| it.due());
-        let births = link.announced.take(message.topic, message.payload, now);
-        link.ask_as_it_may(births, &shared.parts.tenure, now);
         let heeded = Heeded {
             topic: message.topic,
             payload: message.payload,
             retained: message.retained,
         };
+        let births = link.announced.take(heeded, now);
+        link.ask_as_it_may(births, &shared.parts.tenure, now);
         let (heard, after) = link.registry(|it| (it.take(heeded, now), it.due()));
         link.counters.taken.inc();
         link.heard(&shared, heard, now);
