@@ -70,12 +70,14 @@ pub(super) struct News {
 /// A payload, read once for all that it is about.
 #[derive(Debug)]
 pub(super) struct Parsed<'a> {
+    /// It is what a metric says, which may be an empty text.
+    is_metric: bool,
     whole: Result<&'a str, Unread>,
     scalars: Option<Result<Vec<Option<Found<'a>>>, Unread>>,
 }
 
 impl<'a> Parsed<'a> {
-    pub(super) fn of(payload: &'a [u8], listen: &Listen) -> Self {
+    pub(super) fn of(payload: &'a [u8], listen: &Listen, is_metric: bool) -> Self {
         let whole = payload::text(payload);
         let wants = listen.about.iter().any(|it| it.pointer.is_some());
         let scalars = wants.then(|| {
@@ -83,7 +85,11 @@ impl<'a> Parsed<'a> {
                 .clone()
                 .and_then(|text| payload::scalars(text, &listen.wanted))
         });
-        Self { whole, scalars }
+        Self {
+            is_metric,
+            whole,
+            scalars,
+        }
     }
 
     /// What stands where; nothing, if nothing does.
@@ -91,7 +97,7 @@ impl<'a> Parsed<'a> {
         let Some(number) = pointer else {
             let text = self.whole.clone()?;
             // How a broker is told to forget what it retains, and nothing that a device says.
-            if text.is_empty() {
+            if text.is_empty() && !self.is_metric {
                 return Err(Unread::of("the message is empty"));
             }
             return Ok(Some(Found::Text(text.into())));

@@ -73,6 +73,7 @@ impl Entry {
         (at, whole_since): (u64, u64),
         heard: &mut Vec<Heard>,
     ) {
+        let is_metric = self.device().edge.is_some();
         while let Some(queue) = &mut self.kept {
             if queue.waiting.is_empty() || !self.share.take(limits, at) {
                 break;
@@ -81,7 +82,7 @@ impl Entry {
                 break;
             };
             queue.bytes -= next.payload.len();
-            let reading = Parsed::of(&next.payload, self.listen(next.number));
+            let reading = Parsed::of(&next.payload, self.listen(next.number), is_metric);
             self.take(
                 next.number,
                 &reading,

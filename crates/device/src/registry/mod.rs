@@ -282,7 +282,7 @@ impl Registry {
             let which = std::ptr::from_ref(&listen.wanted).addr();
             let reading = match parsed.take() {
                 Some((of, reading)) if of == which => reading,
-                _ => Parsed::of(message.payload, listen),
+                _ => Parsed::of(message.payload, listen, edge::is_place(message.topic)),
             };
             entry.take(
                 number,

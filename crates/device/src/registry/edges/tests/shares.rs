@@ -69,3 +69,12 @@ fn null(name: &str) -> Metric {
         ..metric(name, Type::Float, "1")
     }
 }
+
+#[test]
+fn a_text_that_is_empty_is_a_value() {
+    let mut plant = Plant::new();
+    plant.born(3);
+    plant.data(2, &[metric("Note", Type::String, "")]);
+    let empty = (Some(Value::Text(String::new())), false);
+    assert_eq!(plant.value("note"), empty);
+}
