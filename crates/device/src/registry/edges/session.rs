@@ -38,23 +38,28 @@ pub(super) enum Order {
 
 impl Session {
     /// A session that begins with this message.
-    pub(super) fn new(seq: u8, topic: &str, payload: &[u8]) -> Self {
+    pub(super) fn new(seq: u8, hash: u64) -> Self {
         Self {
             seq,
-            hash: hash(topic, payload),
+            hash,
             aliases: HashMap::new(),
         }
     }
 
+    /// Whether this is the last message again.
+    pub(super) fn is_last(&self, hash: u64) -> bool {
+        self.hash == hash
+    }
+
     /// Takes the number of a message.
-    pub(super) fn order(&mut self, seq: Option<u64>, topic: &str, payload: &[u8]) -> Order {
+    pub(super) fn order(&mut self, seq: Option<u64>, hash: u64) -> Order {
         let due = self.seq.wrapping_add(1);
         if seq == Some(u64::from(due)) {
             self.seq = due;
-            self.hash = hash(topic, payload);
+            self.hash = hash;
             return Order::Next;
         }
-        match seq == Some(u64::from(self.seq)) && hash(topic, payload) == self.hash {
+        match seq == Some(u64::from(self.seq)) && hash == self.hash {
             true => Order::Again,
             false => Order::Broken(due),
         }
@@ -111,7 +116,8 @@ impl Session {
     }
 }
 
-fn hash(topic: &str, payload: &[u8]) -> u64 {
+/// What a message is told by from another.
+pub(super) fn hash(topic: &str, payload: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     (topic, payload).hash(&mut hasher);
     hasher.finish()
@@ -124,20 +130,20 @@ mod tests {
 
     #[test]
     fn messages_follow_one_another_round_255_and_one_that_comes_again_is_no_gap() {
-        let mut it = Session::new(254, "t", b"birth");
-        assert_eq!(it.order(Some(255), "t", b"a"), Order::Next);
-        assert_eq!(it.order(Some(0), "t", b"b"), Order::Next);
-        assert_eq!(it.order(Some(0), "t", b"b"), Order::Again);
-        assert_eq!(it.order(Some(0), "t", b"c"), Order::Broken(1));
-        assert_eq!(it.order(Some(2), "t", b"c"), Order::Broken(1));
-        assert_eq!(it.order(Some(257), "t", b"c"), Order::Broken(1));
-        assert_eq!(it.order(None, "t", b"c"), Order::Broken(1));
-        assert_eq!(it.order(Some(1), "t", b"c"), Order::Next);
+        let mut it = Session::new(254, hash("t", b"birth"));
+        assert_eq!(it.order(Some(255), hash("t", b"a")), Order::Next);
+        assert_eq!(it.order(Some(0), hash("t", b"b")), Order::Next);
+        assert_eq!(it.order(Some(0), hash("t", b"b")), Order::Again);
+        assert_eq!(it.order(Some(0), hash("t", b"c")), Order::Broken(1));
+        assert_eq!(it.order(Some(2), hash("t", b"c")), Order::Broken(1));
+        assert_eq!(it.order(Some(257), hash("t", b"c")), Order::Broken(1));
+        assert_eq!(it.order(None, hash("t", b"c")), Order::Broken(1));
+        assert_eq!(it.order(Some(1), hash("t", b"c")), Order::Next);
     }
 
     #[test]
     fn an_alias_of_two_metrics_is_of_neither_and_one_of_another_device_is_not_believed() {
-        let mut it = Session::new(0, "t", b"");
+        let mut it = Session::new(0, hash("t", b""));
         let (one, two): (Arc<str>, Arc<str>) = ("one".into(), "two".into());
         let speed: Arc<str> = "Speed".into();
         it.name(7, &one, Some(&speed)).unwrap();

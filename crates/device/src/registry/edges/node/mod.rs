@@ -12,7 +12,7 @@ use aion_abi::code::Code;
 use super::{
     EdgeCounts, Word,
     ask::Ask,
-    session::{Order, Session},
+    session::{self, Order, Session},
 };
 use crate::{
     compiled::Key,
@@ -178,6 +178,12 @@ impl Node {
             return self
                 .note("the broker keeps a message of it: what Sparkplug says is not retained");
         }
+        let name = topic.device.unwrap_or_default();
+        let hash = session::hash(&format!("{:?} {name}", topic.said), payload);
+        if self.is_again(topic, hash) {
+            self.counts.duplicates += 1;
+            return;
+        }
         // A death is of no share: who is gone is gone, however loud it was.
         if topic.said != Said::Death && !self.share.take(&SHARE, now) {
             self.counts.left_out += 1;
@@ -197,10 +203,10 @@ impl Node {
         };
         match (topic.said, topic.device) {
             (Said::Death, None) => self.death(&read, out),
-            (Said::Birth, None) => self.birth(&read, payload, now, out),
+            (Said::Birth, None) => self.birth(&read, hash, now, out),
             (said, device) => {
                 let device = device.unwrap_or_default();
-                if self.in_order(&read, (said, device), payload, now, out) {
+                if self.in_order(&read, hash, now, out) {
                     if topic.is_of_nobody() {
                         self.counts.left_out += 1;
                         return self.note("the name of a device has more than 128 characters");
@@ -215,6 +221,13 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Whether it is the last message again, and no birth that was asked for meanwhile: that may be as the last one was.
+    fn is_again(&self, topic: &Topic<'_>, hash: u64) -> bool {
+        let of_node = topic.said == Said::Birth && topic.device.is_none();
+        let last = self.session.as_ref().is_some_and(|it| it.is_last(hash));
+        last && !(of_node && self.ask.due().is_some())
     }
 
     /// A message was too large to be handed on: it has a number, and nobody knows what it said.
@@ -256,7 +269,7 @@ impl Node {
         }
     }
 
-    fn birth(&mut self, read: &Payload, payload: &[u8], now: u64, out: &mut Vec<Word>) {
+    fn birth(&mut self, read: &Payload, hash: u64, now: u64, out: &mut Vec<Word>) {
         let seq = read.seq.and_then(|it| u8::try_from(it).ok());
         let Some(seq) = seq else {
             self.counts.unread += 1;
@@ -274,7 +287,7 @@ impl Node {
             );
         }
         self.ask.satisfied();
-        self.session = Some(Session::new(seq, "", payload));
+        self.session = Some(Session::new(seq, hash));
         for device in self.devices.values_mut().filter(|it| !it.name.is_empty()) {
             device.born = false;
             let why = "its edge node was born anew, and it itself was not yet";
@@ -319,21 +332,13 @@ impl Node {
         }
     }
 
-    fn in_order(
-        &mut self,
-        read: &Payload,
-        (said, device): (Said, &str),
-        payload: &[u8],
-        now: u64,
-        out: &mut Vec<Word>,
-    ) -> bool {
+    fn in_order(&mut self, read: &Payload, hash: u64, now: u64, out: &mut Vec<Word>) -> bool {
         let Some(session) = &mut self.session else {
             self.counts.unborn += 1;
             self.ask.want(now);
             return false;
         };
-        let of = format!("{said:?} {device}");
-        match session.order(read.seq, &of, payload) {
+        match session.order(read.seq, hash) {
             Order::Next => true,
             Order::Again => {
                 self.counts.duplicates += 1;

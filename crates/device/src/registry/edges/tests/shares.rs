@@ -78,3 +78,30 @@ fn a_text_that_is_empty_is_a_value() {
     let empty = (Some(Value::Text(String::new())), false);
     assert_eq!(plant.value("note"), empty);
 }
+
+#[test]
+fn what_comes_again_is_of_no_share() {
+    let mut plant = Plant::new();
+    plant.born(3);
+    let one = message(Some(2), &[by_alias(1, metric("", Type::Float, "30"))]);
+    for _ in 0..3000 {
+        let twice = Message {
+            topic: "spBv1.0/plant/DDATA/line/press",
+            payload: &one,
+            retained: false,
+        };
+        plant.registry.take(twice, at(plant.now));
+    }
+    let counts = plant.counts();
+    assert_eq!((counts.left_out, counts.duplicates), (0, 2999));
+    assert_eq!(plant.speed(), number(30.0));
+}
+
+#[test]
+fn a_birth_that_comes_twice_leaves_its_devices_born() {
+    let mut plant = Plant::new();
+    let birth_of_node = message(Some(0), &[bd_seq(3)]);
+    plant.hears("NBIRTH/line", &birth_of_node);
+    plant.hears("NBIRTH/line", &birth_of_node);
+    assert_eq!((plant.counts().births, plant.counts().duplicates), (1, 1));
+}
