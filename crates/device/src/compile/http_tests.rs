@@ -225,6 +225,10 @@ fn what_a_device_says_again_is_fresh_and_what_it_cannot_answer_is_not() {
         watts(&registry, 31_000),
         (Some(Value::Number(5.0)), Some(1_000), false)
     );
+    registry.take(message(path, r#"{"output": "on"}"#), at(32_000));
+    let heard = registry.again(path, at(33_000));
+    assert_eq!(heard.len(), 1, "what its last answer left out: {heard:?}");
+    assert_eq!(watts(&registry, 34_000).1, Some(4_000));
     assert_eq!(registry.answers(plug.key(), false).len(), 1);
     assert!(watts(&registry, 31_000).2, "it does not answer");
     assert!(

@@ -23,8 +23,9 @@ impl Entry {
             else {
                 continue;
             };
-            // What could not be believed is not believed now.
-            let Some(value) = slot.value.clone().filter(|_| slot.unread.is_none()) else {
+            // What could not be believed is not believed now, and what it said nothing about is as old as it was.
+            let said = slot.unread.is_none() && !slot.absent;
+            let Some(value) = slot.value.clone().filter(|_| said) else {
                 continue;
             };
             slot.at = at;

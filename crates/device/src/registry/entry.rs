@@ -53,6 +53,8 @@ pub(super) struct Slot {
     pub(super) doubted: bool,
     /// Why the newest message about it was not believed.
     pub(super) unread: Option<Box<str>>,
+    /// The newest message of its topic says nothing about it.
+    pub(super) absent: bool,
     pub(super) ring: Option<Box<Ring>>,
 }
 
@@ -247,7 +249,12 @@ impl Entry {
         heard: &mut Vec<Heard>,
     ) {
         let read = match found {
-            Ok(None) => return,
+            Ok(None) => {
+                if let Some(slot) = self.slots.get_mut(number) {
+                    slot.absent = true;
+                }
+                return;
+            }
             Ok(Some(found)) => property.form.read(&property.wire, &found),
             Err(why) => Err(why),
         };
@@ -255,6 +262,7 @@ impl Entry {
         let Some(slot) = self.slots.get_mut(number) else {
             return;
         };
+        slot.absent = false;
         let name = Arc::clone(&property.name);
         let value = match read {
             Ok(value) => value,

@@ -6,7 +6,7 @@ use aion_abi::{code::Code, problem::Problem};
 use bytes::Bytes;
 use hyper::{
     HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, ETAG, HeaderName, LAST_MODIFIED, LOCATION, WWW_AUTHENTICATE},
+    header::{CONTENT_ENCODING, DATE, ETAG, HeaderName, LAST_MODIFIED, LOCATION, WWW_AUTHENTICATE},
 };
 
 use super::{
@@ -17,6 +17,9 @@ use crate::outbound::{millis, named_pause, not_before};
 
 /// The longest validator that is said again.
 const MAX_VALIDATOR: usize = 256;
+/// So much older than its answer a change is sure to be the last (RFC 9110, 8.8.2.2): a clock of seconds does not tell two of one second
+/// apart, and a device's clock may be set meanwhile.
+const SURE: Duration = Duration::from_secs(60);
 /// How much of a header is told.
 const TOLD: usize = 80;
 
@@ -97,7 +100,7 @@ pub(super) fn of_question(
             }
             let validators = Validators {
                 etag: validator(&whole.headers, &ETAG),
-                last_modified: validator(&whole.headers, &LAST_MODIFIED),
+                last_modified: last_change(&whole.headers),
             };
             let body = whole.body;
             Ok(Answer::Said { body, validators })
@@ -220,4 +223,13 @@ fn compressed(headers: &HeaderMap) -> Option<String> {
 fn validator(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let text = headers.get(name)?.to_str().ok()?;
     (!text.is_empty() && text.len() <= MAX_VALIDATOR).then(|| text.to_owned())
+}
+
+/// When it changed last, where nothing can have changed since that has the same date.
+fn last_change(headers: &HeaderMap) -> Option<String> {
+    let changed = validator(headers, &LAST_MODIFIED)?;
+    let at = |text: &str| httpdate::parse_http_date(text).ok();
+    let answered = at(headers.get(DATE)?.to_str().ok()?)?;
+    let apart = answered.duration_since(at(&changed)?).ok()?;
+    (apart >= SURE).then_some(changed)
 }

@@ -210,6 +210,26 @@ async fn whatever_a_device_answers_is_bounded_in_time_and_in_bytes() {
 }
 
 #[tokio::test]
+async fn a_date_is_asked_by_only_where_it_is_sure_to_be_that_of_the_last_change() {
+    let date = |second: &str| format!("Tue, 01 Dec 2026 10:{second} GMT");
+    let changed = format!("last-modified: {}\r\n", date("00:00"));
+    for (answered, sure) in [
+        (format!("date: {}\r\n", date("01:00")), true),
+        (format!("date: {}\r\n", date("00:59")), false),
+        (format!("date: {}\r\n", date("00:00")), false),
+        ("date: now\r\n".to_owned(), false),
+        (String::new(), false),
+    ] {
+        let says = format!("HTTP/1.1 200 OK\r\n{changed}{answered}content-length: 1\r\n\r\n7");
+        let Answer::Said { validators, .. } = asked(Does::Says(says.into()), LONG).await.unwrap()
+        else {
+            unreachable!("it was asked for all of it")
+        };
+        assert_eq!(validators.last_modified.is_some(), sure, "{answered}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_sent_and_not_answered_is_unknown_and_not_sent_again() {
     let says = |text: &str| Does::Says(text.as_bytes().to_vec());
     for (what, does) in [
