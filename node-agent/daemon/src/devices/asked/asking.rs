@@ -69,21 +69,21 @@ pub(super) async fn ask(link: Weak<Link>, shared: Weak<Shared>) {
         };
         let Some(asked) = it.asked() else { return };
         let begun = Instant::now();
-        let pause = match rounds.ask(&it, asked, &of).await {
+        next = match rounds.ask(&it, asked, &of).await {
             Round::Answered => {
                 rounds.answered(&it, asked, &of);
                 // Rounds of devices that began together come apart.
-                every.mul_f64(0.95 + fastrand::f64() / 10.0)
+                begun + every.mul_f64(0.95 + fastrand::f64() / 10.0)
             }
-            Round::Nothing => every,
-            Round::GaveWay => Duration::ZERO,
+            Round::Nothing => begun + every,
+            Round::GaveWay => begun,
             Round::Failed(why) => {
                 let named = why.after.map(Backoff::after).unwrap_or_default();
                 rounds.failed(&it, asked, &of, why);
-                rounds.backoff.pause().max(named)
+                // One that took all of its time would be asked again at once.
+                Instant::now() + rounds.backoff.pause().max(named)
             }
         };
-        next = begun + pause;
     }
 }
 

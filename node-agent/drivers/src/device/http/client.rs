@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -39,12 +39,14 @@ use crate::{
 
 /// The longest path that is sent, in bytes.
 const MAX_PATH: usize = 8 * 1024;
+/// One failure may be chance: after so many in a row a device waits with those that are silent.
+const DOUBTED: u32 = 2;
 const AGENT: &str = concat!("aion-os/", env!("CARGO_PKG_VERSION"));
 
 /// How many are under way at once.
 struct Room {
     questions: Semaphore,
-    /// Questions to devices that did not answer last: each may take all of its time, and others wait for none of them.
+    /// Questions to devices that did not answer twice: each may take all of its time, and others wait for none of them.
     doubtful: Semaphore,
     orders: Semaphore,
 }
@@ -110,7 +112,7 @@ impl HttpDriver for HttpDevices {
             outbound: Arc::clone(&self.outbound),
             secrets: Arc::clone(&self.secrets),
             credentials: Kept::default(),
-            silent: AtomicBool::new(false),
+            failures: AtomicU32::new(0),
             device,
         })
     }
@@ -127,8 +129,8 @@ struct Opened {
     outbound: Arc<Outbound>,
     secrets: Arc<dyn Secrets>,
     credentials: Kept,
-    /// It did not answer last.
-    silent: AtomicBool,
+    /// So often in a row it did not answer.
+    failures: AtomicU32,
 }
 
 impl Opened {
@@ -215,8 +217,8 @@ impl Asks for Opened {
     ) -> BoxFuture<'a, Result<Answer, NotAnswered>> {
         Box::pin(async move {
             // Whoever waits for a host keeps nobody from another one.
-            let silent = self.silent.load(Ordering::Relaxed);
-            let of = |room: &'a Room| match silent {
+            let doubtful = self.failures.load(Ordering::Relaxed) >= DOUBTED;
+            let of = |room: &'a Room| match doubtful {
                 true => &room.doubtful,
                 false => &room.questions,
             };
@@ -224,8 +226,12 @@ impl Asks for Opened {
             let _of_all = permit(of(&self.all)).await?;
             let within = self.device.timeout;
             let answer = timeout(within, self.ask(path, known)).await;
-            let answered = matches!(&answer, Ok(Ok(_)));
-            self.silent.store(!answered, Ordering::Relaxed);
+            match &answer {
+                Ok(Ok(_)) => self.failures.store(0, Ordering::Relaxed),
+                _ => {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                }
+            }
             match answer {
                 Ok(answer) => answer,
                 Err(_) => {
@@ -279,8 +285,10 @@ impl Asks for Opened {
             match timeout_at(until, exchange_or_reset(stream, request)).await {
                 Ok(exchanged) => {
                     let answer = of_order((name, path), exchanged);
-                    if answer.is_err() {
-                        self.credentials.forget();
+                    match &answer {
+                        // It is there: what it is is not asked behind those that are silent.
+                        Ok(_) => self.failures.store(0, Ordering::Relaxed),
+                        Err(_) => self.credentials.forget(),
                     }
                     answer
                 }

@@ -38,6 +38,11 @@ enum Does {
 
 /// A server, and how many requests it had.
 async fn server(does: Does) -> (u16, Arc<AtomicUsize>) {
+    server_after(0, does).await
+}
+
+/// A server that closes so many connections before it does that.
+async fn server_after(fails: usize, does: Does) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let requests = Arc::new(AtomicUsize::new(0));
@@ -54,7 +59,9 @@ async fn server(does: Does) -> (u16, Arc<AtomicUsize>) {
                         Ok(read) => head.extend_from_slice(&some[..read]),
                     }
                 }
-                counted.fetch_add(1, Ordering::SeqCst);
+                if counted.fetch_add(1, Ordering::SeqCst) < fails {
+                    return;
+                }
                 match does {
                     Does::Says(it) => {
                         let _ = stream.write_all(&it).await;
@@ -305,14 +312,16 @@ async fn silent_devices_do_not_keep_others_from_being_asked() {
         driver.open(device)
     };
     let crowd: Vec<_> = (0..60).map(|it| short(silent, &format!("s{it}"))).collect();
-    // Each is found to be silent once.
-    let first = crowd.iter().map(|it| it.get("/", &none));
-    assert!(
-        futures::future::join_all(first)
-            .await
-            .iter()
-            .all(Result::is_err)
-    );
+    // Each is found to be silent twice.
+    for _ in 0..2 {
+        let first = crowd.iter().map(|it| it.get("/", &none));
+        assert!(
+            futures::future::join_all(first)
+                .await
+                .iter()
+                .all(Result::is_err)
+        );
+    }
     // From then on they have a room of their own, and another is asked at once beside all of them.
     let asked = crowd
         .into_iter()
@@ -354,4 +363,47 @@ async fn an_order_that_is_given_up_is_reset_and_one_that_is_answered_is_not() {
     let tells = asks.tell(order("POST", "/on"), LONG, &|| true);
     let (told, left) = tokio::join!(tells, answers);
     assert_eq!((told.is_ok(), left), (true, 0));
+}
+
+#[tokio::test]
+async fn a_device_that_failed_once_or_did_what_it_was_told_is_not_among_the_silent() {
+    let driver = devices(&[]);
+    let open = |port, base: &str| {
+        let mut device = at(port);
+        device.endpoint.url = format!("http://{base}.localhost:{port}");
+        device.timeout = Duration::from_secs(60);
+        driver.open(device)
+    };
+    let none = Validators::default();
+    // All room for the silent is held.
+    let most = MAX_AT_ONCE / 4;
+    let (silent, _) = server_after(2 * most, Does::SaysAndHolds(b"")).await;
+    let crowd: Vec<_> = (0..most)
+        .map(|it| open(silent, &format!("s{it}")))
+        .collect();
+    for _ in 0..2 {
+        for it in &crowd {
+            assert!(it.get("/", &none).await.is_err());
+        }
+    }
+    let held: Vec<_> = crowd
+        .into_iter()
+        .map(|it| tokio::spawn(async move { it.get("/", &Validators::default()).await }))
+        .collect();
+    tokio::task::yield_now().await;
+    let says = Does::Says(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n7".to_vec());
+    for fails in [1, 2] {
+        let (port, _) = server_after(fails, says.clone()).await;
+        let device = open(port, "other");
+        for _ in 0..fails {
+            assert!(device.get("/", &none).await.is_err());
+        }
+        if fails == 2 {
+            let told = device.tell(order("POST", "/on"), LONG, &|| true);
+            assert!(told.await.is_ok());
+        }
+        let answer = timeout(LONG, device.get("/", &none)).await;
+        assert!(answer.unwrap().is_ok(), "after {fails}");
+    }
+    held.iter().for_each(tokio::task::JoinHandle::abort);
 }

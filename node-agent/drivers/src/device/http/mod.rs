@@ -34,7 +34,7 @@ use crate::{outbound::Endpoint, secrets::SecretRef};
 
 /// The largest answer that is read, in bytes.
 pub const MAX_ANSWER: usize = 64 * 1024;
-/// Questions under way at once, a quarter of them to devices that did not answer last; as many orders beside them.
+/// Questions under way at once, a quarter of them to devices that did not answer twice in a row; as many orders beside them.
 pub const MAX_AT_ONCE: usize = 64;
 /// Of those, as many to one host and port.
 pub const MAX_OF_HOST: usize = 4;
