@@ -85,15 +85,15 @@ impl Devices {
             let what = format!("device {name} is being told something already");
             return Err(Problem::new(Code::Overloaded, what).retry_after_ms(AGAIN_MS));
         };
-        self.send(entry, *told, order).await
+        self.send(entry, *told, (order, false)).await
     }
 
-    /// Whoever calls holds what the device is told by.
+    /// Whoever calls holds what the device is told by, and says whether it is a part of its safe state.
     pub(super) async fn send(
         &self,
         entry: &Entry,
         told: Told,
-        order: Order,
+        (order, safe): (Order, bool),
     ) -> Result<DoneResponse, Problem> {
         let (link, key) = (&entry.link, entry.device.compiled.key());
         if told == Told::NoMore || !self.0.parts.tenure.holds() {
@@ -102,7 +102,7 @@ impl Devices {
                 .remedy("nothing was sent: kubectl get devices -o wide says which node has it"));
         }
         if let Some(asked) = link.asked() {
-            return self.request(entry, asked, order).await;
+            return self.request(entry, asked, (order, safe)).await;
         }
         let How::Publish(delivery) = order.how else {
             let what = "a request of HTTP cannot be sent by a broker";

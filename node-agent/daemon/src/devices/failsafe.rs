@@ -95,7 +95,7 @@ impl Devices {
         step: &SafeStep,
     ) -> Result<DoneResponse, Problem> {
         let order = entry.device.compiled.safe_order(step)?;
-        self.send(entry, held, order).await
+        self.send(entry, held, (order, true)).await
     }
 }
 

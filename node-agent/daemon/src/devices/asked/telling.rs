@@ -31,7 +31,7 @@ impl Devices {
         &self,
         entry: &Entry,
         asked: &Asked,
-        order: Order,
+        (order, safe): (Order, bool),
     ) -> Result<DoneResponse, Problem> {
         let How::Request {
             method,
@@ -56,6 +56,7 @@ impl Devices {
             path: order.topic,
             content_type: content_type.map(String::from),
             payload: order.payload.into(),
+            safe,
         };
         let may = || shared.parts.tenure.holds();
         asked.told.store(true, Ordering::SeqCst);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use aion_abi::{code::Code, problem::Problem};
+use aion_abi::{code::Code, problem::Problem, tenant::Tenant};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body_util::Full;
@@ -49,6 +49,8 @@ struct Room {
     /// Questions to devices that did not answer twice: each may take all of its time, and others wait for none of them.
     doubtful: Semaphore,
     orders: Semaphore,
+    /// Parts of safe states, which wait for no other order.
+    safe: Semaphore,
 }
 
 impl Room {
@@ -57,6 +59,7 @@ impl Room {
             questions: Semaphore::new(most - most / 4),
             doubtful: Semaphore::new(most / 4),
             orders: Semaphore::new(most),
+            safe: Semaphore::new(most / 4),
         }
     }
 }
@@ -68,6 +71,8 @@ pub struct HttpDevices {
     all: Arc<Room>,
     /// By what stands before the path: as long as somebody asks there.
     hosts: Mutex<HashMap<String, Weak<Room>>>,
+    /// What orders of a namespace share.
+    namespaces: Mutex<HashMap<Tenant, Weak<Semaphore>>>,
 }
 
 impl HttpDevices {
@@ -78,7 +83,19 @@ impl HttpDevices {
             secrets,
             all: Arc::new(Room::of(MAX_AT_ONCE)),
             hosts: Mutex::default(),
+            namespaces: Mutex::default(),
         }
+    }
+
+    fn share(&self, of: &Tenant) -> Arc<Semaphore> {
+        let mut namespaces = self.namespaces.lock();
+        if let Some(share) = namespaces.get(of).and_then(Weak::upgrade) {
+            return share;
+        }
+        namespaces.retain(|_, it| it.strong_count() > 0);
+        let share = Arc::new(Semaphore::new(MAX_AT_ONCE / 4));
+        namespaces.insert(of.clone(), Arc::downgrade(&share));
+        share
     }
 
     fn room(&self, host: &str) -> Arc<Room> {
@@ -108,6 +125,7 @@ impl HttpDriver for HttpDevices {
             host: host.to_owned(),
             base,
             of_host: self.room(&host.to_ascii_lowercase()),
+            of_namespace: self.share(&device.endpoint.tenant),
             all: Arc::clone(&self.all),
             outbound: Arc::clone(&self.outbound),
             secrets: Arc::clone(&self.secrets),
@@ -126,6 +144,7 @@ struct Opened {
     base: String,
     all: Arc<Room>,
     of_host: Arc<Room>,
+    of_namespace: Arc<Semaphore>,
     outbound: Arc<Outbound>,
     secrets: Arc<dyn Secrets>,
     credentials: Kept,
@@ -253,8 +272,18 @@ impl Asks for Opened {
             let (name, path) = (self.name(), order.path.as_str());
             let until = Instant::now() + within;
             let ready = async {
-                let of_host = permit(&self.of_host.orders).await?;
-                let of_all = permit(&self.all.orders).await?;
+                let room = match order.safe {
+                    true => (
+                        permit(&self.of_host.safe).await?,
+                        None,
+                        permit(&self.all.safe).await?,
+                    ),
+                    false => (
+                        permit(&self.of_host.orders).await?,
+                        Some(permit(&self.of_namespace).await?),
+                        permit(&self.all.orders).await?,
+                    ),
+                };
                 let shown = self.credentials.read(&self.device, &*self.secrets).await?;
                 let authority = shown.authority.clone();
                 let method = Method::from_bytes(order.method.as_bytes())
@@ -266,7 +295,7 @@ impl Asks for Opened {
                     request.headers_mut().insert(CONTENT_TYPE, of);
                 }
                 let stream = self.dial(authority).await?;
-                Ok::<_, Problem>((stream, request, (of_host, of_all)))
+                Ok::<_, Problem>((stream, request, room))
             };
             let (stream, request, _room) = match timeout_at(until, ready).await {
                 Ok(ready) => ready?,

@@ -204,5 +204,6 @@ pub fn order(method: &'static str, path: &str) -> Order {
         path: path.to_owned(),
         content_type: None,
         payload: Bytes::new(),
+        safe: false,
     }
 }

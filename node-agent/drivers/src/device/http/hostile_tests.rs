@@ -407,3 +407,36 @@ async fn a_device_that_failed_once_or_did_what_it_was_told_is_not_among_the_sile
     }
     held.iter().for_each(tokio::task::JoinHandle::abort);
 }
+
+#[tokio::test]
+async fn slow_orders_of_a_namespace_hold_neither_others_nor_safe_states() {
+    let driver = devices(&[]);
+    let open = |port, base: &str, namespace: &str| {
+        let mut device = at(port);
+        device.endpoint.url = format!("http://{base}.localhost:{port}");
+        device.endpoint.tenant = namespace.into();
+        driver.open(device)
+    };
+    let (silent, _) = server(Does::SaysAndHolds(b"")).await;
+    let held: Vec<_> = (0..2 * MAX_AT_ONCE)
+        .map(|it| open(silent, &format!("s{it}"), "home"))
+        .map(|it| {
+            let told = order("POST", "/on");
+            tokio::spawn(async move { it.tell(told, 6 * LONG, &|| true).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let says = Does::Says(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec());
+    let (port, _) = server(says).await;
+    for (namespace, safe) in [("barn", false), ("home", true)] {
+        let told = Order {
+            safe,
+            ..order("POST", "/off")
+        };
+        let told = open(port, namespace, namespace)
+            .tell(told, LONG, &|| true)
+            .await;
+        assert!(told.is_ok(), "{namespace}: {told:?}");
+    }
+    held.iter().for_each(tokio::task::JoinHandle::abort);
+}

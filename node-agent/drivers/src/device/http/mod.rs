@@ -34,7 +34,8 @@ use crate::{outbound::Endpoint, secrets::SecretRef};
 
 /// The largest answer that is read, in bytes.
 pub const MAX_ANSWER: usize = 64 * 1024;
-/// Questions under way at once, a quarter of them to devices that did not answer twice in a row; as many orders beside them.
+/// Questions under way at once, a quarter of them to devices that did not answer twice in a row; as many orders beside them, a quarter of those of one namespace
+/// at most, and a quarter more for safe states.
 pub const MAX_AT_ONCE: usize = 64;
 /// Of those, as many to one host and port.
 pub const MAX_OF_HOST: usize = 4;
@@ -99,6 +100,8 @@ pub struct Order {
     pub content_type: Option<String>,
     /// Any bytes.
     pub payload: Bytes,
+    /// It is a part of a safe state, and waits for no order that is none.
+    pub safe: bool,
 }
 
 /// How devices are asked.
