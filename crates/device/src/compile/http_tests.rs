@@ -284,6 +284,11 @@ fn each_fault_of_a_device_that_is_asked_is_named_where_it_stands() {
             "does not say {{value}}",
         ),
         (
+            "type: boolean, access: write",
+            "set: {path: /on}, answer: {pointer: /on}",
+            "spec.http.properties[0].answer: it is not both read and written; remove answer",
+        ),
+        (
             "type: text, access: write",
             "set: {path: /on, payload: '{\"a\": {{value}}'}",
             "is not JSON",
@@ -297,10 +302,13 @@ fn each_fault_of_a_device_that_is_asked_is_named_where_it_stands() {
     }
     let good = one("type: boolean", "state: {get: /s}");
     for (spec, part) in [
-        ("{model: model}", "a device is reached by MQTT or by HTTP"),
+        (
+            "{model: model}",
+            "a device is reached in one way: by mqtt, http or sparkplug",
+        ),
         (
             "{model: model, mqtt: {broker: b}, http: {url: 'http://a'}}",
-            "a device is reached by MQTT or by HTTP",
+            "a device is reached in one way: by mqtt, http or sparkplug",
         ),
         (
             "{model: model, mqtt: {broker: b}}",

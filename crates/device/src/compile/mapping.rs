@@ -136,6 +136,11 @@ impl Checked<'_> {
         confirm: (Option<i32>, &Retry),
         place: &Place,
     ) -> Option<Send> {
+        if mapped.answer.is_some() && !(of.access.reads() && of.access.writes()) {
+            let what = format!("{} is not both read and written", mapped.name);
+            let remedy = "remove answer, or say access: readWrite in the model";
+            self.faults.add(&place.at("answer"), what, remedy);
+        }
         match (&mapped.set, of.access.writes()) {
             (Some(set), true) => {
                 let samples = samples(form, wire);
