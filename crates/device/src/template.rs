@@ -47,9 +47,10 @@ enum Of {
     Text,
     Json,
     Path,
+    Form,
 }
 
-/// What is not escaped in a path or a query (RFC 3986, 2.3).
+/// What is not escaped in a path, a query or a form (RFC 3986, 2.3).
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -112,6 +113,17 @@ impl Template {
     pub fn path(text: &str) -> Result<Self, String> {
         Ok(Self {
             of: Of::Path,
+            ..Self::text(text)?
+        })
+    }
+
+    /// A payload of `application/x-www-form-urlencoded`: whatever is filled in is one part of a value.
+    ///
+    /// # Errors
+    /// As for [`Template::text`].
+    pub fn form(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            of: Of::Form,
             ..Self::text(text)?
         })
     }
@@ -212,7 +224,9 @@ impl Template {
             match part {
                 Part::Text(text) => filled.push_str(text),
                 Part::Field { name, quoted } => match value(name).ok_or(&**name)? {
-                    Filler::Literal(text) | Filler::Text(text) if self.of == Of::Path => {
+                    Filler::Literal(text) | Filler::Text(text)
+                        if matches!(self.of, Of::Path | Of::Form) =>
+                    {
                         filled.extend(utf8_percent_encode(&text, &UNRESERVED));
                     }
                     Filler::Literal(text) => filled.push_str(&text),

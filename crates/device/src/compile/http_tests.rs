@@ -99,6 +99,19 @@ fn a_value_does_not_lead_to_another_path() {
 }
 
 #[test]
+fn a_value_of_a_form_stays_one_value() {
+    let of = r#"
+properties: [{name: text, type: text, access: write}]
+http: {properties: [{name: text, set: {path: /t, payload: "show={{value}}&x={{room}}", contentType: "Application/x-www-form-urlencoded; charset=utf-8"}}]}
+"#;
+    let here = "{model: model, http: {url: 'http://a', parameters: {room: 'a b'}}}";
+    let compiled = compile(&device("it", here), &model(of)).unwrap();
+    let value = Value::Text("1&reboot=1 +%".to_owned());
+    let order = compiled.set("text", &value).unwrap();
+    assert_eq!(order.payload, b"show=1%26reboot%3D1%20%2B%25&x=a%20b");
+}
+
+#[test]
 fn what_is_told_is_a_request_with_its_values_where_they_belong() {
     let plug = plug();
     let set = |property: &str, value: Value| plug.set(property, &value).unwrap();

@@ -1,7 +1,7 @@
 //! Topics and payloads, checked with what the device fills in: each is filled once here, so that what is filled later cannot
 //! fail.
 
-use aion_api::{Delivery, DeviceCommand, HttpMethod, Retry, ValueType};
+use aion_api::{Delivery, DeviceCommand, HttpMethod, HttpRequest, Retry, ValueType};
 
 use super::{
     Place, Subject,
@@ -151,7 +151,12 @@ impl Checked<'_> {
             Sent::Request(it) if it.method == HttpMethod::Get => "",
             _ => otherwise,
         };
-        let payload = match Template::payload(sent.payload().unwrap_or(otherwise)) {
+        let text = sent.payload().unwrap_or(otherwise);
+        let read = match sent {
+            Sent::Request(it) if is_form(it) => Template::form(text),
+            _ => Template::payload(text),
+        };
+        let payload = match read {
             Ok(payload) => payload,
             Err(why) => {
                 self.faults.add(&place, format!("the payload {why}"), "write {{name}} for what is filled in, where JSON takes a value or within a string");
@@ -238,6 +243,13 @@ impl Checked<'_> {
             );
         }
     }
+}
+
+/// Whether the payload of a request is a form.
+fn is_form(request: &HttpRequest) -> bool {
+    let said = request.content_type.as_deref().unwrap_or_default();
+    let of = said.split(';').next().unwrap_or_default().trim();
+    of.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 /// How it is carried. What a payload is, its first character says, unless somebody says it.
