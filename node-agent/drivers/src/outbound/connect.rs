@@ -43,6 +43,23 @@ pub enum Wire {
     PrivateTls(Arc<str>),
 }
 
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) struct NotConnected {
+    pub(crate) why: Problem,
+    /// Whoever answers has a certificate that does not count: somebody has to mend that.
+    pub(crate) certificate: bool,
+}
+
+impl From<Problem> for NotConnected {
+    fn from(why: Problem) -> Self {
+        Self {
+            why,
+            certificate: false,
+        }
+    }
+}
+
 impl Outbound {
     /// Connects to the host and port of an endpoint, whatever the scheme of its address; `mqtt` and `mqtts` have ports of
     /// their own where none is said. A name is resolved
@@ -52,11 +69,21 @@ impl Outbound {
     /// `bad-request` for an address or authority that is none, `denied` or `offline` for an address that is
     /// refused, `unreachable` where nothing answers in time or its certificate does not count.
     pub async fn connect(&self, endpoint: &Endpoint, wire: &Wire) -> Result<Stream, Problem> {
+        let connected = self.connect_or_say(endpoint, wire).await;
+        connected.map_err(|it| it.why)
+    }
+
+    /// As [`Outbound::connect`], for who tells what passes from what somebody has to mend.
+    pub(crate) async fn connect_or_say(
+        &self,
+        endpoint: &Endpoint,
+        wire: &Wire,
+    ) -> Result<Stream, NotConnected> {
         let url = checked_url(endpoint)?;
         let port = url.port_or_known_default();
         let port = port.or_else(|| usual_port(url.scheme()));
         let (Some(host), Some(port)) = (url.host_str(), port) else {
-            return Err(bad_url(endpoint, "it names no host and port"));
+            return Err(bad_url(endpoint, "it names no host and port").into());
         };
         let tls = self.tls(endpoint, wire)?;
         let until = Instant::now() + CONNECT_TIMEOUT;
@@ -69,7 +96,7 @@ impl Outbound {
         };
         match timeout_at(until, reached).await {
             Ok(reached) => reached,
-            Err(_) => Err(unreachable(endpoint, "it did not answer in time")),
+            Err(_) => Err(unreachable(endpoint, "it did not answer in time").into()),
         }
     }
 
@@ -136,7 +163,7 @@ async fn handshake(
     host: &str,
     stream: TcpStream,
     tls: Arc<ClientConfig>,
-) -> Result<Stream, Problem> {
+) -> Result<Stream, NotConnected> {
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|_| {
         bad_url(
             endpoint,
@@ -144,7 +171,13 @@ async fn handshake(
         )
     })?;
     let secured = TlsConnector::from(tls).connect(name, stream).await;
-    let secured = secured.map_err(|error| unreachable(endpoint, &format!("TLS: {error}")))?;
+    let secured = secured.map_err(|error| {
+        let of_tls = error.get_ref().and_then(|it| it.downcast_ref());
+        NotConnected {
+            certificate: matches!(of_tls, Some(rustls::Error::InvalidCertificate(_))),
+            why: unreachable(endpoint, &format!("TLS: {error}")),
+        }
+    })?;
     Ok(Either::Right(Box::new(secured)))
 }
 

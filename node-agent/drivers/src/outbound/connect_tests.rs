@@ -5,6 +5,7 @@ use std::{
     collections::HashSet,
     io,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use futures::future::{BoxFuture, ready};
@@ -18,7 +19,11 @@ use tokio_rustls::{
 };
 
 use super::*;
-use crate::outbound::{NodeAddresses, Place, Rule, judge::Names, refusal_of};
+use crate::{
+    device::http::{HttpDevice, HttpDevices, HttpDriver, Validators},
+    outbound::{NodeAddresses, Place, Rule, judge::Names, refusal_of},
+    secrets::{HeldSecrets, SecretRef},
+};
 
 /// A private authority, and what it signed for `store.localhost` and `127.0.0.1`, until the year 2126.
 const AUTHORITY: &str = include_str!("test_tls/authority.pem");
@@ -267,4 +272,38 @@ async fn an_address_without_a_port_or_with_a_password_is_refused() {
         assert_eq!(problem.code, Code::BadRequest, "{url}");
         assert!(!problem.detail.contains("hunter2"), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_count_is_not_said_to_pass_by_itself() {
+    let port = tls_server().await;
+    let held = [("home/ca/pem".to_owned(), AUTHORITY.to_owned())];
+    let driver = HttpDevices::new(
+        Arc::new(outbound(Place::Standalone)),
+        Arc::new(HeldSecrets(held.into())),
+    );
+    let asks = |host: &str| {
+        let at = endpoint(format!("https://{host}:{port}"));
+        driver.open(HttpDevice {
+            endpoint: Endpoint {
+                tenant: "home".into(),
+                ..at
+            },
+            authority: Some(SecretRef {
+                secret: "ca".to_owned(),
+                key: "pem".to_owned(),
+            }),
+            headers: Vec::new(),
+            basic: None,
+            bearer: None,
+            timeout: Duration::from_secs(20),
+        })
+    };
+    let none = Validators::default();
+    let why = asks("other.localhost").get("/", &none).await.unwrap_err();
+    assert!(why.mend && why.why.detail.contains("TLS"), "{why:?}");
+    assert!(why.why.remedy.contains("authority"), "{why:?}");
+    // What was asked is no answer of HTTP: another may come.
+    let why = asks("store.localhost").get("/", &none).await.unwrap_err();
+    assert!(!why.mend, "{why:?}");
 }

@@ -20,6 +20,7 @@ mod too_long;
 
 pub(crate) use body::{REFUSAL, error_text, read_at_most, said};
 pub use call_back::{NotTold, call_headers, called_host};
+pub(crate) use connect::NotConnected;
 pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};

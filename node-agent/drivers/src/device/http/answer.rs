@@ -13,7 +13,7 @@ use super::{
     Answer, MAX_ANSWER, Validators,
     exchange::{Fault, Whole},
 };
-use crate::outbound::{millis, named_pause, not_before};
+use crate::outbound::{NotConnected, millis, named_pause, not_before};
 
 /// The longest validator that is said again.
 const MAX_VALIDATOR: usize = 256;
@@ -58,6 +58,18 @@ impl From<Problem> for NotAnswered {
         match why.code {
             Code::Unreachable | Code::Overloaded | Code::Internal => Self::passing(why),
             _ => Self::to_mend(why),
+        }
+    }
+}
+
+/// A certificate that does not count is there until somebody gives the device another, or names its authority.
+impl From<NotConnected> for NotAnswered {
+    fn from(it: NotConnected) -> Self {
+        match it.certificate {
+            true => Self::to_mend(it.why.remedy(
+                "name in the Device's authority who signed its certificate, or give it one for the host of its url",
+            )),
+            false => it.why.into(),
         }
     }
 }

@@ -33,7 +33,7 @@ use super::{
     exchange::{exchange, exchange_or_reset},
 };
 use crate::{
-    outbound::{Outbound, Stream, Wire},
+    outbound::{NotConnected, Outbound, Stream, Wire},
     secrets::Secrets,
 };
 
@@ -157,14 +157,14 @@ impl Opened {
         &self.device.endpoint.name
     }
 
-    async fn dial(&self, authority: Option<Arc<str>>) -> Result<Stream, Problem> {
+    async fn dial(&self, authority: Option<Arc<str>>) -> Result<Stream, NotConnected> {
         let endpoint = &self.device.endpoint;
         let wire = match (endpoint.url.starts_with("https://"), authority) {
             (true, None) => Wire::Tls,
             (true, Some(authority)) => Wire::PrivateTls(authority),
             (false, _) => Wire::Plain,
         };
-        self.outbound.connect(endpoint, &wire).await
+        self.outbound.connect_or_say(endpoint, &wire).await
     }
 
     fn request(
@@ -294,7 +294,7 @@ impl Asks for Opened {
                         .map_err(|_| Problem::new(Code::BadRequest, "contentType is none"))?;
                     request.headers_mut().insert(CONTENT_TYPE, of);
                 }
-                let stream = self.dial(authority).await?;
+                let stream = self.dial(authority).await.map_err(|it| it.why)?;
                 Ok::<_, Problem>((stream, request, room))
             };
             let (stream, request, _room) = match timeout_at(until, ready).await {
