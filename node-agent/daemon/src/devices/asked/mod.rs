@@ -124,6 +124,12 @@ impl Shared {
         }
         let asked = Asked::new(self, key, Arc::clone(http));
         let link = Link::asking(self, key.clone(), asked);
+        // At one address it is one device, however it is asked. What is said of it elsewhere now, the registry finds out.
+        if let Some(before) = before
+            && before.asked().is_some_and(|it| it.http.url == http.url)
+        {
+            link.take_over(before);
+        }
         let (weak, of): (Weak<Link>, _) = (Arc::downgrade(&link), Arc::downgrade(self));
         let task = tokio::spawn(asking::ask(weak, of)).abort_handle();
         if let Some(asked) = link.asked() {

@@ -27,6 +27,15 @@ impl Link {
         link
     }
 
+    /// Takes what is known of a device from what it was asked by before.
+    pub(super) fn take_over(&self, before: &Self) {
+        self.registry(|it| before.registry(|of| std::mem::swap(it, of)));
+        if let (Some(now), Some(before)) = (self.asked(), before.asked()) {
+            *now.silent.lock() = before.silent();
+        }
+        self.due.notify_one();
+    }
+
     /// How its one device is asked, if it is.
     pub(in crate::devices) fn asked(&self) -> Option<&Asked> {
         match &self.by {

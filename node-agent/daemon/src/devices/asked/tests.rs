@@ -368,6 +368,17 @@ async fn what_somebody_has_to_mend_is_not_ready() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_known_of_a_device_stays_when_it_is_asked_otherwise() {
+    let (devices, plug, _) = heard(3600).await;
+    devices.change(vec![DeviceChange::Put(judged(7200).resolved.unwrap())]);
+    assert_eq!(plug.lock().gets, 1);
+    assert_eq!(reach(&devices), Reach::Online);
+    assert_eq!(read(&devices, "level"), (Some(Value::Integer(20)), false));
+    until("it is asked", || plug.lock().gets == 2).await;
+    assert_eq!(read(&devices, "level"), (Some(Value::Integer(20)), false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_taken_away_is_asked_no_more() {
     let (devices, plug, _) = heard(1).await;
     let key = aion_resolve::Key::new("home", "plug");
