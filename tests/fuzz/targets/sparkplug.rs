@@ -55,7 +55,7 @@ fuzz_target!(|data: &[u8]| {
         };
         registry.take(message, now);
         registry.rebirths(now);
-        births.take(message, now);
+        births.take(topic, payload, message.retained, now);
         for it in registry
             .read(&key, &[], now)
             .into_iter()

@@ -64,11 +64,15 @@ impl Listening {
     }
 
     fn take(&self, message: Message<'_>, now: Moment) -> Option<RebirthRequest> {
-        let Message { topic, payload, .. } = message;
+        let Message {
+            topic,
+            payload,
+            retained,
+        } = message;
         match &mut self.state.lock().kept {
             Kept::HomeAssistant(it) if topic.starts_with(&self.prefix) => it.take(topic, payload),
             Kept::HomeAssistant(_) => {}
-            Kept::Sparkplug(it) => return it.take(message, now),
+            Kept::Sparkplug(it) => return it.take(topic, payload, retained, now),
         }
         None
     }

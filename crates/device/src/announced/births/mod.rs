@@ -14,7 +14,6 @@ use super::{Announcements, Draft, LeftOut, MAX_ANNOUNCEMENTS};
 use crate::{
     edge::{self, Said, Topic},
     moment::Moment,
-    registry::Message,
     sparkplug::{self, RebirthRequest},
 };
 
@@ -55,12 +54,13 @@ impl Births {
 
     /// Takes a message, which may be anything. Gives what its edge node is asked by, where its birth is not known.
     /// What the broker kept from before is no birth.
-    pub fn take(&mut self, message: Message<'_>, now: Moment) -> Option<RebirthRequest> {
-        let Message {
-            topic,
-            payload,
-            retained,
-        } = message;
+    pub fn take(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        retained: bool,
+        now: Moment,
+    ) -> Option<RebirthRequest> {
         let of = Topic::of(topic).filter(|_| !retained)?;
         if of.is_of_nobody() || !self.groups.iter().any(|it| it == of.group) {
             return None;

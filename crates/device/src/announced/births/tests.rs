@@ -19,12 +19,7 @@ fn births(rebirth: Rebirth) -> Births {
 }
 
 fn take(births: &mut Births, topic: &str, payload: &[u8], now: Moment) -> Option<RebirthRequest> {
-    let message = Message {
-        topic,
-        payload,
-        retained: false,
-    };
-    births.take(message, now)
+    births.take(topic, payload, false, now)
 }
 
 fn proposals(births: &Births) -> Vec<Proposal> {
@@ -282,11 +277,7 @@ fn a_birth_that_nothing_was_heard_of_since_makes_room_and_what_is_retained_is_no
         (it.kept().len(), it.left_out().count),
         (MAX_ANNOUNCEMENTS, 1)
     );
-    let retained = Message {
-        topic: "spBv1.0/plant/NBIRTH/old",
-        payload: &birth,
-        retained: true,
-    };
-    assert!(it.take(retained, at(0)).is_none());
-    assert!(!it.kept().has(retained.topic));
+    let old = "spBv1.0/plant/NBIRTH/old";
+    assert!(it.take(old, &birth, true, at(0)).is_none());
+    assert!(!it.kept().has(old));
 }
