@@ -85,6 +85,11 @@ impl<T> Objects<T> {
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.0.values().map(Box::as_ref)
     }
+
+    /// The objects, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.values_mut().map(Box::as_mut)
+    }
 }
 
 impl<T, K: Borrow<Key>> Index<K> for Objects<T> {
