@@ -5,6 +5,7 @@
 
 mod answer;
 mod density;
+mod device_turns;
 mod devices;
 mod documents;
 mod echo;
@@ -95,6 +96,8 @@ enum Subject {
     Sdk,
     /// Ten thousand devices of one node.
     Devices,
+    /// From a device's word to a turn, and commands of devices.
+    DeviceTurns,
     /// A decision of guardrails, of few and of many.
     Guardrails,
 }
@@ -154,6 +157,7 @@ fn main() -> Result<()> {
                 Subject::Density => ("agents at the same time", density::measure(&runtime)),
                 Subject::Verify => ("verifying", verify::measure(&runtime)),
                 Subject::Devices => ("devices", devices::measure(args.rounds)),
+                Subject::DeviceTurns => ("devices and turns", device_turns::measure(&runtime)),
                 Subject::Guardrails => ("guardrails", guardrails::measure(args.rounds)),
                 Subject::Gateway => ("the gateway", gateway::measure(&runtime)),
                 Subject::Proxy => (
