@@ -206,7 +206,7 @@ fn fresh_uid(object: &Object) -> String {
         object.kind(),
         object.namespace(),
         object.name(),
-        &now().0.to_string(),
+        &crate::clock::timestamp().to_string(),
     ])
 }
 
