@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet};
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Packet};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -98,7 +98,11 @@ pub(super) async fn play(
     let mut options = MqttOptions::new(client_id(), broker.host.clone(), broker.port);
     options.set_keep_alive(Duration::from_secs(15));
     options.set_max_packet_size(MAX_MESSAGE, MAX_MESSAGE);
-    let (client, events) = AsyncClient::new(options, ON_THE_WIRE);
+    let (client, mut events) = AsyncClient::new(options, ON_THE_WIRE);
+    // A device's word waits for no acknowledgement of the one before (RFC 896).
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    events.set_network_options(network);
     let (tell, mut coming) = mpsc::channel(WAITING);
     let taken = Arc::new(AtomicU64::new(0));
     tokio::spawn(listen(events, tell, Arc::clone(&taken)));
