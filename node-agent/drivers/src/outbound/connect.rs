@@ -227,4 +227,4 @@ fn no_tls(error: &rustls::Error) -> Problem {
 
 #[cfg(test)]
 #[path = "connect_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -5,7 +5,6 @@ use std::{
     collections::HashSet,
     io,
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
 };
 
 use futures::future::{BoxFuture, ready};
@@ -19,14 +18,10 @@ use tokio_rustls::{
 };
 
 use super::*;
-use crate::{
-    device::http::{HttpDevice, HttpDevices, HttpDriver, Validators},
-    outbound::{NodeAddresses, Place, Rule, judge::Names, refusal_of},
-    secrets::{HeldSecrets, SecretRef},
-};
+use crate::outbound::{NodeAddresses, Place, Rule, judge::Names, refusal_of};
 
 /// A private authority, and what it signed for `store.localhost` and `127.0.0.1`, until the year 2126.
-const AUTHORITY: &str = include_str!("test_tls/authority.pem");
+pub(crate) const AUTHORITY: &str = include_str!("test_tls/authority.pem");
 const CERTIFICATE: &str = include_str!("test_tls/server.pem");
 const KEY: &str = include_str!("test_tls/server.key");
 
@@ -91,7 +86,8 @@ async fn server() -> u16 {
     port
 }
 
-async fn tls_server() -> u16 {
+/// Its port.
+pub(crate) async fn tls_server() -> u16 {
     let chain = CertificateDer::pem_slice_iter(CERTIFICATE.as_bytes());
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -272,38 +268,4 @@ async fn an_address_without_a_port_or_with_a_password_is_refused() {
         assert_eq!(problem.code, Code::BadRequest, "{url}");
         assert!(!problem.detail.contains("hunter2"), "{problem}");
     }
-}
-
-#[tokio::test]
-async fn a_certificate_that_does_not_count_is_not_said_to_pass_by_itself() {
-    let port = tls_server().await;
-    let held = [("home/ca/pem".to_owned(), AUTHORITY.to_owned())];
-    let driver = HttpDevices::new(
-        Arc::new(outbound(Place::Standalone)),
-        Arc::new(HeldSecrets(held.into())),
-    );
-    let asks = |host: &str| {
-        let at = endpoint(format!("https://{host}:{port}"));
-        driver.open(HttpDevice {
-            endpoint: Endpoint {
-                tenant: "home".into(),
-                ..at
-            },
-            authority: Some(SecretRef {
-                secret: "ca".to_owned(),
-                key: "pem".to_owned(),
-            }),
-            headers: Vec::new(),
-            basic: None,
-            bearer: None,
-            timeout: Duration::from_secs(20),
-        })
-    };
-    let none = Validators::default();
-    let why = asks("other.localhost").get("/", &none).await.unwrap_err();
-    assert!(why.mend && why.why.detail.contains("TLS"), "{why:?}");
-    assert!(why.why.remedy.contains("authority"), "{why:?}");
-    // What was asked is no answer of HTTP: another may come.
-    let why = asks("store.localhost").get("/", &none).await.unwrap_err();
-    assert!(!why.mend, "{why:?}");
 }

@@ -21,6 +21,8 @@ mod too_long;
 pub(crate) use body::{REFUSAL, error_text, read_at_most, said};
 pub use call_back::{NotTold, call_headers, called_host};
 pub(crate) use connect::NotConnected;
+#[cfg(test)]
+pub(crate) use connect::tests::{AUTHORITY, tls_server};
 pub use connect::{Stream, Wire};
 pub use dial::{Endpoint, Outbound};
 pub(crate) use failure::{describe, refusal_of};

@@ -12,8 +12,8 @@ use super::{
     *,
 };
 use crate::{
-    outbound::{NodeAddresses, Outbound, Place, Rule},
-    secrets::HeldSecrets,
+    outbound::{AUTHORITY, NodeAddresses, Outbound, Place, Rule, tls_server},
+    secrets::{HeldSecrets, SecretRef},
 };
 
 /// The driver, with secrets of tenant `home`.
@@ -275,4 +275,26 @@ async fn addresses_are_judged_as_those_of_brokers_are() {
     device.endpoint.url = "http://192.0.2.1".to_owned();
     let why = offline.open(device).get("/", &none).await.unwrap_err();
     assert_eq!(why.why.code, aion_abi::code::Code::Offline);
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_count_is_not_said_to_pass_by_itself() {
+    let port = tls_server().await;
+    let driver = devices(&[("ca/pem", AUTHORITY)]);
+    let asks = |host: &str| {
+        let mut device = at(port);
+        device.endpoint.url = format!("https://{host}:{port}");
+        device.authority = Some(SecretRef {
+            secret: "ca".to_owned(),
+            key: "pem".to_owned(),
+        });
+        driver.open(device)
+    };
+    let none = Validators::default();
+    let why = asks("other.localhost").get("/", &none).await.unwrap_err();
+    assert!(why.mend && why.why.detail.contains("TLS"), "{why:?}");
+    assert!(why.why.remedy.contains("authority"), "{why:?}");
+    // What was asked is no answer of HTTP: another may come.
+    let why = asks("store.localhost").get("/", &none).await.unwrap_err();
+    assert!(!why.mend, "{why:?}");
 }
